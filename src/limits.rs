@@ -1,0 +1,294 @@
+//! Every bound of linechat, named, with its reason.
+//!
+//! Two kinds: those that an operator may set (`--limit NAME=VALUE`, the fields of [`Limits`]) and those that are fixed because
+//! the protocol or a memory promise is built on them (the constants). `linechat limits` prints both from the tables here.
+//! This file must never read the environment or decide anything: it only names numbers.
+
+/// A limit that is switched off has this value.
+pub const NONE: u64 = u64::MAX;
+
+/// What `linechat limits` prints of one limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Its value now; [`NONE`] when it is switched off.
+    pub value: u64,
+    /// What the value counts.
+    pub unit: &'static str,
+    /// The smallest and largest value that may be set, or `None` when it is fixed.
+    pub range: Option<(u64, u64)>,
+    /// Whether `none` is accepted.
+    pub may_be_none: bool,
+    /// Why it exists and why it has this value.
+    pub reason: &'static str,
+}
+
+/// Why `--limit NAME=VALUE` was not accepted; each says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LimitError {
+    /// Not of the form `NAME=VALUE`.
+    #[error("'{0}' is not of the form NAME=VALUE; 'linechat limits' lists the names")]
+    Form(String),
+    /// No such name.
+    #[error("there is no limit '{0}'; 'linechat limits' lists the names")]
+    Unknown(String),
+    /// A limit on which the protocol is built.
+    #[error("the limit '{0}' is fixed: the protocol or a memory promise is built on it")]
+    Fixed(String),
+    /// Not a number in range.
+    #[error("'{value}' is not a value for the limit '{name}': give {allowed}")]
+    Value {
+        /// The limit.
+        name: String,
+        /// What was given.
+        value: String,
+        /// What would have been accepted.
+        allowed: String,
+    },
+}
+
+macro_rules! limits {
+    ($($field:ident $name:literal = $default:literal $unit:literal $min:literal ..= $max:literal $none:ident, $reason:literal;)*) => {
+        /// The limits that an operator may set.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Limits {
+            $(#[doc = $reason] pub $field: u64,)*
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl Limits {
+            fn settable(&self) -> Vec<Row> {
+                vec![$(Row {
+                    name: $name, value: self.$field, unit: $unit, range: Some(($min, $max)),
+                    may_be_none: limits!(@ $none), reason: $reason,
+                },)*]
+            }
+
+            fn field(&mut self, name: &str) -> Option<&mut u64> {
+                match name {
+                    $($name => Some(&mut self.$field),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+    (@ or_none) => { true };
+    (@ never_none) => { false };
+}
+
+limits! {
+    text_bytes "text-length" = 3600 "bytes" 1..=3600 never_none,
+        "the longest text of a message, topic or PING; 3,600 keeps every line that carries it within 4,096 bytes";
+    channels "channels" = 10000 "channels" 0..=1000000 or_none,
+        "channels in all; each costs memory for as long as it exists, and CHANNELS lists them all";
+    channels_per_user "channels-per-user" = 50 "channels" 0..=10000 or_none,
+        "channels one user may be in; a woken connection looks at each of its channels";
+    members "members" = 20000 "users" 1..=1000000 or_none,
+        "members of one channel; a message wakes each of them";
+    inbox "inbox" = 10000 "messages" 1..=10000000 or_none,
+        "unread messages one inbox holds before senders are told INBOX_FULL; an inbox nobody reads must not fill the disk";
+    accounts "accounts" = 100000 "accounts" 0..=10000000 or_none,
+        "registered accounts; each is read at the start and kept in memory";
+    connections "connections" = 16384 "connections" 1..=1000000 or_none,
+        "connections at once; leaves descriptors and memory for the store";
+    connections_per_address "connections-per-address" = 1024 "connections" 1..=1000000 or_none,
+        "connections at once from one address; a school or an office behind one address fits, one flood does not take the server";
+    half_line_seconds "half-line-seconds" = 30 "seconds" 1..=86400 or_none,
+        "how long a line may stay half received before the connection is closed; a person at a terminal sends whole lines";
+    stalled_seconds "stalled-seconds" = 30 "seconds" 1..=86400 or_none,
+        "how long a connection may take none of the bytes that wait for it before it is closed";
+    commands_per_second "commands-per-second" = 5000 "commands" 1..=10000000 or_none,
+        "commands a second of one connection, with one second's worth of burst; beyond it the server reads on later and refuses nothing";
+    passwords_per_minute "passwords-per-minute" = 3 "passwords" 1..=1000000 or_none,
+        "LOGIN attempts a minute for one name from one address; a hash is dear on purpose and guessing must be slow";
+    passwords_per_address "passwords-per-address" = 30 "passwords" 1..=1000000 or_none,
+        "LOGIN and REGISTER attempts a minute from one address, whatever the names";
+    channel_keys_per_minute "channel-keys-per-minute" = 60 "keys" 1..=1000000 or_none,
+        "channel keys a minute tried for one channel from one address; a class behind one address can join, guessing stays slow";
+    errors_in_a_row "errors-in-a-row" = 20 "lines" 1..=1000000 or_none,
+        "lines in a row that were no command before the connection is closed; whatever speaks there is not speaking this protocol";
+    announce_members "announce-members" = 100 "users" 0..=1000000 or_none,
+        "the largest channel in which arrivals and departures are announced; in a larger one a thousand joins would cost a million lines";
+    empty_channel_seconds "empty-channel-seconds" = 3600 "seconds" 1..=31536000 or_none,
+        "how long a channel with no owner and no member lasts before it ends by itself";
+    shutdown_seconds "shutdown-seconds" = 5 "seconds" 0..=3600 never_none,
+        "how long stopping waits for connections to take their last lines";
+    tails_bytes "tails" = 67108864 "bytes" 65536..=17179869184 never_none,
+        "memory for the recent lines of all channels and inboxes together; a reader who needs older ones is served from the journal";
+    memory_journal_bytes "memory-journal" = 268435456 "bytes" 65536..=1099511627776 never_none,
+        "what --journal memory keeps; beyond it the oldest messages go and readers are told GAP";
+}
+
+/// The longest command line in bytes, its ending included.
+pub const LINE_BYTES: usize = 4096;
+/// The longest name, and the longest channel name without its `#`, in characters.
+pub const NAME_CHARS: usize = 32;
+/// The longest `@key`, and the longest key of a channel, in characters.
+pub const KEY_CHARS: usize = 64;
+/// `@key`s remembered for one user.
+pub const KEYS_REMEMBERED: usize = 4096;
+/// `@key`s held in memory for all users together; beyond it the least used user's are read from the journal again when needed.
+pub const KEYS_IN_MEMORY: usize = 1 << 20;
+/// Bytes of an over-long line that are thrown away before the connection is closed.
+pub const FLOOD_BYTES: usize = 64 * 1024;
+/// Bytes of a telnet subnegotiation that are skipped before it is taken for abandoned.
+pub const SUBNEGOTIATION_BYTES: usize = 256;
+/// Telnet options refused on one connection: one answer for each that exists.
+pub const TELNET_ANSWERS: u16 = 256;
+/// The shortest password in bytes.
+pub const PASSWORD_BYTES: usize = 8;
+/// Passwords and channel keys hashed at the same time.
+pub const HASHES_AT_ONCE: usize = 2;
+/// Seconds a password or channel key waits for its turn to be hashed.
+pub const HASH_WAIT_SECONDS: u64 = 10;
+/// Lines of INBOX or HISTORY when no number is asked for.
+pub const PAGE_LINES: u64 = 100;
+/// Lines of INBOX or HISTORY that may be asked for.
+pub const PAGE_LINES_MAX: u64 = 1000;
+/// Entries read from the journal at a time for one connection.
+pub const READ_ENTRIES: usize = 32;
+/// Reads from the journal at the same time.
+pub const READS_AT_ONCE: usize = 4;
+/// Lines of LIST or CHANNELS made at a time.
+pub const LIST_LINES: usize = 256;
+/// Messages of one connection that wait for their commit.
+pub const IN_FLIGHT: usize = 1024;
+/// Text bytes of one connection that wait for their commit.
+pub const IN_FLIGHT_BYTES: usize = 64 * 1024;
+/// Bytes read from a connection at a time, and the most that a paused connection keeps unread.
+pub const READ_BYTES: usize = 16 * 1024;
+/// Bytes of answers that may wait before the connection's next line is parsed.
+pub const OUT_BYTES: usize = 64 * 1024;
+/// Bytes of events copied for a connection at a time, and so the most that waits of them.
+pub const FOLLOW_BYTES: usize = 32 * 1024;
+/// Bytes of recent lines that one room keeps.
+pub const TAIL_BYTES: usize = 256 * 1024;
+/// Seconds after which a silent room gives its recent lines back.
+pub const TAIL_QUIET_SECONDS: u64 = 2;
+/// Batches of drafts that wait for the journal's writer; with [`IN_FLIGHT_BYTES`] it bounds the queue's memory at 16 MiB of text.
+pub const QUEUE_BATCHES: usize = 256;
+/// Entries that one transaction holds.
+pub const COMMIT_ENTRIES: usize = 4096;
+/// Committed batches that wait for the hub; then the writer waits.
+pub const FEED_BATCHES: usize = 8;
+/// Rooms whose ends the writer keeps in memory before it forgets them all and reads those it needs again.
+pub const CHAINS_IN_MEMORY: usize = 100_000;
+/// Ids reserved by one durable entry, so that an id is never given out twice, not even after a crash.
+pub const IDS_RESERVED: u64 = 4096;
+/// Seconds after the last line for the peer to close its side, so that no reset overtakes the last answers.
+pub const LINGER_SECONDS: u64 = 1;
+/// Bytes kept free on the disk so that reading marks (ACK) can still be stored when it is full.
+pub const BALLAST_BYTES: u64 = 1024 * 1024;
+/// The largest store whose every page is checked at the start; a larger one has its tables of state checked, and each message when read.
+pub const CHECKED_AT_START_BYTES: u64 = 512 * 1024 * 1024;
+
+const FIXED: &[(&str, u64, &str, &str)] = &[
+    (
+        "line-length",
+        LINE_BYTES as u64,
+        "bytes",
+        "the longest command line, its ending included; a client may use a buffer of this size for both directions",
+    ),
+    (
+        "name-length",
+        NAME_CHARS as u64,
+        "characters",
+        "the longest name, and the longest channel name without its #; part of the grammar",
+    ),
+    ("key-length", KEY_CHARS as u64, "characters", "the longest @key, and the longest key of a channel; part of the grammar"),
+    (
+        "keys-remembered",
+        KEYS_REMEMBERED as u64,
+        "keys",
+        "how many @keys of a user make a retry safe; counted and not timed, part of the promise",
+    ),
+    ("password-length", PASSWORD_BYTES as u64, "bytes, at least", "a shorter password is guessed too soon"),
+    ("hashes-at-once", HASHES_AT_ONCE as u64, "hashes", "passwords hashed at the same time; each takes 19 MiB and a core"),
+    ("page-lines", PAGE_LINES_MAX, "lines", "the most that INBOX and HISTORY give at a time"),
+    (
+        "in-flight",
+        IN_FLIGHT as u64,
+        "messages",
+        "messages of one connection that wait for their commit before its next line is parsed",
+    ),
+    ("in-flight-bytes", IN_FLIGHT_BYTES as u64, "bytes", "the same in bytes of text"),
+    ("unread-input", READ_BYTES as u64, "bytes", "what a paced connection keeps unparsed; TCP holds the rest back"),
+    ("waiting-answers", OUT_BYTES as u64, "bytes", "answers that wait for a reader before its next line is parsed"),
+    (
+        "waiting-events",
+        FOLLOW_BYTES as u64,
+        "bytes",
+        "events copied for a reader at a time; with the two above, what a reader who does not read can cost",
+    ),
+    ("room-tail", TAIL_BYTES as u64, "bytes", "recent lines one room keeps for readers that are nearly up to date"),
+    ("flood", FLOOD_BYTES as u64, "bytes", "bytes of an over-long line thrown away before the connection is closed"),
+];
+
+impl Limits {
+    /// All limits, the settable ones first, in the order in which a newcomer would look for them.
+    pub fn rows(&self) -> Vec<Row> {
+        let fixed =
+            FIXED.iter().map(|&(name, value, unit, reason)| Row { name, value, unit, range: None, may_be_none: false, reason });
+        self.settable().into_iter().chain(fixed).collect()
+    }
+
+    /// Sets one limit from `NAME=VALUE`, as given to `--limit`; `none` switches it off where that is possible.
+    ///
+    /// # Errors
+    /// A [`LimitError`] that says what would have been accepted.
+    pub fn set(&mut self, assignment: &str) -> Result<(), LimitError> {
+        let (name, value) = assignment.split_once('=').ok_or_else(|| LimitError::Form(assignment.to_owned()))?;
+        let row = self.rows().into_iter().find(|row| row.name == name).ok_or_else(|| LimitError::Unknown(name.to_owned()))?;
+        let (min, max) = row.range.ok_or_else(|| LimitError::Fixed(name.to_owned()))?;
+        let number = match value {
+            "none" if row.may_be_none => Some(NONE),
+            _ => value.replace('_', "").parse().ok().filter(|n| (min..=max).contains(n)),
+        };
+        let or_none = if row.may_be_none { ", or none" } else { "" };
+        let allowed = || format!("{min} to {max} {}{or_none}", row.unit);
+        let number =
+            number.ok_or_else(|| LimitError::Value { name: name.to_owned(), value: value.to_owned(), allowed: allowed() })?;
+        *self.field(name).expect("every settable row has a field") = number;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_settable_limit_can_be_set_and_none_only_where_it_makes_sense() {
+        for row in Limits::default().rows() {
+            let mut limits = Limits::default();
+            let none = limits.set(&format!("{}=none", row.name));
+            assert_eq!(none.is_ok(), row.may_be_none, "{}", row.name);
+            if let Some((min, max)) = row.range {
+                limits.set(&format!("{}={min}", row.name)).unwrap();
+                assert_eq!(limits.rows().iter().find(|r| r.name == row.name).unwrap().value, min);
+                assert!(limits.set(&format!("{}={}", row.name, max + 1)).is_err());
+                assert!((min..=max).contains(&row.value), "the default of {} is in its own range", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_assignment_says_what_to_do() {
+        let mut limits = Limits::default();
+        let error = |text: &str, limits: &mut Limits| limits.set(text).unwrap_err().to_string();
+        assert_eq!(error("inbox", &mut limits), "'inbox' is not of the form NAME=VALUE; 'linechat limits' lists the names");
+        assert_eq!(error("inbx=3", &mut limits), "there is no limit 'inbx'; 'linechat limits' lists the names");
+        assert_eq!(
+            error("inbox=many", &mut limits),
+            "'many' is not a value for the limit 'inbox': give 1 to 10000000 messages, or none"
+        );
+        assert!(error("line-length=9", &mut limits).contains("is fixed"));
+        assert_eq!(limits, Limits::default(), "nothing changed");
+    }
+}

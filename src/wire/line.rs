@@ -1,0 +1,328 @@
+//! Bytes to lines, for every netcat and telnet: endings, telnet's own bytes, editing, over-long lines.
+//!
+//! A [`LineDecoder`] owns the part of a line that has not ended yet and nothing else; a connection that is silent between two
+//! lines owns no memory here. It never begins a telnet negotiation, and never repairs text.
+
+use crate::limits::{FLOOD_BYTES, LINE_BYTES, SUBNEGOTIATION_BYTES, TELNET_ANSWERS};
+use crate::wire::text::is_plain;
+
+const IAC: u8 = 255;
+const DONT: u8 = 254;
+const DO: u8 = 253;
+const WONT: u8 = 252;
+const WILL: u8 = 251;
+const SB: u8 = 250;
+const EL: u8 = 248;
+const EC: u8 = 247;
+const IP: u8 = 244;
+const SE: u8 = 240;
+const EOF: u8 = 236;
+/// RFC 860: the other side waits for its answer, so each one after an interrupt is answered.
+const TIMING_MARK: u8 = 6;
+
+/// What the bytes so far amount to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next<'a> {
+    /// A line, without its ending.
+    Line(&'a [u8]),
+    /// A line longer than [`LINE_BYTES`] has ended; its bytes are gone.
+    TooLong,
+    /// An over-long line goes on and on: close the connection.
+    Flood,
+    /// The peer said that nothing more comes (telnet's IAC EOF, or Ctrl-D at the start of a line).
+    End,
+    /// All bytes are used up; read more.
+    More,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum State {
+    #[default]
+    Data,
+    Cr,
+    Iac,
+    Negotiate(u8),
+    Sub(usize),
+    SubIac(usize),
+}
+
+/// Which telnet options were refused already, made when the first one comes.
+#[derive(Debug, Default)]
+struct Refused {
+    options: [[u64; 4]; 2],
+    answers: u16,
+}
+
+/// The line ends and telnet bytes of one connection.
+#[derive(Debug, Default)]
+pub struct LineDecoder {
+    partial: Vec<u8>,
+    thrown_away: usize,
+    state: State,
+    crlf: bool,
+    given: bool,
+    interrupted: bool,
+    refused: Option<Box<Refused>>,
+}
+
+impl LineDecoder {
+    /// Takes bytes from the front of `input` until a line ends, and appends to `answers` the telnet bytes that must go back.
+    ///
+    /// Call it again with what is left of `input` until it returns [`Next::More`]. At most [`LINE_BYTES`] are kept between calls.
+    pub fn next<'s, 'i: 's>(&'s mut self, input: &mut &'i [u8], answers: &mut Vec<u8>) -> Next<'s> {
+        if self.given {
+            self.partial = Vec::new();
+            self.given = false;
+        }
+        if self.state == State::Data && self.partial.is_empty() && self.thrown_away == 0 {
+            if let Some(line) = self.whole(input) {
+                return if line.len() + 1 + usize::from(self.crlf) > LINE_BYTES { Next::TooLong } else { Next::Line(line) };
+            }
+        }
+        while let [byte, rest @ ..] = *input {
+            *input = rest;
+            match self.step(*byte, answers) {
+                None => {}
+                Some(Ended::Line) => return self.ended(),
+                Some(Ended::Input) => return Next::End,
+            }
+            if self.thrown_away > FLOOD_BYTES {
+                return Next::Flood;
+            }
+        }
+        Next::More
+    }
+
+    /// The fast path: a line that is whole within `input` and holds nothing but text.
+    fn whole<'a>(&mut self, input: &mut &'a [u8]) -> Option<&'a [u8]> {
+        let end = memchr::memchr(b'\n', input)?;
+        let line = &input[..end];
+        let (line, crlf) = line.strip_suffix(b"\r").map_or((line, false), |line| (line, true));
+        // A fold and not `any`: without an early exit the compiler looks at 32 bytes at a time.
+        if line.iter().fold(false, |special, &byte| special | !is_plain(byte) | (byte == IAC)) {
+            return None;
+        }
+        *input = &input[end + 1..];
+        self.crlf = crlf;
+        self.interrupted = false;
+        Some(line)
+    }
+
+    /// Whether the last line ended in CR LF or CR NUL, so that answers should end in CR LF.
+    pub fn crlf(&self) -> bool {
+        self.crlf
+    }
+
+    /// Whether a line has begun and not ended.
+    pub fn is_partial(&self) -> bool {
+        (!self.partial.is_empty() && !self.given) || self.thrown_away > 0 || self.state != State::Data
+    }
+
+    fn ended(&mut self) -> Next<'_> {
+        let ending = 1 + usize::from(self.crlf);
+        let too_long = self.thrown_away > 0 || self.partial.len() + ending > LINE_BYTES;
+        self.thrown_away = 0;
+        self.interrupted = false;
+        self.given = true;
+        if too_long { Next::TooLong } else { Next::Line(&self.partial) }
+    }
+
+    fn step(&mut self, byte: u8, answers: &mut Vec<u8>) -> Option<Ended> {
+        match (self.state, byte) {
+            (State::Data, IAC) => self.state = State::Iac,
+            (State::Data, b'\n') => return Some(self.end_line(false)),
+            (State::Data, b'\r') => self.state = State::Cr,
+            (State::Data, 0x04) if self.partial.is_empty() && self.thrown_away == 0 => return Some(Ended::Input),
+            (State::Data, 0x03) => self.drop_line(),
+            (State::Data, 0x08 | 0x7f) => self.erase(),
+            (State::Data, byte) => self.push(byte),
+            (State::Cr, b'\n' | 0) => return Some(self.end_line(true)),
+            (State::Cr, byte) => {
+                // A bare CR stays in the line as the control character that it is, so that the line is refused.
+                self.state = State::Data;
+                self.push(b'\r');
+                return self.step(byte, answers);
+            }
+            (State::Iac, byte) => return self.command(byte),
+            (State::Negotiate(verb), option) => {
+                self.state = State::Data;
+                self.refuse(verb, option, answers);
+            }
+            (State::Sub(length), IAC) => self.state = State::SubIac(length),
+            (State::Sub(length), _) => self.skip_subnegotiation(length),
+            (State::SubIac(_), SE) => self.state = State::Data,
+            (State::SubIac(length), _) => self.skip_subnegotiation(length),
+        }
+        None
+    }
+
+    fn command(&mut self, byte: u8) -> Option<Ended> {
+        self.state = State::Data;
+        match byte {
+            IAC => self.push(IAC),
+            WILL | WONT | DO | DONT => self.state = State::Negotiate(byte),
+            SB => self.state = State::Sub(0),
+            IP => {
+                self.drop_line();
+                self.interrupted = true;
+            }
+            EC => self.erase(),
+            EL => self.drop_line(),
+            EOF => return Some(Ended::Input),
+            _ => {}
+        }
+        None
+    }
+
+    /// RFC 854 and 1143: an option is refused once; asking again changes nothing and is not answered, or two such peers would never stop.
+    fn refuse(&mut self, verb: u8, option: u8, answers: &mut Vec<u8>) {
+        let (row, answer) = match verb {
+            DO => (0, WONT),
+            WILL => (1, DONT),
+            _ => return,
+        };
+        if option == TIMING_MARK && verb == DO && std::mem::take(&mut self.interrupted) {
+            answers.extend([IAC, WONT, TIMING_MARK]);
+            return;
+        }
+        let refused = self.refused.get_or_insert_default();
+        let (word, bit) = (usize::from(option / 64), 1u64 << (option % 64));
+        if refused.options[row][word] & bit == 0 && refused.answers < TELNET_ANSWERS {
+            refused.options[row][word] |= bit;
+            refused.answers += 1;
+            answers.extend([IAC, answer, option]);
+        }
+    }
+
+    fn skip_subnegotiation(&mut self, length: usize) {
+        self.state = if length < SUBNEGOTIATION_BYTES { State::Sub(length + 1) } else { State::Data };
+    }
+
+    fn end_line(&mut self, crlf: bool) -> Ended {
+        self.state = State::Data;
+        self.crlf = crlf;
+        Ended::Line
+    }
+
+    fn push(&mut self, byte: u8) {
+        if self.thrown_away > 0 || self.partial.len() == LINE_BYTES {
+            self.partial = Vec::new();
+            self.thrown_away += 1;
+        } else {
+            self.partial.push(byte);
+        }
+    }
+
+    /// Takes back the last character: its first byte and the UTF-8 bytes that continue it.
+    fn erase(&mut self) {
+        while self.partial.pop().is_some_and(|byte| byte & 0xC0 == 0x80) {}
+    }
+
+    fn drop_line(&mut self) {
+        self.partial = Vec::new();
+        self.thrown_away = 0;
+    }
+}
+
+enum Ended {
+    Line,
+    Input,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the decoder makes of `bytes`, given `step` bytes at a time, and what it sends back.
+    fn decode(bytes: &[u8], step: usize) -> (Vec<String>, Vec<u8>) {
+        let (mut decoder, mut seen, mut answers) = (LineDecoder::default(), Vec::new(), Vec::new());
+        for chunk in bytes.chunks(step) {
+            let mut input = chunk;
+            loop {
+                seen.push(match decoder.next(&mut input, &mut answers) {
+                    Next::Line(line) => String::from_utf8_lossy(line).into_owned(),
+                    Next::TooLong => "TOO LONG".into(),
+                    Next::Flood => "FLOOD".into(),
+                    Next::End => "END".into(),
+                    Next::More => break,
+                });
+            }
+        }
+        if decoder.is_partial() {
+            seen.push("...".into());
+        }
+        (seen, answers)
+    }
+
+    /// However the bytes are cut, the lines are the same.
+    fn check(bytes: &[u8], lines: &[&str], sent_back: &[u8]) {
+        for step in [1, 2, 3, 7, bytes.len().max(1)] {
+            assert_eq!(decode(bytes, step), (lines.iter().map(ToString::to_string).collect(), sent_back.to_vec()), "by {step}");
+        }
+    }
+
+    #[test]
+    fn lf_crlf_and_crnul_end_lines() {
+        check(b"a\nb\r\nc\r\0\nd", &["a", "b", "c", "", "..."], b"");
+        check(b"a\rb\n", &["a\rb"], b"");
+    }
+
+    #[test]
+    fn backspace_and_interrupt_edit_the_line() {
+        check("ab\u{8}c\u{7f}\u{7f}d\u{e9}\u{8}\n".as_bytes(), &["d"], b"");
+        check(b"\x08\x7fa\n", &["a"], b"");
+        check(b"oops\x03LIST\n", &["LIST"], b"");
+        check(b"oops\xff\xf4LIST\nab\xff\xf7c\nxy\xff\xf8z\n", &["LIST", "ac", "z"], b"");
+    }
+
+    #[test]
+    fn end_of_input_has_three_forms_of_which_two_are_bytes() {
+        check(b"LIST\n\x04", &["LIST", "END"], b"");
+        check(b"LIST\n\xff\xec", &["LIST", "END"], b"");
+        check(b"a\x04\n", &["a\u{4}"], b"");
+    }
+
+    #[test]
+    fn telnet_options_are_refused_once_and_a_timing_mark_after_each_interrupt() {
+        check(b"\xff\xfd\x01\xff\xfd\x01\xff\xfb\x1fLIST\n", &["LIST"], b"\xff\xfc\x01\xff\xfe\x1f");
+        check(b"\xff\xf4\xff\xfd\x06\xff\xf4\xff\xfd\x06", &[], b"\xff\xfc\x06\xff\xfc\x06");
+        check(b"a\xff\xffb\n", &["a\u{fffd}b"], b"");
+        check(b"LI\xff\xfa\x18\x00xterm\n\xff\xff\xff\xf0ST\n", &["LIST"], b"");
+    }
+
+    #[test]
+    fn an_endless_subnegotiation_is_left() {
+        for filler in [&b"x"[..], b"\xff\x01"] {
+            let bytes = [&b"\xff\xfa"[..], &filler.repeat(400), b"\nPING\n"].concat();
+            assert_eq!(decode(&bytes, 5).0.last().unwrap(), "PING");
+        }
+    }
+
+    #[test]
+    fn a_megabyte_of_telnet_is_answered_with_768_bytes_at_most() {
+        let mut bytes = Vec::new();
+        for verb in [DO, WILL, DONT, WONT] {
+            for option in 0..=255 {
+                bytes.extend([IAC, verb, option]);
+            }
+        }
+        let (_, answers) = decode(&bytes.repeat(400), 1000);
+        assert_eq!(answers.len(), 768);
+    }
+
+    #[test]
+    fn a_line_of_4096_bytes_passes_and_one_of_4097_does_not() {
+        for (length, ending, passes) in [(4095, "\n", true), (4096, "\n", false), (4094, "\r\n", true), (4095, "\r\n", false)] {
+            let line = "x".repeat(length);
+            let expected = if passes { line.as_str() } else { "TOO LONG" };
+            check(format!("{line}{ending}PING\n").as_bytes(), &[expected, "PING"], b"");
+        }
+        check(format!("{}\nPING\n", "x".repeat(50_000)).as_bytes(), &["TOO LONG", "PING"], b"");
+    }
+
+    #[test]
+    fn a_line_without_end_is_a_flood() {
+        let (seen, _) = decode(&b"x".repeat(LINE_BYTES + FLOOD_BYTES + 1), 999);
+        assert_eq!(seen, ["FLOOD", "..."]);
+    }
+}

@@ -1,0 +1,20 @@
+//! The wire: bytes to lines ([`line`]), lines to commands ([`parse`]), and the lines that answer them ([`reply`]).
+//!
+//! A client needs this module and nothing else of the crate; `grammar/linechat.abnf` is its norm. Nothing here does I/O,
+//! knows who is connected, or decides whether a command is allowed.
+
+pub mod code;
+pub mod command;
+pub mod line;
+pub mod parse;
+pub mod reply;
+pub mod text;
+pub mod verbs;
+
+pub use code::{Code, Refusal};
+pub use command::{Command, Span, Target};
+pub use line::{LineDecoder, Next};
+pub use parse::{Rejected, parse};
+
+/// The version of the protocol, the second field of `* HELLO`.
+pub const PROTOCOL: u32 = 1;

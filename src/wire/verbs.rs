@@ -1,0 +1,175 @@
+//! The table of verbs. HELP, the parser's messages and "did you mean" come from it, and tests hold it against the grammar.
+
+use crate::wire::code::Code;
+use crate::wire::parse::{self, Parsed};
+
+/// One verb.
+#[derive(Debug)]
+pub struct Verb {
+    /// In capitals, as OK and ERR name it.
+    pub name: &'static str,
+    /// Its form; brackets mark what may be left out.
+    pub syntax: &'static str,
+    /// One line that may be typed.
+    pub example: &'static str,
+    /// What it does, in one line.
+    pub summary: &'static str,
+    /// Who may use it.
+    pub by: By,
+    /// What its OK says after the verb.
+    pub answer: &'static str,
+    /// The codes it may be refused with, beside those that any line may be ([`ANY`]).
+    pub codes: &'static [Code],
+    /// Its arguments, beginning right after the verb.
+    pub(super) parse: for<'a> fn(&'a str) -> Parsed<'a>,
+}
+
+/// Who may use a verb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// Everybody.
+    Anyone,
+    /// A connection that has not logged in.
+    Guest,
+    /// The members of the channel.
+    Member,
+    /// The owner of the channel.
+    Owner,
+}
+
+impl By {
+    /// For HELP.
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Anyone => "everybody",
+            Self::Guest => "guests",
+            Self::Member => "the channel's members",
+            Self::Owner => "the channel's owner",
+        }
+    }
+}
+
+/// What any line may be refused with.
+pub const ANY: &[Code] = &[
+    Code::UnknownCommand,
+    Code::BadSyntax,
+    Code::BadText,
+    Code::TooLong,
+    Code::Incomplete,
+    Code::Quota,
+    Code::Timeout,
+    Code::Unsure,
+    Code::Unavailable,
+    Code::ShuttingDown,
+    Code::Internal,
+];
+
+/// Every verb, in the order in which HELP shows them.
+#[rustfmt::skip]
+pub static VERBS: &[Verb] = &[
+    Verb { name: "LIST", syntax: "LIST [#channel]", example: "LIST", by: By::Anyone, answer: "<n>",
+        summary: "shows who is online, or the members of a channel",
+        codes: &[Code::BadName, Code::NoSuchChannel, Code::NotMember], parse: parse::list },
+    Verb { name: "MSG", syntax: "MSG [@key] target text", example: "MSG bob hello", by: By::Anyone, answer: "<seq> <time> [dup]",
+        summary: "sends text to a user (id, name or name:id) or to a #channel; with @key a retry is safe",
+        codes: &[Code::BadName, Code::NoSuchUser, Code::NoSuchChannel, Code::NotMember, Code::KeyReused, Code::InboxFull, Code::StoreFull],
+        parse: parse::msg },
+    Verb { name: "SAY", syntax: "SAY [@key] #channel text", example: "SAY #rust hi all", by: By::Member, answer: "<seq> <time> [dup]",
+        summary: "sends text to a channel",
+        codes: &[Code::BadName, Code::NoSuchChannel, Code::NotMember, Code::KeyReused, Code::StoreFull], parse: parse::say },
+    Verb { name: "INBOX", syntax: "INBOX [n]", example: "INBOX", by: By::Anyone, answer: "<shown> <remaining>",
+        summary: "shows your unread messages, oldest first, and removes none",
+        codes: &[], parse: parse::inbox },
+    Verb { name: "ACK", syntax: "ACK seq|*", example: "ACK *", by: By::Anyone, answer: "<seq>",
+        summary: "marks your messages as read, up to and including seq; * for all",
+        codes: &[Code::StoreFull], parse: parse::ack },
+    Verb { name: "CREATE", syntax: "CREATE #channel [key]", example: "CREATE #rust", by: By::Anyone, answer: "<#channel>",
+        summary: "creates a channel, makes you its owner and joins you; with a key, others need it to join",
+        codes: &[Code::BadName, Code::ChannelExists, Code::RateLimited, Code::StoreFull], parse: parse::create },
+    Verb { name: "JOIN", syntax: "JOIN #channel [key]", example: "JOIN #rust", by: By::Anyone, answer: "<#channel> <members>",
+        summary: "joins a channel; what is said there follows",
+        codes: &[Code::BadName, Code::NoSuchChannel, Code::NotAllowed, Code::RateLimited, Code::StoreFull], parse: parse::join },
+    Verb { name: "LEAVE", syntax: "LEAVE #channel", example: "LEAVE #rust", by: By::Member, answer: "<#channel>",
+        summary: "leaves a channel",
+        codes: &[Code::BadName, Code::NoSuchChannel, Code::NotMember, Code::StoreFull], parse: parse::leave },
+    Verb { name: "CHANNELS", syntax: "CHANNELS", example: "CHANNELS", by: By::Anyone, answer: "<n>",
+        summary: "shows the channels, their members, owners and topics",
+        codes: &[], parse: parse::channels },
+    Verb { name: "TOPIC", syntax: "TOPIC #channel [text]", example: "TOPIC #rust The borrow checker", by: By::Member, answer: "<#channel> [topic]",
+        summary: "shows a channel's topic; with text its owner sets it",
+        codes: &[Code::BadName, Code::NoSuchChannel, Code::NotMember, Code::NotAllowed, Code::StoreFull], parse: parse::topic },
+    Verb { name: "HISTORY", syntax: "HISTORY #channel [n] [before seq|since seq]", example: "HISTORY #rust 20", by: By::Member, answer: "<n>",
+        summary: "shows what was said in a channel, oldest first: the newest, those before a seq, or those since one",
+        codes: &[Code::BadName, Code::NoSuchChannel, Code::NotMember], parse: parse::history },
+    Verb { name: "CLOSE", syntax: "CLOSE #channel", example: "CLOSE #rust", by: By::Owner, answer: "<#channel>",
+        summary: "ends a channel and tells everyone in it",
+        codes: &[Code::BadName, Code::NoSuchChannel, Code::NotAllowed, Code::StoreFull], parse: parse::close },
+    Verb { name: "NAME", syntax: "NAME name", example: "NAME nina", by: By::Guest, answer: "<name:id>",
+        summary: "gives you a name for this connection",
+        codes: &[Code::BadName, Code::NameTaken, Code::NotAllowed], parse: parse::name_verb },
+    Verb { name: "REGISTER", syntax: "REGISTER name password", example: "REGISTER nina correct horse battery", by: By::Guest, answer: "<name:id>",
+        summary: "makes you an account: your name, inbox and channels last; the password may hold spaces",
+        codes: &[Code::BadName, Code::NameTaken, Code::NotAllowed, Code::RateLimited, Code::StoreFull], parse: parse::register },
+    Verb { name: "LOGIN", syntax: "LOGIN name password", example: "LOGIN nina correct horse battery", by: By::Guest, answer: "<name:id> <unread>",
+        summary: "makes this connection your account's; its channels are listed and follow",
+        codes: &[Code::BadName, Code::LoginFailed, Code::NotAllowed, Code::RateLimited], parse: parse::login },
+    Verb { name: "WHOAMI", syntax: "WHOAMI", example: "WHOAMI", by: By::Anyone, answer: "<name:id> guest|account",
+        summary: "shows your name and id",
+        codes: &[], parse: parse::whoami },
+    Verb { name: "HELP", syntax: "HELP [verb]", example: "HELP MSG", by: By::Anyone, answer: "[verb]",
+        summary: "shows the commands, or one of them",
+        codes: &[], parse: parse::help },
+    Verb { name: "PING", syntax: "PING [text]", example: "PING", by: By::Anyone, answer: "[text]",
+        summary: "answers; everything that happened before is shown before the answer",
+        codes: &[], parse: parse::ping },
+    Verb { name: "CAPS", syntax: "CAPS", example: "CAPS", by: By::Anyone, answer: "<name=value>...",
+        summary: "shows what this server does and promises, for scripts",
+        codes: &[], parse: parse::caps },
+    Verb { name: "QUIT", syntax: "QUIT", example: "QUIT", by: By::Anyone, answer: "bye",
+        summary: "answers everything that you sent, then closes the connection",
+        codes: &[], parse: parse::quit },
+];
+
+/// The verb called `word`, in capitals or not.
+pub fn find(word: &str) -> Option<&'static Verb> {
+    VERBS.iter().find(|verb| verb.name.len() == word.len() && verb.name.eq_ignore_ascii_case(word))
+}
+
+/// The verb that was probably meant by `word`: at most two slips away, and fewer than half of its letters.
+pub fn similar(word: &str) -> Option<&'static Verb> {
+    let word = word.to_ascii_uppercase();
+    let near = |verb: &&Verb| (strsim::osa_distance(&word, verb.name), verb.name.len());
+    let nearest = VERBS.iter().min_by_key(near)?;
+    let (slips, length) = near(&nearest);
+    (slips <= 2 && slips * 2 < length).then_some(nearest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::parse;
+
+    #[test]
+    fn every_example_parses_to_its_verb_and_back() {
+        for verb in VERBS {
+            let command = parse(verb.example.as_bytes()).unwrap().unwrap();
+            assert_eq!(command.verb(), verb.name);
+            assert_eq!(command.to_string(), verb.example);
+            assert!(verb.syntax.starts_with(verb.name) && find(&verb.name.to_lowercase()).is_some());
+        }
+    }
+
+    #[test]
+    fn no_verb_is_an_http_method() {
+        for method in ["GET", "POST", "PUT", "HEAD", "OPTIONS", "TRACE", "PATCH", "DELETE", "CONNECT", "PRI"] {
+            assert!(find(method).is_none());
+        }
+    }
+
+    #[test]
+    fn slips_are_understood() {
+        let meant = |word| similar(word).map(|verb| verb.name);
+        assert_eq!((meant("sya"), meant("mgs"), meant("jion")), (Some("SAY"), Some("MSG"), Some("JOIN")));
+        assert_eq!((meant("hello"), meant("x")), (None, None));
+    }
+}
