@@ -27,7 +27,6 @@ const OVERVIEWS: &[(&str, &[&str])] = &[
     ("server-line", &["ok-line", "err-line", "data-line", "event-line"]),
     ("ok-line", &["answer", "ok-", "said"]),
     ("err-line", &["unknown", "limited", "refused", "about"]),
-    ("code", &[]),
     ("data-line", &["msg-line", "user-line", "channel-line", "gap-line", "help-line"]),
     ("event-line", &["-line"]),
 ];
@@ -77,7 +76,7 @@ impl Pen<'_> {
         let means = |&part: &&str| {
             name == part || (part.ends_with('-') && name.starts_with(part)) || (part.starts_with('-') && name.ends_with(part))
         };
-        self.inlined.iter().any(|part| means(&part))
+        self.inlined.iter().any(means)
     }
 
     /// A loop, whose way back says how often it may be taken where that is bounded.
