@@ -99,6 +99,72 @@ pub struct Entry {
     pub event: Event,
 }
 
+/// Who waits for a draft's outcome: carried through unseen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The connection.
+    pub session: u64,
+    /// Its number for the draft.
+    pub tag: u64,
+}
+
+/// On which condition a draft is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// Always.
+    None,
+    /// Only when no entry holds its slot.
+    Vacant,
+    /// Only when its inbox holds fewer unread messages than this.
+    Unread(u64),
+}
+
+/// An entry that is not committed yet.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The room of the entry.
+    pub room: Option<Room>,
+    /// What is to happen.
+    pub event: Event,
+    /// On which condition.
+    pub guard: Guard,
+    /// Who waits for the outcome.
+    pub origin: Option<Origin>,
+}
+
+/// What became of a draft.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is this entry now.
+    Committed(Entry),
+    /// The same message was stored before, under the same key.
+    Duplicate {
+        /// Its seq then.
+        seq: Seq,
+        /// Its time then.
+        time: Time,
+    },
+    /// The key was used for another message; nothing was stored.
+    KeyReused(Seq),
+    /// Another entry holds the slot; nothing was stored.
+    Occupied,
+    /// The inbox holds as many unread messages as the guard allows; nothing was stored.
+    Full,
+    /// The mark was there already, or further.
+    Unmoved(Seq),
+    /// The store is full; nothing was stored.
+    StoreFull,
+}
+
+/// A draft's outcome, and who waits for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// As the draft gave it.
+    pub origin: Option<Origin>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
 impl Time {
     /// Now, by the server's clock.
     pub fn now() -> Self {

@@ -100,7 +100,7 @@ pub fn check_new(text: &str) -> Result<(), NameError> {
 /// A [`NameError`] that names the rule.
 pub fn check_chosen(text: &str) -> Result<(), NameError> {
     check_new(text)?;
-    if fold(text).starts_with("guest-") { Err(NameError::Guest) } else { Ok(()) }
+    if look(text).starts_with(&look("guest-")) { Err(NameError::Guest) } else { Ok(()) }
 }
 
 /// The form under which a name is found: letters without case, composed. `Ana` and `ana` are one name.
@@ -178,6 +178,7 @@ mod tests {
         assert_eq!(check_new("hi😀"), Err(NameError::Character('😀')));
         assert!(check_new("jose\u{301}").is_err(), "a separate accent");
         assert_eq!(check_chosen("Guest-7"), Err(NameError::Guest));
+        assert_eq!(check_chosen("gu\u{435}st-7"), Err(NameError::Guest), "Cyrillic е");
     }
 
     #[test]

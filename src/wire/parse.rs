@@ -84,7 +84,7 @@ fn rejected(verb: &'static Verb, fault: Fault) -> Rejected {
 }
 
 fn rejected_text(line: &[u8], error: text::TextError) -> Rejected {
-    let word = line.trim_ascii_start().split(|&byte| byte == b' ').next().unwrap_or_default();
+    let word = line.split(|&byte| byte == b' ').find(|word| !word.is_empty()).unwrap_or_default();
     let verb = std::str::from_utf8(word).ok().and_then(verbs::find).map_or("-", |verb| verb.name);
     Rejected { verb: verb.into(), refusal: Refusal::new(Code::BadText, error.to_string()) }
 }

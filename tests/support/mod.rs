@@ -2,5 +2,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 pub mod abnf;
+pub mod client;
 pub mod diagrams;
+pub mod server;
 pub mod transcript;

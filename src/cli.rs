@@ -1,0 +1,167 @@
+//! The command line: what may be typed after `linechat`, and what it comes to.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{Config, JournalKind, PORT, default_data_dir};
+use crate::limits::{Limits, NONE};
+
+/// A chat server everyone can already talk to: `nc server 12000` is a complete client.
+#[derive(Debug, Parser)]
+#[command(name = "linechat", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; to serve, when nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to serve.
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+/// What linechat can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serves (this is the default).
+    Serve(Serve),
+    /// Lists every limit with its value and reason.
+    Limits {
+        /// Sets a limit; may be repeated.
+        #[arg(long = "limit", value_name = "NAME=VALUE")]
+        limits: Vec<String>,
+    },
+}
+
+/// How to serve.
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    /// Where to listen; may be repeated. 0.0.0.0:12000 lets the whole network in.
+    #[arg(long, value_name = "ADDR:PORT", default_values_t = [format!("127.0.0.1:{PORT}")])]
+    pub listen: Vec<String>,
+    /// Where to keep the data [default: $STATE_DIRECTORY, or $XDG_STATE_HOME/linechat, or ~/.local/state/linechat].
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// What keeps messages: the disk, synced before each OK, or memory, gone with the server.
+    #[arg(long, value_enum, default_value = "disk")]
+    pub journal: JournalKind,
+    /// How the log on stderr is written; RUST_LOG says what is logged.
+    #[arg(long, value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// Sets a limit; may be repeated. 'linechat limits' lists them; 'none' switches one off.
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    pub limits: Vec<String>,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+impl Serve {
+    /// The configuration that was asked for.
+    ///
+    /// # Errors
+    /// What was wrong, with which value, and what to give instead.
+    pub fn config(&self) -> Result<Config> {
+        let listen = self.listen.iter().map(|address| resolve(address)).collect::<Result<_>>()?;
+        let default = || default_data_dir(|name| std::env::var(name).ok());
+        let data_dir = self.data_dir.clone().or_else(default);
+        let data_dir = data_dir.context("there is no home directory to keep data in; give --data-dir DIR")?;
+        Ok(Config { listen, data_dir, journal: self.journal, limits: set_limits(&self.limits)? })
+    }
+}
+
+fn resolve(address: &str) -> Result<SocketAddr> {
+    let wrong = || format!("'{address}' is not an address to listen on; give ADDR:PORT, for example 0.0.0.0:{PORT}");
+    address.to_socket_addrs().with_context(wrong)?.next().with_context(wrong)
+}
+
+/// The limits with these assignments.
+///
+/// # Errors
+/// The first one that is wrong, and what to give instead.
+pub fn set_limits(assignments: &[String]) -> Result<Limits> {
+    let mut limits = Limits::default();
+    for assignment in assignments {
+        limits.set(assignment)?;
+    }
+    Ok(limits)
+}
+
+/// What `linechat limits` prints.
+pub fn describe(limits: &Limits) -> String {
+    let mut text = String::from("Limits that can be set (linechat serve --limit NAME=VALUE):\n");
+    for row in limits.rows() {
+        if row.range.is_none() && !text.contains("Fixed") {
+            text.push_str("\nFixed limits, on which the protocol or a promise is built:\n");
+        }
+        let value = if row.value == NONE { "none".to_owned() } else { row.value.to_string() };
+        let range = row.range.map(|(min, max)| format!("{min} to {max}{}", if row.may_be_none { " or none" } else { "" }));
+        let range = range.map(|range| format!(" ({range})")).unwrap_or_default();
+        text.push_str(&format!("  {} = {value} {}{range}\n      {}\n", row.name, row.unit, row.reason));
+    }
+    text
+}
+
+/// What the operator reads when the server has started.
+pub fn greeting(config: &Config, addresses: &[SocketAddr]) -> String {
+    let mut text = String::new();
+    let version = env!("CARGO_PKG_VERSION");
+    for address in addresses {
+        text.push_str(&format!("linechat {version} listens on {address}\n"));
+    }
+    text.push_str(&match config.journal {
+        JournalKind::Disk => format!("it keeps its data in {}\n", config.data_dir.display()),
+        JournalKind::Memory => "it keeps its data in memory only: everything is gone when it stops\n".to_owned(),
+    });
+    if let Some(address) = addresses.first() {
+        let port = address.port();
+        let host = if address.ip().is_unspecified() { "localhost".to_owned() } else { address.ip().to_string() };
+        text.push_str(&format!("to chat, open another terminal and type: nc {host} {port}\nthen type HELP and press Enter\n"));
+        if addresses.iter().all(|address| address.ip().is_loopback()) {
+            text.push_str(&format!(
+                "only this machine can connect; to let your network in, stop it and type: linechat serve --listen 0.0.0.0:{port}\n"
+            ));
+        } else {
+            text.push_str(&format!("from another machine: nc, this machine's address, and {port}\n"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serving_is_the_default_and_takes_the_same_options() {
+        let bare = Cli::parse_from(["linechat", "--listen", "0.0.0.0:1", "--limit", "inbox=5"]);
+        assert!(bare.command.is_none());
+        let Some(Command::Serve(named)) = Cli::parse_from(["linechat", "serve", "--listen", "0.0.0.0:1"]).command else {
+            panic!("serve is a command")
+        };
+        assert_eq!(named.listen, bare.serve.listen);
+        assert_eq!(bare.serve.config().unwrap().limits.inbox, 5);
+        assert_eq!(Cli::parse_from(["linechat"]).serve.config().unwrap().listen, ["127.0.0.1:12000".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_wrong_value_is_named() {
+        let error = |arguments: &[&str]| format!("{:#}", Cli::parse_from(arguments).serve.config().unwrap_err());
+        assert!(error(&["linechat", "--listen", "12000"]).starts_with("'12000' is not an address to listen on"));
+        assert!(error(&["linechat", "--limit", "inbox=0"]).starts_with("'0' is not a value for the limit 'inbox'"));
+    }
+
+    #[test]
+    fn limits_are_listed_with_reasons() {
+        let text = describe(&set_limits(&["inbox=none".to_owned()]).unwrap());
+        assert!(text.contains("inbox = none messages (1 to 10000000 or none)\n      unread messages"));
+        assert!(text.contains("line-length = 4096 bytes\n"));
+    }
+}

@@ -1,0 +1,61 @@
+//! What the operator decided: where to listen, where to keep data, which journal, which limits.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::limits::Limits;
+
+/// The port that linechat is known by.
+pub const PORT: u16 = 12000;
+
+/// What keeps the entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum JournalKind {
+    /// SQLite in the data directory; OK means synced.
+    Disk,
+    /// Nothing survives the process.
+    Memory,
+}
+
+/// A server's configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen; port 0 lets the system choose.
+    pub listen: Vec<SocketAddr>,
+    /// Where the disk journal lives.
+    pub data_dir: PathBuf,
+    /// Which journal.
+    pub journal: JournalKind,
+    /// Every bound.
+    pub limits: Limits,
+}
+
+/// Where data lives when nobody says otherwise: `$STATE_DIRECTORY` (set by systemd), else `$XDG_STATE_HOME/linechat`, else
+/// `~/.local/state/linechat` (XDG Base Directory Specification). `None` when there is no home either.
+pub fn default_data_dir(variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let set = |name| variable(name).filter(|value| !value.is_empty());
+    // systemd separates several directories by colons; the first is ours.
+    let state = set("STATE_DIRECTORY").map(|list| PathBuf::from(list.split(':').next().unwrap_or_default()));
+    let xdg = || set("XDG_STATE_HOME").map(|home| PathBuf::from(home).join("linechat"));
+    let home = || set("HOME").map(|home| PathBuf::from(home).join(".local/state/linechat"));
+    state.or_else(xdg).or_else(home)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_variable_that_is_set_says_where_data_lives() {
+        let dir = |set: &[(&str, &str)]| {
+            let find = |name: &str| set.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+            default_data_dir(find).map(|dir| dir.to_str().unwrap().to_owned())
+        };
+        let all = [("STATE_DIRECTORY", "/var/lib/linechat:/x"), ("XDG_STATE_HOME", "/s"), ("HOME", "/home/ana")];
+        assert_eq!(dir(&all).as_deref(), Some("/var/lib/linechat"));
+        assert_eq!(dir(&all[1..]).as_deref(), Some("/s/linechat"));
+        assert_eq!(dir(&all[2..]).as_deref(), Some("/home/ana/.local/state/linechat"));
+        assert_eq!(dir(&[("XDG_STATE_HOME", ""), ("HOME", "/h")]).as_deref(), Some("/h/.local/state/linechat"));
+        assert_eq!(dir(&[]), None);
+    }
+}

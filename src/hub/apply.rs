@@ -1,0 +1,149 @@
+//! What committed entries do to the hub. The same entries give the same state on every node and after every restart.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::event::{Change, Done, Entry, Event, Outcome, Room as RoomId, Time};
+use crate::hub::channel::Channel;
+use crate::hub::directory::Account;
+use crate::hub::room::Room;
+use crate::hub::wake::Verdict;
+use crate::hub::{Happening, Hub, Place};
+use crate::names::{Name, Seq, Who};
+
+impl Hub {
+    /// Applies entries of the state that the journal kept, in their order.
+    pub fn replay(&self, entries: &[Entry]) {
+        let mut woken = Vec::new();
+        entries.iter().for_each(|entry| self.apply(entry, None, &mut woken));
+    }
+
+    /// Applies what was committed, wakes the rooms it touched once each, and then gives the verdicts to those who wait.
+    pub fn settle(&self, batch: Vec<Done>) {
+        let mut touched: Vec<Arc<Room>> = Vec::new();
+        for done in &batch {
+            if let Outcome::Committed(entry) = &done.outcome {
+                self.apply(entry, done.origin.map(|origin| origin.session), &mut touched);
+                self.applied.store(entry.seq.0, Ordering::Release);
+            }
+        }
+        touched.sort_unstable_by_key(|room| room.id);
+        touched.dedup_by_key(|room| room.id);
+        touched.iter().for_each(|room| room.wake());
+        for Done { origin, outcome } in batch {
+            if let Some(origin) = origin {
+                self.with_seat(origin.session, |seat| seat.give(Verdict { tag: origin.tag, outcome }));
+            }
+        }
+    }
+
+    fn apply(&self, entry: &Entry, by: Option<u64>, touched: &mut Vec<Arc<Room>>) {
+        match &entry.event {
+            Event::Said { from, text, .. } => self.apply_said(entry, from, text, by, touched),
+            Event::Acked { .. } => {}
+            Event::Registered { who, password } => self.apply_registered(who, password),
+            Event::Created { channel, owner, key } => self.apply_created(entry, channel, owner, key.clone()),
+            Event::Channel { who, change, .. } => {
+                let Some(RoomId::Channel(id)) = entry.room else { return };
+                let channel = self.directory().channel(id).cloned();
+                if let Some(channel) = channel {
+                    self.apply_change(&channel, who, change, entry.time, by);
+                }
+            }
+            Event::Ids { below } => {
+                let mut directory = self.directory_mut();
+                if !self.is_live() {
+                    // What is left of a block that was reserved before a restart may have been given out.
+                    directory.next_id = below.0;
+                }
+                directory.ids_below = below.0;
+            }
+        }
+    }
+
+    fn apply_said(&self, entry: &Entry, from: &Who, text: &str, by: Option<u64>, touched: &mut Vec<Arc<Room>>) {
+        let (seq, time) = (entry.seq, entry.time);
+        let directory = self.directory();
+        let room = match entry.room {
+            Some(RoomId::Channel(id)) => directory.channel(id).map(|channel| {
+                let place = Place::Channel(&channel.name);
+                self.push(&channel.room, Some(seq), by, Happening::Said { seq, time, place, from, text });
+                &channel.room
+            }),
+            Some(RoomId::Inbox(id)) => directory.online.get(&id).map(|online| {
+                let place = Place::Inbox(&online.who);
+                self.push(&online.inbox, Some(seq), by, Happening::Said { seq, time, place, from, text });
+                &online.inbox
+            }),
+            None => None,
+        };
+        if let Some(room) = room
+            && !touched.last().is_some_and(|last| Arc::ptr_eq(last, room))
+        {
+            touched.push(Arc::clone(room));
+        }
+    }
+
+    fn apply_registered(&self, who: &Who, password: &Arc<str>) {
+        let mut directory = self.directory_mut();
+        // The guest who registers holds the name already; after a restart nobody does.
+        let _ = directory.take_name(&who.name, who.id);
+        let channels = directory.online.get_mut(&who.id).map(|online| std::mem::take(&mut online.channels)).unwrap_or_default();
+        directory.accounts.insert(who.id, Account { who: who.clone(), password: Arc::clone(password), channels });
+    }
+
+    fn apply_created(&self, entry: &Entry, name: &Name, owner: &Who, key: Option<Arc<str>>) {
+        let channel = Arc::new(Channel::new(entry.seq, name.clone(), owner.clone(), key));
+        let mut directory = self.directory_mut();
+        directory.add_channel(Arc::clone(&channel));
+        let lasts = directory.accounts.contains_key(&owner.id);
+        // A guest who has gone meanwhile, or before a restart, is no member; `go_live` sees to the owners of then.
+        let is_there = lasts || directory.online.contains_key(&owner.id);
+        if is_there && let Some(channels) = directory.channels_of(owner.id) {
+            channels.insert(channel.id);
+            channel.add(owner, entry.time, lasts, self.now(&channel.room));
+        }
+        directory.mark_moved(owner.id);
+        drop(directory);
+        if !is_there && self.is_live() {
+            channel.set_owner(None);
+        }
+    }
+
+    fn apply_change(&self, channel: &Channel, who: &Who, change: &Change, time: Time, by: Option<u64>) {
+        let name = &channel.name;
+        match change {
+            Change::Joined => {
+                let mut directory = self.directory_mut();
+                if let Some(channels) = directory.channels_of(who.id) {
+                    channels.insert(channel.id);
+                }
+                drop(directory);
+                self.add_member(channel, who, time, true, by);
+                self.directory().mark_moved(who.id);
+            }
+            Change::Left => {
+                self.remove_member(channel, who, time, "", by);
+                self.directory().mark_moved(who.id);
+            }
+            Change::Owner => {
+                if channel.set_owner(Some(who.clone())) {
+                    self.announce(&channel.room, by, Happening::Owner { channel: name, who, time });
+                }
+            }
+            Change::Topic(text) => {
+                channel.set_topic(Arc::clone(text));
+                self.announce(&channel.room, by, Happening::Topic { channel: name, who, time, text });
+            }
+            Change::Closed => self.close(channel.id, who, time, by),
+        }
+    }
+
+    fn close(&self, id: Seq, who: &Who, time: Time, by: Option<u64>) {
+        if let Some(channel) = self.directory_mut().remove_channel(id) {
+            self.push(&channel.room, None, by, Happening::Closed { channel: &channel.name, who, time });
+            channel.room.close();
+            channel.room.wake();
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The directory: accounts, who is online, which names are taken, which channels there are.
+//!
+//! Users and channels are found by id or by their folded name; look-alikes of a name cannot be taken while it is held.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::event::Time;
+use crate::hub::Hub;
+use crate::hub::channel::{Channel, Listed};
+use crate::hub::room::Room;
+use crate::hub::wake::Seat;
+use crate::names::{Name, Seq, UserId, Who, fold, look};
+
+/// An account.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Its name and id.
+    pub who: Who,
+    /// The PHC string of its password.
+    pub password: Arc<str>,
+    pub(super) channels: BTreeSet<Seq>,
+}
+
+/// A user who is connected.
+#[derive(Debug)]
+pub(super) struct Online {
+    pub who: Who,
+    pub since: Time,
+    pub inbox: Arc<Room>,
+    pub seats: Vec<Arc<Seat>>,
+    /// A guest's channels; an account's are with the account.
+    pub channels: BTreeSet<Seq>,
+}
+
+/// A user who can be written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The user, under the present name.
+    pub who: Who,
+}
+
+/// The first id that is given out; ids of four digits are easy to tell from text and to type.
+const FIRST_ID: u64 = 1000;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Directory {
+    pub accounts: HashMap<UserId, Account>,
+    pub online: BTreeMap<UserId, Online>,
+    names: HashMap<String, UserId>,
+    looks: HashMap<String, UserId>,
+    channels: BTreeMap<String, Arc<Channel>>,
+    by_id: HashMap<Seq, Arc<Channel>>,
+    channel_looks: HashMap<String, Seq>,
+    pub next_id: u64,
+    pub ids_below: u64,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self {
+            accounts: HashMap::new(),
+            online: BTreeMap::new(),
+            names: HashMap::new(),
+            looks: HashMap::new(),
+            channels: BTreeMap::new(),
+            by_id: HashMap::new(),
+            channel_looks: HashMap::new(),
+            next_id: FIRST_ID,
+            ids_below: FIRST_ID,
+        }
+    }
+}
+
+impl Directory {
+    pub fn user(&self, id: UserId) -> Option<&Who> {
+        let online = self.online.get(&id).map(|online| &online.who);
+        online.or_else(|| self.accounts.get(&id).map(|account| &account.who))
+    }
+
+    pub fn user_named(&self, name: &str) -> Option<&Who> {
+        let folded = fold(name);
+        let guest = || folded.strip_prefix("guest-").and_then(|id| id.parse().ok()).map(UserId);
+        let id = self.names.get(&folded).copied().or_else(guest)?;
+        self.user(id).filter(|who| fold(who.name.as_str()) == folded)
+    }
+
+    /// Takes the name for `id` unless it, or one that looks like it, is taken by another.
+    pub fn take_name(&mut self, name: &Name, id: UserId) -> Result<(), UserId> {
+        let look = look(name.as_str());
+        if let Some(&holder) = self.looks.get(&look).filter(|&&holder| holder != id) {
+            return Err(holder);
+        }
+        self.looks.insert(look, id);
+        self.names.insert(fold(name.as_str()), id);
+        Ok(())
+    }
+
+    /// Gives back the name that `id` holds. A guest's first name is held by nobody.
+    pub fn give_name(&mut self, name: &Name, id: UserId) {
+        let (folded, look) = (fold(name.as_str()), look(name.as_str()));
+        if self.names.get(&folded) == Some(&id) {
+            self.names.remove(&folded);
+            self.looks.remove(&look);
+        }
+    }
+
+    /// Gives back the spelling `old` of a user who goes by a look-alike of it now.
+    pub fn give_spelling(&mut self, old: &Name, new: &Who) {
+        if fold(old.as_str()) != fold(new.name.as_str()) {
+            self.names.remove(&fold(old.as_str()));
+        }
+    }
+
+    /// The user's channels, by identity.
+    pub fn channels_of(&mut self, id: UserId) -> Option<&mut BTreeSet<Seq>> {
+        match self.accounts.get_mut(&id) {
+            Some(account) => Some(&mut account.channels),
+            None => self.online.get_mut(&id).map(|online| &mut online.channels),
+        }
+    }
+
+    pub fn channel(&self, id: Seq) -> Option<&Arc<Channel>> {
+        self.by_id.get(&id)
+    }
+
+    pub fn add_channel(&mut self, channel: Arc<Channel>) {
+        self.channel_looks.insert(look(channel.name.as_str()), channel.id);
+        self.by_id.insert(channel.id, Arc::clone(&channel));
+        self.channels.insert(fold(channel.name.as_str()), channel);
+    }
+
+    pub fn remove_channel(&mut self, id: Seq) -> Option<Arc<Channel>> {
+        let channel = self.by_id.remove(&id)?;
+        self.channels.remove(&fold(channel.name.as_str()));
+        self.channel_looks.remove(&look(channel.name.as_str()));
+        for member in channel.list(None, usize::MAX) {
+            self.channels_of(member.who.id).map(|channels| channels.remove(&id));
+        }
+        Some(channel)
+    }
+
+    pub fn all_channels(&self) -> impl Iterator<Item = &Arc<Channel>> {
+        self.channels.values()
+    }
+
+    /// Marks the seats of a user as having joined or left something.
+    pub fn mark_moved(&self, id: UserId) {
+        self.online.get(&id).into_iter().flat_map(|online| &online.seats).for_each(|seat| seat.mark_moved());
+    }
+}
+
+impl Hub {
+    /// The user with this id, if there is one who can be written to.
+    pub fn find_id(&self, id: UserId) -> Option<Found> {
+        self.directory().user(id).map(|who| Found { who: who.clone() })
+    }
+
+    /// The user of this name, whatever its case.
+    pub fn find_name(&self, name: &str) -> Option<Found> {
+        self.directory().user_named(name).map(|who| Found { who: who.clone() })
+    }
+
+    /// The account of this name, whatever its case.
+    pub fn find_account(&self, name: &str) -> Option<Account> {
+        let directory = self.directory();
+        directory.user_named(name).and_then(|who| directory.accounts.get(&who.id)).cloned()
+    }
+
+    /// The channel of this name, whatever its case.
+    pub fn find_channel(&self, name: &str) -> Option<Arc<Channel>> {
+        self.directory().channels.get(&fold(name)).cloned()
+    }
+
+    /// Whether a channel has this name or one that looks like it.
+    pub fn is_channel_taken(&self, name: &str) -> bool {
+        let directory = self.directory();
+        directory.channels.contains_key(&fold(name)) || directory.channel_looks.contains_key(&look(name))
+    }
+
+    /// How many accounts and channels there are.
+    pub fn counts(&self) -> (usize, usize) {
+        let directory = self.directory();
+        (directory.accounts.len(), directory.channels.len())
+    }
+
+    /// Up to `most` users who are online, after `after`, ordered by id.
+    pub fn list_online(&self, after: Option<UserId>, most: usize) -> Vec<Listed> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let directory = self.directory();
+        let online = directory.online.range((from, Bound::Unbounded)).take(most);
+        online.map(|(_, user)| Listed { who: user.who.clone(), since: user.since, online: true }).collect()
+    }
+
+    /// Up to `most` members of a channel, after `after`, ordered by id.
+    pub fn list_members(&self, channel: &Channel, after: Option<UserId>, most: usize) -> Vec<Listed> {
+        let mut members = channel.list(after, most);
+        let directory = self.directory();
+        members.iter_mut().for_each(|member| member.online = directory.online.contains_key(&member.who.id));
+        members
+    }
+
+    /// Up to `most` channels after the one called `after`, ordered by folded name.
+    pub fn list_channels(&self, after: Option<&Name>, most: usize) -> Vec<Arc<Channel>> {
+        let from = after.map_or(Bound::Unbounded, |name| Bound::Excluded(fold(name.as_str())));
+        self.directory().channels.range((from, Bound::Unbounded)).take(most).map(|(_, channel)| Arc::clone(channel)).collect()
+    }
+
+    /// The channels that the user is a member of.
+    pub fn channels_of(&self, id: UserId) -> Vec<Arc<Channel>> {
+        let directory = self.directory();
+        let account = directory.accounts.get(&id).map(|account| &account.channels);
+        let ids = account.or_else(|| directory.online.get(&id).map(|online| &online.channels));
+        ids.into_iter().flatten().filter_map(|id| directory.channel(*id).cloned()).collect()
+    }
+}

@@ -1,0 +1,151 @@
+//! A journal that is gone with its process: for tests, benchmarks, and servers that must leave no trace.
+//!
+//! It keeps the newest messages up to a number of bytes; readers of older ones are told a gap.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::event::{Entry, Event};
+use crate::journal::local::{Local, Place, Reader};
+use crate::journal::slot;
+use crate::journal::store::{Chain, End, Look, Record, Store, StoreError};
+use crate::journal::{Journal, Page, Promise, Query, ReadError, chain};
+use crate::names::Seq;
+
+/// What a record costs beside its text, about.
+const RECORD_BYTES: u64 = 256;
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Without holes: the record with seq `s` is at `s - first`.
+    records: VecDeque<Record>,
+    first: u64,
+    bytes: u64,
+    ends: HashMap<Chain, End>,
+    /// Holders of slots; unlike messages they are never given up.
+    slots: BTreeMap<String, Entry>,
+}
+
+struct Memory {
+    kept: Arc<RwLock<Kept>>,
+    most_bytes: u64,
+}
+
+struct MemoryReader(Arc<RwLock<Kept>>);
+
+/// A journal in memory that keeps up to `most_bytes` of messages.
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub fn open(most_bytes: u64) -> Arc<dyn Journal> {
+    let kept = Arc::new(RwLock::new(Kept { first: 1, ..Kept::default() }));
+    let store = Memory { kept: Arc::clone(&kept), most_bytes };
+    Arc::new(Local::start(store, MemoryReader(kept), Place::Task).expect("invariant: a task can always be started"))
+}
+
+fn cost(record: &Record) -> u64 {
+    match &record.entry.event {
+        Event::Said { text, .. } => RECORD_BYTES + text.len() as u64,
+        _ => RECORD_BYTES,
+    }
+}
+
+impl Look for Kept {
+    fn record(&self, seq: Seq) -> Result<Option<Record>, StoreError> {
+        let at = seq.0.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        Ok(at.and_then(|at| self.records.get(at)).cloned())
+    }
+
+    fn end(&self, chain: Chain) -> Result<End, StoreError> {
+        Ok(self.ends.get(&chain).copied().unwrap_or_default())
+    }
+}
+
+impl Memory {
+    fn read(&self) -> RwLockReadGuard<'_, Kept> {
+        self.kept.read().expect("invariant: nothing panics under this lock")
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Kept> {
+        self.kept.write().expect("invariant: nothing panics under this lock")
+    }
+}
+
+impl Look for Memory {
+    fn record(&self, seq: Seq) -> Result<Option<Record>, StoreError> {
+        self.read().record(seq)
+    }
+
+    fn end(&self, chain: Chain) -> Result<End, StoreError> {
+        self.read().end(chain)
+    }
+}
+
+impl Store for Memory {
+    fn last(&self) -> Result<Seq, StoreError> {
+        let kept = self.read();
+        Ok(Seq(kept.first + kept.records.len() as u64 - 1))
+    }
+
+    fn state(&self) -> Result<Vec<Entry>, StoreError> {
+        let mut entries: Vec<_> = self.read().slots.values().cloned().collect();
+        entries.sort_by_key(|entry| entry.seq);
+        Ok(entries)
+    }
+
+    fn is_held(&self, slot: &str) -> Result<bool, StoreError> {
+        Ok(self.read().slots.contains_key(slot))
+    }
+
+    fn begin(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn put(&mut self, record: &Record) -> Result<(), StoreError> {
+        let mut kept = self.write();
+        kept.bytes += cost(record);
+        kept.records.push_back(record.clone());
+        while kept.bytes > self.most_bytes {
+            let oldest = kept.records.pop_front().expect("invariant: bytes are those of records");
+            kept.bytes -= cost(&oldest);
+            kept.first += 1;
+        }
+        Ok(())
+    }
+
+    fn set_end(&mut self, chain: Chain, end: End) -> Result<(), StoreError> {
+        self.write().ends.insert(chain, end);
+        Ok(())
+    }
+
+    fn hold(&mut self, slot: &str, seq: Seq) -> Result<(), StoreError> {
+        let mut kept = self.write();
+        let record = kept.record(seq)?.ok_or_else(|| StoreError::Failed("memory-journal is too small".into()))?;
+        kept.slots.insert(slot.to_owned(), record.entry);
+        Ok(())
+    }
+
+    fn free(&mut self, slot: &str) -> Result<(), StoreError> {
+        let (first, after) = slot::below(slot);
+        let mut kept = self.write();
+        kept.slots.remove(slot);
+        kept.slots.extract_if(first..after, |_, _| true).for_each(drop);
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn rollback(&mut self) {}
+}
+
+impl Reader for MemoryReader {
+    const DURABILITY: &'static str = "memory";
+
+    fn read(&self, query: Query) -> Promise<'_, Result<Page, ReadError>> {
+        let kept = self.0.read().expect("invariant: nothing panics under this lock");
+        let page = chain::read(&*kept, query).map_err(|error| ReadError(error.to_string()));
+        Box::pin(std::future::ready(page))
+    }
+}

@@ -1,0 +1,202 @@
+//! The connection's bytes: what waits to be sent, and taking in what came.
+//!
+//! It owns the bytes that the peer has not taken yet and nothing while there are none. Line endings are made here: whoever
+//! writes a line ends it in LF.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::Shutdown;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::limits::{FLOOD_BYTES, LINGER_SECONDS, READ_BYTES};
+
+thread_local! {
+    /// What a read fills: one for each thread of the runtime, so that a silent connection needs none.
+    static INCOMING: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into());
+    /// What events are gathered in, for the same reason.
+    static OUTGOING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The peer is gone, or is treated as gone because it takes nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Gone {
+    /// The connection failed.
+    #[error("the connection failed: {0}")]
+    Failed(#[from] io::Error),
+    /// It took none of the bytes that wait for it for too long.
+    #[error("it took no byte for {0} seconds")]
+    Stalled(u64),
+    /// The journal ended while the session needed it.
+    #[error("the journal is closed")]
+    Journal,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Socket {
+    pub(super) stream: TcpStream,
+    waiting: Vec<u8>,
+    /// When the peer last took something, while something waits.
+    blocked_since: Option<Instant>,
+    stall_seconds: u64,
+    /// Whether lines end in CR LF.
+    pub(super) crlf: bool,
+}
+
+/// Calls `take` with the thread's buffer for what comes in, [`READ_BYTES`] long.
+pub fn with_incoming<T>(take: impl FnOnce(&mut [u8]) -> T) -> T {
+    INCOMING.with_borrow_mut(|buffer| take(buffer))
+}
+
+fn end_lines_in_crlf(bytes: &mut Vec<u8>, from: usize) {
+    let lines = bytes.split_off(from);
+    for line in lines.split_inclusive(|&byte| byte == b'\n') {
+        match line.strip_suffix(b"\n") {
+            Some(line) => {
+                bytes.extend_from_slice(line);
+                bytes.extend_from_slice(b"\r\n");
+            }
+            None => bytes.extend_from_slice(line),
+        }
+    }
+}
+
+impl Socket {
+    pub fn new(stream: TcpStream, stall_seconds: u64) -> Self {
+        Self { stream, waiting: Vec::new(), blocked_since: None, stall_seconds, crlf: false }
+    }
+
+    /// How many bytes wait for the peer.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Adds lines, each ending in LF.
+    pub fn write(&mut self, lines: impl FnOnce(&mut Vec<u8>)) {
+        let from = self.waiting.len();
+        lines(&mut self.waiting);
+        if self.crlf {
+            end_lines_in_crlf(&mut self.waiting, from);
+        }
+    }
+
+    /// Adds bytes that are no lines: telnet's.
+    pub fn write_raw(&mut self, bytes: &[u8]) {
+        self.waiting.extend_from_slice(bytes);
+    }
+
+    /// Sends what waits, as far as the peer takes it now. What it does not take stays.
+    pub fn send(&mut self) -> Result<(), Gone> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let sent = send(&self.stream, &self.waiting)?;
+        if sent == self.waiting.len() {
+            self.waiting = Vec::new();
+        } else {
+            self.waiting.drain(..sent);
+        }
+        self.note_progress(sent)
+    }
+
+    /// Lets `gather` fill a buffer with lines and sends them; what the peer does not take waits. Nothing may be waiting before.
+    pub fn send_gathered<T>(&mut self, gather: impl FnOnce(&mut Vec<u8>) -> T) -> Result<T, Gone> {
+        debug_assert!(self.waiting.is_empty(), "invariant: events are sent after what waits");
+        OUTGOING.with_borrow_mut(|buffer| {
+            buffer.clear();
+            let result = gather(buffer);
+            if self.crlf {
+                end_lines_in_crlf(buffer, 0);
+            }
+            let sent = send(&self.stream, buffer)?;
+            self.waiting.extend_from_slice(&buffer[sent..]);
+            self.note_progress(sent)?;
+            Ok(result)
+        })
+    }
+
+    fn note_progress(&mut self, sent: usize) -> Result<(), Gone> {
+        if self.waiting.is_empty() {
+            self.blocked_since = None;
+        } else if sent > 0 || self.blocked_since.is_none() {
+            self.blocked_since = Some(Instant::now());
+        }
+        match self.stall_deadline() {
+            Some(deadline) if deadline <= Instant::now() => Err(Gone::Stalled(self.stall_seconds)),
+            _ => Ok(()),
+        }
+    }
+
+    /// When the peer must have taken something, if something waits.
+    pub fn stall_deadline(&self) -> Option<Instant> {
+        // `none` is a number of seconds that no clock reaches.
+        self.blocked_since.and_then(|since| since.checked_add(Duration::from_secs(self.stall_seconds)))
+    }
+
+    /// Sends all that waits, as fast as the peer takes it.
+    pub async fn flush(&mut self) -> Result<(), Gone> {
+        loop {
+            self.send()?;
+            let Some(deadline) = self.stall_deadline() else {
+                if self.waiting.is_empty() {
+                    return Ok(());
+                }
+                self.stream.writable().await?;
+                continue;
+            };
+            match tokio::time::timeout_at(deadline, self.stream.writable()).await {
+                Ok(writable) => writable?,
+                Err(_) => return Err(Gone::Stalled(self.stall_seconds)),
+            }
+        }
+    }
+
+    /// Closes so that the peer reads everything: unread input would turn the close into a reset that overtakes the last lines.
+    pub async fn close(self) {
+        let stream = self.stream;
+        let linger = async {
+            socket2::SockRef::from(&stream).shutdown(Shutdown::Write)?;
+            let (mut thrown_away, mut buffer) = (0, [0; 4096]);
+            while thrown_away < FLOOD_BYTES {
+                stream.readable().await?;
+                match stream.try_read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(length) => thrown_away += length,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok::<_, io::Error>(())
+        };
+        // A peer that keeps its side open, or has gone already, is not waited for.
+        let _ = tokio::time::timeout(Duration::from_secs(LINGER_SECONDS), linger).await;
+    }
+}
+
+fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        match stream.try_write(&bytes[sent..]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(length) => sent += length,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_added_gets_the_other_ending() {
+        let mut bytes = b"old\nOK PING\n- x\n".to_vec();
+        end_lines_in_crlf(&mut bytes, 4);
+        assert_eq!(bytes, b"old\nOK PING\r\n- x\r\n");
+    }
+}

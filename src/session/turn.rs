@@ -1,0 +1,167 @@
+//! One turn of a session: taking in bytes, taking lines from them, and waiting for what comes first.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::session::socket::{Gone, with_incoming};
+use crate::session::{Ending, Session, guard, incomplete};
+use crate::wire::{Code, LineDecoder, Next, Refusal, reply};
+
+impl Session {
+    /// Takes in what has come and executes its lines, as far as the session may.
+    pub(super) fn take_lines(&mut self) -> Result<(), Gone> {
+        if self.paced_until.is_some_and(|until| until <= Instant::now()) {
+            self.paced_until = None;
+        }
+        while self.may_take_lines() {
+            if self.unread.is_empty() {
+                if !self.receive()? {
+                    break;
+                }
+            } else {
+                let unread = std::mem::take(&mut self.unread);
+                let used = self.take_lines_from(&unread);
+                self.keep_unread(&unread[used..]);
+            }
+        }
+        self.note_line_deadline();
+        Ok(())
+    }
+
+    /// Takes in what has come, in a buffer that belongs to the thread; returns whether anything has.
+    fn receive(&mut self) -> Result<bool, Gone> {
+        with_incoming(|buffer| {
+            let length = match self.socket.stream.try_read(buffer) {
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error.into()),
+            };
+            if length == 0 {
+                self.end_of_input();
+            } else {
+                let used = self.take_lines_from(&buffer[..length]);
+                self.keep_unread(&buffer[used..length]);
+            }
+            Ok(true)
+        })
+    }
+
+    fn keep_unread(&mut self, bytes: &[u8]) {
+        self.unread = bytes.to_vec();
+    }
+
+    /// Executes lines of `bytes`; returns how many bytes were used up.
+    fn take_lines_from(&mut self, bytes: &[u8]) -> usize {
+        if self.is_new
+            && !self.decoder.is_partial()
+            && let Some(refusal) = guard::first_bytes(bytes)
+        {
+            self.turn_away("-", &refusal);
+            return bytes.len();
+        }
+        let mut input = bytes;
+        let mut telnet = Vec::new();
+        let mut decoder: LineDecoder = std::mem::take(&mut self.decoder);
+        while self.may_take_lines() {
+            match decoder.next(&mut input, &mut telnet) {
+                Next::More => break,
+                Next::Line(line) => self.line(line),
+                Next::TooLong => self.mistake("-", &too_long()),
+                Next::Flood => self.turn_away("-", &too_long()),
+                Next::End => self.ending = Some(Ending::EndOfInput),
+            }
+            self.socket.crlf = decoder.crlf();
+        }
+        self.decoder = decoder;
+        if self.ending == Some(Ending::EndOfInput) {
+            self.end_of_input();
+        }
+        self.socket.write_raw(&telnet);
+        bytes.len() - input.len()
+    }
+
+    fn end_of_input(&mut self) {
+        if self.decoder.is_partial() {
+            self.refuse("-", &incomplete());
+        }
+        self.ending = Some(Ending::EndOfInput);
+    }
+
+    /// A line that is no command: after too many in a row, nobody who speaks this protocol is there.
+    pub(super) fn mistake(&mut self, verb: &str, refusal: &Refusal) {
+        self.refuse(verb, refusal);
+        self.errors_in_a_row += 1;
+        if self.errors_in_a_row >= self.shared.limits.errors_in_a_row {
+            let count = self.errors_in_a_row;
+            self.answer(|out| {
+                reply::bye(out, format_args!("{count} lines in a row were no commands; connect again and type HELP"))
+            });
+            self.ending = Some(Ending::Closed);
+        }
+    }
+
+    fn note_line_deadline(&mut self) {
+        if !self.decoder.is_partial() {
+            self.line_deadline = None;
+        } else if self.line_deadline.is_none() {
+            self.line_deadline = Instant::now().checked_add(Duration::from_secs(self.shared.limits.half_line_seconds));
+        }
+    }
+
+    /// Waits for a wake, for input that may be taken, for room to send, or for a deadline.
+    pub(super) async fn wait(&mut self) -> Result<(), Gone> {
+        if self.ending.is_some() || (self.may_take_lines() && !self.unread.is_empty()) {
+            return Ok(());
+        }
+        let may_read = self.may_take_lines();
+        if self.socket.waiting() == 0 && self.sitting.has_news() {
+            return Ok(());
+        }
+        self.set_timer();
+        poll_fn(|context| self.poll(context, may_read)).await?;
+        if self.line_deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            let seconds = self.shared.limits.half_line_seconds;
+            let text = format!("a line was not ended for {seconds} seconds; it was not executed");
+            self.turn_away("-", &Refusal::new(Code::Timeout, text));
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>, may_read: bool) -> Poll<Result<(), Gone>> {
+        if self.sitting.seat.poll_take(context).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if may_read && let Poll::Ready(ready) = self.socket.stream.poll_read_ready(context) {
+            return Poll::Ready(ready.map_err(Gone::from));
+        }
+        if self.socket.waiting() > 0
+            && let Poll::Ready(ready) = self.socket.stream.poll_write_ready(context)
+        {
+            return Poll::Ready(ready.map_err(Gone::from));
+        }
+        match self.timer.as_mut().map(|timer| timer.as_mut().poll(context)) {
+            Some(Poll::Ready(())) => Poll::Ready(Ok(())),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Sets a timer for the first deadline, and owns none when there is none: silence costs nothing.
+    fn set_timer(&mut self) {
+        let deadlines = [self.line_deadline, self.paced_until, self.socket.stall_deadline()];
+        match (deadlines.into_iter().flatten().min(), &mut self.timer) {
+            (None, timer) => *timer = None,
+            (Some(deadline), Some(timer)) if timer.deadline() == deadline => {}
+            (Some(deadline), Some(timer)) => timer.as_mut().reset(deadline),
+            (Some(deadline), timer @ None) => *timer = Some(Box::pin(tokio::time::sleep_until(deadline))),
+        }
+    }
+}
+
+fn too_long() -> Refusal {
+    let most = crate::limits::LINE_BYTES;
+    Refusal::new(Code::TooLong, format!("a line has at most {most} bytes, its ending included; nothing was done"))
+}

@@ -1,0 +1,117 @@
+//! PING, WHOAMI, CAPS, HELP and NAME: what is answered from what the session knows.
+
+use crate::limits;
+use crate::names::{Name, check_chosen};
+use crate::session::Session;
+use crate::wire::verbs::{self, ANY, VERBS, Verb};
+use crate::wire::{Code, PROTOCOL, Refusal, reply};
+
+impl Session {
+    pub(super) fn ping(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => match self.check_length(text) {
+                Ok(()) => self.answer(|out| reply::ok(out, "PING", format_args!(" {text}"))),
+                Err(refusal) => self.refuse("PING", &refusal),
+            },
+            None => self.answer(|out| reply::ok(out, "PING", "")),
+        }
+    }
+
+    pub(super) fn whoami(&mut self) {
+        let kind = if self.sitting.is_account { "account" } else { "guest" };
+        let fields = format!(" {} {kind}", self.sitting.who);
+        self.answer(|out| reply::ok(out, "WHOAMI", fields));
+    }
+
+    pub(super) fn caps(&mut self) {
+        let shared = &self.shared;
+        let fields = [
+            ("protocol", u64::from(PROTOCOL).to_string()),
+            ("durable", shared.journal.durability().to_owned()),
+            ("line", limits::LINE_BYTES.to_string()),
+            ("text", shared.limits.text_bytes.to_string()),
+            ("name", limits::NAME_CHARS.to_string()),
+            ("keys", limits::KEYS_REMEMBERED.to_string()),
+            ("page", limits::PAGE_LINES_MAX.to_string()),
+        ];
+        let fields: String = fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+        self.answer(|out| reply::ok(out, "CAPS", fields));
+    }
+
+    pub(super) fn help(&mut self, word: Option<&str>) {
+        let Some(word) = word else { return self.answer(help_all) };
+        match verbs::find(word) {
+            Some(verb) => self.answer(|out| help_one(out, verb)),
+            None => {
+                let meant =
+                    verbs::similar(word).map_or("type HELP for all".to_owned(), |verb| format!("did you mean {}?", verb.name));
+                self.refuse("HELP", &Refusal::new(Code::UnknownCommand, format!("there is no command {word}; {meant}")));
+            }
+        }
+    }
+
+    pub(super) fn name(&mut self, name: &str) {
+        match self.rename(name) {
+            Ok(()) => {
+                let who = self.sitting.who.clone();
+                self.answer(|out| reply::ok(out, "NAME", format_args!(" {who}")));
+            }
+            Err(refusal) => self.refuse("NAME", &refusal),
+        }
+    }
+
+    /// Takes a name for this guest.
+    pub(super) fn rename(&mut self, name: &str) -> Result<(), Refusal> {
+        self.must_be_guest("an account keeps its name")?;
+        check_chosen(name).map_err(|error| Refusal::new(Code::BadName, error.to_string()))?;
+        let sitting = &mut self.sitting;
+        match self.shared.hub.rename(&sitting.seat, &sitting.who, &Name::new(name)) {
+            Ok(who) => {
+                sitting.who = who;
+                Ok(())
+            }
+            Err(taken) if taken.is_account => {
+                let by = taken.by.name;
+                Err(Refusal::new(
+                    Code::NameTaken,
+                    format!("{name} is, or looks like, the account {by}; if it is yours, LOGIN {by}"),
+                ))
+            }
+            Err(taken) => {
+                let by = taken.by;
+                Err(Refusal::new(Code::NameTaken, format!("{name} is, or looks like, the name of {by}; choose another")))
+            }
+        }
+    }
+
+    /// An account stays who it is for the length of the connection.
+    pub(super) fn must_be_guest(&self, why: &str) -> Result<(), Refusal> {
+        if !self.sitting.is_account {
+            return Ok(());
+        }
+        let who = &self.sitting.who;
+        Err(Refusal::new(Code::NotAllowed, format!("you are logged in as {who}; {why}, so QUIT and connect again")))
+    }
+}
+
+fn help_all(out: &mut Vec<u8>) {
+    let width = VERBS.iter().map(|verb| verb.syntax.len()).max().unwrap_or_default();
+    for verb in VERBS {
+        reply::help(out, format_args!("{:width$}  {}", verb.syntax, verb.summary));
+    }
+    reply::help(
+        out,
+        "HELP and one of these tells more. Lines from the server begin with OK, ERR, - (asked for) or * (just happened).",
+    );
+    reply::ok(out, "HELP", "");
+}
+
+fn help_one(out: &mut Vec<u8>, verb: &Verb) {
+    reply::help(out, format_args!("{}  {}", verb.syntax, verb.summary));
+    reply::help(out, format_args!("for example: {}", verb.example));
+    reply::help(out, format_args!("answers: OK {} {}", verb.name, verb.answer));
+    reply::help(out, format_args!("for {}", verb.by.describe()));
+    let codes = verb.codes.iter().chain(ANY).map(|code| code.word()).collect::<Vec<_>>().join(" ");
+    reply::help(out, format_args!("may be refused with: {codes}"));
+    reply::ok(out, "HELP", format_args!(" {}", verb.name));
+}

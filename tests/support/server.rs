@@ -1,0 +1,117 @@
+//! A real server for a test: the binary, on a port of its own and in a directory of its own.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::client::Client;
+
+/// How long anything in a test may take before it counts as never.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Killed when it is dropped.
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+    greeting: String,
+    options: Vec<String>,
+    data: Option<TempDir>,
+    dir: PathBuf,
+}
+
+impl Server {
+    /// Starts `linechat serve` with these options, its data in a fresh directory.
+    pub fn start(options: &[&str]) -> Self {
+        let data = TempDir::with_prefix("linechat-").expect("a temporary directory");
+        let dir = data.path().to_owned();
+        let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
+        let (child, address, greeting) = spawn(&dir, &options).expect("the server starts");
+        Self { child, address, greeting, options, data: Some(data), dir }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it printed when it started.
+    pub fn greeting(&self) -> &str {
+        &self.greeting
+    }
+
+    /// Where it keeps its data.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A connection that has read its HELLO.
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be waited for");
+    }
+
+    /// Sends a signal: `TERM`, `INT`, `STOP` …
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([&format!("-{signal}"), &self.pid().to_string()]).status().expect("kill runs");
+        assert!(status.success(), "kill -{signal}");
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(&mut self) -> ExitStatus {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                return status;
+            }
+            assert!(began.elapsed() < PATIENCE, "the server does not end");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Starts it again on the same data, after [`Server::kill`] or [`Server::wait`].
+    pub fn restart(&mut self) {
+        (self.child, self.address, self.greeting) = spawn(&self.dir, &self.options).expect("the server starts again");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        drop(self.data.take());
+    }
+}
+
+fn spawn(dir: &Path, options: &[String]) -> Option<(Child, SocketAddr, String)> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_linechat"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(dir)
+        .args(options)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut output = BufReader::new(child.stdout.take().expect("stdout is piped"));
+    let mut greeting = String::new();
+    while !greeting.contains("type HELP") {
+        if output.read_line(&mut greeting).ok()? == 0 {
+            let _ = child.wait();
+            return None;
+        }
+    }
+    let address = greeting.lines().next()?.rsplit(' ').next()?.parse().ok()?;
+    Some((child, address, greeting))
+}
