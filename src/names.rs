@@ -83,8 +83,8 @@ pub fn is_key(text: &str) -> bool {
 /// A [`NameError`] that names the rule.
 pub fn check_new(text: &str) -> Result<(), NameError> {
     if !text.is_ascii() {
-        let stranger = |c: &char| !c.is_ascii() && !(GeneralSecurityProfile::identifier_allowed(*c) && c.is_alphanumeric());
-        if let Some(c) = text.chars().find(stranger) {
+        let fits = |c: char| c.is_ascii() || (GeneralSecurityProfile::identifier_allowed(c) && c.is_alphanumeric());
+        if let Some(c) = text.chars().find(|&c| !fits(c)) {
             return Err(NameError::Character(c));
         }
         if !is_nfc(text) {

@@ -4,6 +4,7 @@
 //! `(room, seq)` key was measured at ten times the price.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::journal::store::{Chain, End, Links, Look, Record, StoreError};
 use crate::journal::{Page, Query, Span};
@@ -78,10 +79,10 @@ pub struct Tips {
 impl Tips {
     /// The end of a chain, for a look or a change.
     pub fn tip(&mut self, look: &impl Look, chain: Chain) -> Result<&mut Tip, StoreError> {
-        if !self.tips.contains_key(&chain) {
-            self.tips.insert(chain, Tip::load(look, chain)?);
-        }
-        let tip = self.tips.get_mut(&chain).expect("invariant: inserted above");
+        let tip = match self.tips.entry(chain) {
+            Entry::Occupied(tip) => tip.into_mut(),
+            Entry::Vacant(place) => place.insert(Tip::load(look, chain)?),
+        };
         if !tip.changed {
             self.changed.push(chain);
         }

@@ -74,10 +74,10 @@ impl LineDecoder {
             self.partial = Vec::new();
             self.given = false;
         }
-        if self.state == State::Data && self.partial.is_empty() && self.thrown_away == 0 {
-            if let Some(line) = self.whole(input) {
-                return if line.len() + 1 + usize::from(self.crlf) > LINE_BYTES { Next::TooLong } else { Next::Line(line) };
-            }
+        if !self.is_partial()
+            && let Some(line) = self.whole(input)
+        {
+            return if line.len() + 1 + usize::from(self.crlf) > LINE_BYTES { Next::TooLong } else { Next::Line(line) };
         }
         while let [byte, rest @ ..] = *input {
             *input = rest;

@@ -96,6 +96,7 @@ impl Drop for Server {
     }
 }
 
+#[expect(clippy::zombie_processes, reason = "`Server` waits for it, or it is waited for where it does not start")]
 fn spawn(dir: &Path, options: &[String]) -> Option<(Child, SocketAddr, String)> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_linechat"))
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
