@@ -43,7 +43,7 @@ pub fn default_data_dir(variable: impl Fn(&str) -> Option<String>) -> Option<Pat
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::default_data_dir;
 
     #[test]
     fn the_first_variable_that_is_set_says_where_data_lives() {

@@ -182,7 +182,7 @@ impl fmt::Display for Time {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::Time;
 
     #[test]
     fn times_are_rfc_3339_with_three_digits() {

@@ -261,7 +261,7 @@ impl Limits {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::Limits;
 
     #[test]
     fn each_settable_limit_can_be_set_and_none_only_where_it_makes_sense() {

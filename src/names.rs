@@ -157,7 +157,7 @@ impl fmt::Display for Who {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{NameError, check_chosen, check_new, fold, is_channel, is_name, look};
 
     #[test]
     fn names_are_letters_digits_and_three_marks() {

@@ -92,7 +92,7 @@ impl Room {
         self.end.load(Ordering::Acquire) != cursor.position
     }
 
-    /// Copies lines after the cursor to `out`; see [`Tail::read`].
+    /// Copies whole lines after the cursor to `out` until there are about `budget` bytes, all but those caused by `me`.
     pub fn read(&self, cursor: &mut Cursor, me: u64, budget: usize, out: &mut Vec<u8>) -> Read {
         self.inner().tail.read(cursor, me, budget, out)
     }

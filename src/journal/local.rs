@@ -1,4 +1,4 @@
-//! A journal in this process: a queue, one [`writer`](super::writer), and readers beside it.
+//! A journal in this process: a queue, one [`writer`], and readers beside it.
 
 use std::sync::Mutex;
 

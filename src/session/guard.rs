@@ -30,7 +30,7 @@ pub fn first_line(line: &[u8]) -> Option<Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{first_bytes, first_line};
 
     #[test]
     fn only_other_protocols_are_turned_away() {

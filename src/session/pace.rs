@@ -45,7 +45,7 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Duration, Instant, NONE, Pace};
 
     #[test]
     fn a_second_holds_what_was_promised() {

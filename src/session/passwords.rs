@@ -137,7 +137,7 @@ fn hash(password: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Arc, Code, IpAddr, Limits, Passwords};
 
     #[tokio::test]
     async fn a_password_is_the_same_however_its_accents_are_typed() {

@@ -191,7 +191,7 @@ fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::end_lines_in_crlf;
 
     #[test]
     fn only_what_was_added_gets_the_other_ending() {

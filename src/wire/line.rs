@@ -231,7 +231,7 @@ enum Ended {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{DO, DONT, FLOOD_BYTES, IAC, LINE_BYTES, LineDecoder, Next, WILL, WONT};
 
     /// What the decoder makes of `bytes`, given `step` bytes at a time, and what it sends back.
     fn decode(bytes: &[u8], step: usize) -> (Vec<String>, Vec<u8>) {

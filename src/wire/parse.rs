@@ -302,7 +302,7 @@ pub(super) fn quit(input: &str) -> Parsed<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Command, Rejected, Target, parse};
 
     fn says(line: &str) -> String {
         let Rejected { verb, refusal } = parse(line.as_bytes()).unwrap_err();

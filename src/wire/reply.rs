@@ -204,7 +204,7 @@ pub fn bye(out: &mut Vec<u8>, reason: impl Display) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Mark, Name, Seq, Stamp, Time, To, Who, message, ok_said};
     use crate::names::UserId;
 
     #[test]

@@ -65,7 +65,7 @@ pub fn check(bytes: &[u8]) -> Result<&str, TextError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{TextError, check};
 
     #[test]
     fn every_control_character_but_tab_is_refused_wherever_it_stands() {

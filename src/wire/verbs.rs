@@ -146,7 +146,7 @@ pub fn similar(word: &str) -> Option<&'static Verb> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{VERBS, find, similar};
     use crate::wire::parse;
 
     #[test]
