@@ -137,7 +137,7 @@ pub fn greeting(config: &Config, addresses: &[SocketAddr]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cli, Command, describe, set_limits};
+    use super::{Cli, Command, Parser, describe, set_limits};
 
     #[test]
     fn serving_is_the_default_and_takes_the_same_options() {
