@@ -10,6 +10,7 @@ use linechat::wire::code::Retry;
 use linechat::wire::verbs::{ANY, By, VERBS};
 use linechat::wire::{Code, parse};
 use support::abnf::Grammar;
+use support::conversation::{Planned, hold};
 use support::transcript::{Bindings, Direction, Step, Transcript, chats};
 
 const PAGE: &str = include_str!("../grammar/PROTOCOL.md");
@@ -38,6 +39,16 @@ fn every_received_line_is_a_server_line() {
         assert!(is_server_line(&line), "{line}");
     }
     assert!(chats(PAGE).len() > VERBS.len() && shown_lines().count() > 15);
+}
+
+#[test]
+fn every_conversation_goes_so_with_a_real_server() {
+    let plan = |transcript: Transcript| {
+        let name = format!("grammar/PROTOCOL.md, the chat of line {}", transcript.steps[0].number);
+        Planned { name, transcript, options: Vec::new() }
+    };
+    let failures = hold(chats(PAGE).into_iter().map(plan).collect());
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 /// What one person of a conversation sees after the step `at`, until an answer.

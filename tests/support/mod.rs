@@ -3,6 +3,8 @@
 
 pub mod abnf;
 pub mod client;
+pub mod conversation;
 pub mod diagrams;
 pub mod server;
 pub mod transcript;
+pub mod wait;
