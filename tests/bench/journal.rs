@@ -1,0 +1,108 @@
+//! What the journal stores in a second: large batches, single messages, with keys and without, on the disk and in memory.
+
+#[path = "../support/store.rs"]
+mod store;
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use linechat::event::{Draft, Event, Room};
+use tempfile::TempDir;
+
+use store::{Store, acked, channel, draft, inbox, said, user};
+
+const ROOMS: u64 = 100;
+const SENDERS: u64 = 50;
+const BATCH: u64 = 1000;
+/// 64 bytes, as everywhere where messages are counted.
+const TEXT: &str = "A message of sixty-four bytes, which is what a person types, ok.";
+
+/// A batch, made before the clock runs: a server's sessions make theirs on other cores.
+fn batch(first: u64, keys: bool) -> Vec<Draft> {
+    let one = |number: u64| {
+        let key = keys.then(|| format!("{number:x}").into());
+        let from = user(1 + number % SENDERS);
+        draft(Some(channel(1 + number % ROOMS)), Event::Said { from, text: TEXT.into(), key })
+    };
+    (first..first + BATCH).map(one).collect()
+}
+
+/// How long `count` batches take.
+fn time(store: &mut Store, next: &mut u64, count: u64, keys: bool) -> Duration {
+    let mut spent = Duration::ZERO;
+    let mut left = count;
+    while left > 0 {
+        let some = left.min(200);
+        let batches: Vec<_> = (0..some).map(|at| batch(*next + at * BATCH, keys)).collect();
+        *next += some * BATCH;
+        let began = Instant::now();
+        black_box(store.pump(batches).expect("the journal goes on"));
+        spent += began.elapsed();
+        left -= some;
+    }
+    spent
+}
+
+fn batches(c: &mut Criterion) {
+    let mut group = c.benchmark_group("journal/1000 an append, 100 rooms");
+    group.throughput(Throughput::Elements(BATCH)).sample_size(20).measurement_time(Duration::from_secs(4));
+    for keys in [false, true] {
+        let name = if keys { "keys" } else { "plain" };
+        group.bench_function(BenchmarkId::new("disk", name), |b| {
+            let directory = TempDir::new().expect("a directory");
+            let mut store = Store::disk(directory.path()).expect("a store");
+            let mut next = 1;
+            b.iter_custom(|count| time(&mut store, &mut next, count, keys));
+        });
+        group.bench_function(BenchmarkId::new("memory", name), |b| {
+            let mut store = Store::memory(1 << 28);
+            let mut next = 1;
+            b.iter_custom(|count| time(&mut store, &mut next, count, keys));
+        });
+    }
+    group.finish();
+}
+
+fn singles(c: &mut Criterion) {
+    let mut group = c.benchmark_group("journal/1 a commit");
+    group.sample_size(20).measurement_time(Duration::from_secs(3));
+    let directory = TempDir::new().expect("a directory");
+    let mut disk = Store::disk(directory.path()).expect("a store");
+    group.bench_function("disk, a message", |b| b.iter(|| disk.one(said(channel(1), 2, TEXT))));
+    let mut next = disk.commit(said(inbox(1), 2, TEXT)).seq.0;
+    group.bench_function("disk, a message and its mark", |b| {
+        b.iter(|| {
+            let outcomes = disk.append(vec![said(inbox(1), 2, TEXT), acked(1, next)]);
+            next += 2;
+            outcomes
+        });
+    });
+    let mut memory = Store::memory(1 << 28);
+    group.bench_function("memory, a message", |b| b.iter(|| memory.one(said(channel(1), 2, TEXT))));
+    group.finish();
+}
+
+fn pages(c: &mut Criterion) {
+    use linechat::journal::Span;
+    use linechat::names::Seq;
+    let mut group = c.benchmark_group("journal/a page of 32 from 100,000 messages");
+    group.sample_size(50).measurement_time(Duration::from_secs(2));
+    let directory = TempDir::new().expect("a directory");
+    let room: Room = channel(1);
+    for (name, mut store) in [("disk", Store::disk(directory.path()).expect("a store")), ("memory", Store::memory(1 << 28))] {
+        time(&mut store, &mut 1, 100, false);
+        let mut seq = 1;
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                // A prime stride, so that no two pages lie together.
+                seq = (seq + 61_843) % 100_000;
+                store.read(room, Span::After(Seq(seq)), 32)
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, batches, singles, pages);
+criterion_main!(benches);
