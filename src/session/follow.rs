@@ -34,7 +34,7 @@ impl Session {
             let sitting = &mut self.sitting;
             let behind = self.socket.send_gathered(|buffer| sitting.gather(buffer))?;
             if let Some(which) = behind {
-                self.catch_up(which).await?;
+                Box::pin(self.catch_up(which)).await?;
             }
             self.sitting.drop_closed();
         }

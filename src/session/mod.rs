@@ -18,9 +18,10 @@ mod verbs;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -86,20 +87,21 @@ pub struct Session {
     /// No command has been executed yet: the guard is up.
     is_new: bool,
     /// When the line being received must have ended.
-    line_deadline: Option<tokio::time::Instant>,
+    line_deadline: Option<Instant>,
     /// When the pace allows the next command.
-    paced_until: Option<tokio::time::Instant>,
+    paced_until: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
     ending: Option<Ending>,
 }
 
 impl Session {
-    /// A session on a connection that was admitted. `peer` is the address it counts for.
-    pub fn new(shared: Arc<Shared>, stream: TcpStream, peer: IpAddr, seated: Seated) -> Self {
+    /// A session on a connection that was admitted, boxed because futures that hold it by value are copied about.
+    /// `peer` is the address it counts for.
+    pub fn new(shared: Arc<Shared>, stream: TcpStream, peer: IpAddr, seated: Seated) -> Box<Self> {
         let limits = &shared.limits;
         let (stall, pace) = (limits.stalled_seconds, Pace::new(limits.commands_per_second));
         let sitting = Sitting::new(Arc::clone(&shared), seated);
-        Self {
+        Box::new(Self {
             shared,
             peer,
             socket: Socket::new(stream, stall),
@@ -118,22 +120,25 @@ impl Session {
             paced_until: None,
             timer: None,
             ending: None,
-        }
+        })
     }
 
     /// Speaks with the peer until one of the two has enough, then closes.
     ///
     /// # Errors
     /// [`Gone`], for the log: the peer is not told.
-    pub async fn run(mut self) -> Result<(), Gone> {
+    pub async fn run(mut self: Box<Self>) -> Result<(), Gone> {
         let who = &self.sitting.who;
         self.socket.write(|out| reply::hello(out, who));
         let spoken = self.speak().await;
-        // The user is gone for the others before the connection lingers.
-        let Self { sitting, socket, .. } = self;
-        drop(sitting);
+        let close = {
+            // The user is gone for the others before the connection lingers.
+            let Self { sitting, socket, .. } = *self;
+            drop(sitting);
+            Box::pin(socket.close())
+        };
         spoken?;
-        socket.close().await;
+        close.await;
         Ok(())
     }
 
@@ -144,11 +149,12 @@ impl Session {
             self.take_lines()?;
             self.append().await?;
             if let Some(line) = self.slow.take() {
-                self.execute_slow(&line).await?;
+                // Boxed, like all that is rare: a silent connection's future must not reserve room for it.
+                Box::pin(self.execute_slow(&line)).await?;
             }
             self.socket.send()?;
             if self.shared.stopping.is_cancelled() {
-                return self.stop().await;
+                return Box::pin(self.stop()).await;
             }
             self.wait().await?;
             tokio::task::coop::consume_budget().await;
@@ -157,18 +163,23 @@ impl Session {
         self.socket.flush().await
     }
 
-    /// The server stops: what was received is answered, then the peer is told.
+    /// The server stops: what was received is answered, then the peer is told. A peer that never pauses is cut off in time.
     async fn stop(&mut self) -> Result<(), Gone> {
+        let deadline = Instant::now() + Duration::from_secs(self.shared.limits.shutdown_seconds) / 2;
         loop {
+            self.paced_until = None;
             self.take_lines()?;
-            self.append().await?;
-            match self.slow.take() {
-                Some(line) => self.execute_slow(&line).await?,
-                None if self.ending.is_some() || !self.may_take_lines() || self.unread.is_empty() => break,
-                None => {}
+            // Nothing but the lack of more input has ended the taking.
+            let took_all = self.may_take_lines();
+            if let Some(line) = self.slow.take() {
+                self.execute_slow(&line).await?;
+            }
+            self.settle().await?;
+            self.socket.flush().await?;
+            if took_all || self.ending.is_some() || Instant::now() >= deadline {
+                break;
             }
         }
-        self.settle().await?;
         self.socket.write(reply::shutdown);
         self.socket.flush().await
     }

@@ -159,10 +159,10 @@ impl Socket {
         let stream = self.stream;
         let linger = async {
             socket2::SockRef::from(&stream).shutdown(Shutdown::Write)?;
-            let (mut thrown_away, mut buffer) = (0, [0; 4096]);
+            let mut thrown_away = 0;
             while thrown_away < FLOOD_BYTES {
                 stream.readable().await?;
-                match stream.try_read(&mut buffer) {
+                match with_incoming(|buffer| stream.try_read(buffer)) {
                     Ok(0) => break,
                     Ok(length) => thrown_away += length,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

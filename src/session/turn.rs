@@ -75,6 +75,7 @@ impl Session {
                 Next::End => self.ending = Some(Ending::EndOfInput),
             }
             self.socket.crlf = decoder.crlf();
+            self.line_deadline = None;
         }
         self.decoder = decoder;
         if self.ending == Some(Ending::EndOfInput) {
@@ -132,7 +133,9 @@ impl Session {
     }
 
     fn poll(&mut self, context: &mut Context<'_>, may_read: bool) -> Poll<Result<(), Gone>> {
-        if self.sitting.seat.poll_take(context).is_ready() {
+        // A reader that takes nothing is not woken for news that it could not be sent either.
+        let is_blocked = self.socket.waiting() > 0 && self.replies.in_flight() == 0;
+        if !is_blocked && self.sitting.seat.poll_take(context).is_ready() {
             return Poll::Ready(Ok(()));
         }
         if may_read && let Poll::Ready(ready) = self.socket.stream.poll_read_ready(context) {

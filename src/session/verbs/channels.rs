@@ -105,7 +105,8 @@ impl Session {
         if !self.sitting.is_account {
             let members = self.shared.hub.join_as_guest(&self.sitting.seat, &self.sitting.who, &channel);
             self.sitting.reconcile();
-            return Ok(Ok(format!("#{name} {members}")));
+            let is_closed = channel.room.is_closed();
+            return Ok(if is_closed { Err(no_such_channel(name.as_str())) } else { Ok(format!("#{name} {members}")) });
         }
         let room = channel.room.id;
         let mut drafts = vec![self.change(room, name, Change::Joined)];

@@ -43,7 +43,9 @@ impl Session {
 
     /// The command at hand is executed; the next one waits if there have been too many.
     fn keep_pace(&mut self) {
-        if let Err(wait) = self.pace.take(self.shared.limits.commands_per_second) {
+        if let Err(wait) = self.pace.take(self.shared.limits.commands_per_second)
+            && !self.shared.stopping.is_cancelled()
+        {
             self.paced_until = Some(Instant::now() + wait.min(Duration::from_secs(1)));
         }
     }
