@@ -130,3 +130,85 @@ impl Tail {
         complete
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{Strategy, prop_assert_eq, prop_oneof, proptest};
+
+    use super::{Cursor, Read, Seq, Tail};
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Push { message: bool, by: Option<u64> },
+        Pass { message: bool },
+        GiveUpAll,
+        GiveUpTo(usize),
+        Read { reader: usize, budget: usize },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        use proptest::prelude::any;
+        prop_oneof![
+            6 => (any::<bool>(), proptest::option::of(0u64..3)).prop_map(|(message, by)| Step::Push { message, by }),
+            1 => any::<bool>().prop_map(|message| Step::Pass { message }),
+            1 => proptest::strategy::Just(Step::GiveUpAll),
+            1 => (0usize..60).prop_map(Step::GiveUpTo),
+            6 => (0usize..3, 1usize..80).prop_map(|(reader, budget)| Step::Read { reader, budget }),
+        ]
+    }
+
+    /// A reader, and what it has been shown: `m<seq>` for messages, `e` for the rest.
+    struct Reader {
+        cursor: Cursor,
+        seen: Vec<u64>,
+    }
+
+    fn read(tail: &Tail, journal: &[(u64, Option<u64>)], me: u64, budget: usize, reader: &mut Reader) {
+        let mut out = Vec::new();
+        if tail.read(&mut reader.cursor, me, budget, &mut out) == Read::Behind {
+            // As the session does: a page of the journal, from which a guest leaves out its own.
+            let page: Vec<_> = journal.iter().filter(|(seq, _)| *seq > reader.cursor.seq.0).take(2).collect();
+            assert!(!page.is_empty(), "who is behind finds what follows in the journal");
+            reader.cursor.seq = Seq(page.last().unwrap().0);
+            reader.seen.extend(page.iter().filter(|(_, by)| *by != Some(me)).map(|(seq, _)| *seq));
+        }
+        let lines = String::from_utf8(out).unwrap();
+        reader.seen.extend(lines.lines().filter_map(|line| line.strip_prefix('m')).map(|seq| seq.parse::<u64>().unwrap()));
+    }
+
+    proptest! {
+        #[test]
+        fn everybody_reads_every_message_once_and_in_order(steps in proptest::collection::vec(step(), 1..200)) {
+            let (mut tail, mut journal) = (Tail::default(), Vec::new());
+            let start = Cursor { position: 0, seq: Seq(0) };
+            let mut readers: Vec<_> = (0..3).map(|_| Reader { cursor: start, seen: Vec::new() }).collect();
+            let mut seq = 0;
+            for step in steps {
+                match step {
+                    Step::Push { message, by } => {
+                        seq += u64::from(message) * 2;
+                        let line = if message { format!("m{seq}\n") } else { "e\n".to_owned() };
+                        tail.push(message.then_some(Seq(seq)), by, |bytes| bytes.extend_from_slice(line.as_bytes()));
+                        if message { journal.push((seq, by)); }
+                    }
+                    Step::Pass { message } => {
+                        seq += u64::from(message) * 2;
+                        tail.pass(message.then_some(Seq(seq)));
+                        if message { journal.push((seq, None)); }
+                    }
+                    Step::GiveUpAll => tail.give_up_all(),
+                    Step::GiveUpTo(most) => tail.give_up_to(most),
+                    Step::Read { reader, budget } => read(&tail, &journal, reader as u64, budget, &mut readers[reader]),
+                }
+            }
+            for (me, reader) in readers.iter_mut().enumerate() {
+                let me = me as u64;
+                while reader.cursor.position != tail.end() {
+                    read(&tail, &journal, me, 1000, reader);
+                }
+                let expected: Vec<_> = journal.iter().filter(|(_, by)| *by != Some(me)).map(|(seq, _)| *seq).collect();
+                prop_assert_eq!(&reader.seen, &expected);
+            }
+        }
+    }
+}
