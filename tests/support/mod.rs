@@ -5,6 +5,7 @@ pub mod abnf;
 pub mod client;
 pub mod conversation;
 pub mod diagrams;
+pub mod raw;
 pub mod server;
 pub mod transcript;
 pub mod wait;

@@ -1,0 +1,107 @@
+//! A connection as bytes, for what a [`super::client::Client`] hides or has no time for: line endings, telnet, floods of lines.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread::JoinHandle;
+
+use super::abnf::Grammar;
+use super::server::PATIENCE;
+
+/// One connection.
+pub struct Raw {
+    stream: TcpStream,
+    input: BufReader<TcpStream>,
+}
+
+impl Raw {
+    /// Connects and reads nothing.
+    pub fn connect_silently(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("the server accepts");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        stream.set_nodelay(true).expect("no delay");
+        let input = BufReader::new(stream.try_clone().expect("a socket can be cloned"));
+        Self { stream, input }
+    }
+
+    /// Connects and reads the HELLO.
+    pub fn connect(address: SocketAddr) -> Self {
+        let mut raw = Self::connect_silently(address);
+        assert!(raw.line().starts_with("* HELLO "));
+        raw
+    }
+
+    /// Sends bytes. A server that has closed the connection need not take them.
+    pub fn write(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// Sends bytes from a thread of their own, so that the answers can be read meanwhile; see [`Raw::write`].
+    pub fn write_beside(&self, bytes: Vec<u8>) -> JoinHandle<()> {
+        let mut stream = self.stream.try_clone().expect("a socket can be cloned");
+        std::thread::spawn(move || drop(stream.write_all(&bytes)))
+    }
+
+    /// Ends the input.
+    pub fn end_input(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// The next bytes.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.input.read_exact(&mut bytes).expect("so many bytes come in time");
+        bytes
+    }
+
+    /// The next line, its ending included.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        let length = self.input.read_line(&mut line).expect("a line comes in time");
+        assert!(length > 0, "a line, and not the end");
+        line
+    }
+
+    /// The next lines without their endings, up to one that begins so.
+    pub fn lines_until(&mut self, start: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            let line = self.line().trim_end_matches(['\r', '\n']).to_owned();
+            let is_last = line.starts_with(start);
+            lines.push(line);
+            if is_last {
+                return lines;
+            }
+        }
+    }
+
+    /// All bytes to the end. A reset is an end too.
+    pub fn rest(mut self) -> Vec<u8> {
+        let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
+        while let Ok(length @ 1..) = self.input.read(&mut buffer) {
+            bytes.extend_from_slice(&buffer[..length]);
+        }
+        bytes
+    }
+}
+
+/// The lines of what a server sent, each held against the grammar; telnet's refusals are taken out.
+pub fn server_lines(bytes: &[u8]) -> Vec<String> {
+    let mut text = Vec::new();
+    let mut rest = bytes;
+    while let [first, tail @ ..] = rest {
+        if let [255, 252 | 254, _, after @ ..] = rest {
+            rest = after;
+        } else {
+            text.push(*first);
+            rest = tail;
+        }
+    }
+    let text = String::from_utf8(text).expect("lines are UTF-8");
+    assert!(text.is_empty() || text.ends_with('\n'), "the last line is whole");
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for line in &lines {
+        assert!(Grammar::load().matches("server-line", line.as_bytes()), "not in the grammar: {line:?}");
+    }
+    lines
+}
