@@ -26,6 +26,8 @@ pub struct Cli {
 pub enum Command {
     /// Serves (this is the default).
     Serve(Serve),
+    /// Chats by a menu, for people who want one.
+    Menu(Menu),
     /// Lists every limit with its value and reason.
     Limits {
         /// Sets a limit; may be repeated.
@@ -52,6 +54,26 @@ pub struct Serve {
     /// Sets a limit; may be repeated. 'linechat limits' lists them; 'none' switches one off.
     #[arg(long = "limit", value_name = "NAME=VALUE")]
     pub limits: Vec<String>,
+}
+
+/// How to chat by the menu.
+#[derive(Debug, Clone, Args)]
+pub struct Menu {
+    /// The server [asked for when absent; port 12000 unless given].
+    #[arg(value_name = "HOST[:PORT]")]
+    pub server: Option<String>,
+    /// The name to take [asked for when absent].
+    #[arg(long, conflicts_with = "login")]
+    pub name: Option<String>,
+    /// The account to log in to; its password is asked for.
+    #[arg(long, value_name = "NAME")]
+    pub login: Option<String>,
+    /// Shows each line that is sent and received.
+    #[arg(long)]
+    pub show_protocol: bool,
+    /// Runs a command instead of the menu; may be repeated. Exit code 0: OK, 1: refused, 2: no connection.
+    #[arg(short = 'c', value_name = "COMMAND")]
+    pub commands: Vec<String>,
 }
 
 /// How the log is written.

@@ -8,7 +8,8 @@ use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use linechat::cli::{Cli, Command, LogFormat, Serve, describe, greeting, set_limits};
+use linechat::cli::{Cli, Command, LogFormat, Menu, Serve, describe, greeting, set_limits};
+use linechat::menu::{self, Outcome};
 use linechat::server::Server;
 
 fn main() -> ExitCode {
@@ -16,14 +17,26 @@ fn main() -> ExitCode {
     let result = match command {
         None => serve(&bare),
         Some(Command::Serve(arguments)) => serve(&arguments),
+        Some(Command::Menu(arguments)) => return menu(arguments),
         Some(Command::Limits { limits }) => set_limits(&limits).map(|limits| print(&describe(&limits))),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("linechat: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("linechat: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn menu(Menu { server, name, login, show_protocol, commands }: Menu) -> ExitCode {
+    match menu::run(&menu::Options { server, name, login, show_protocol, commands }) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Refused) => ExitCode::from(1),
+        Ok(Outcome::Disconnected) => ExitCode::from(2),
+        Err(error) => failed(&error),
     }
 }
 

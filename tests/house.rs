@@ -18,6 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("journal", &["event", "names", "limits"]),
     ("hub", &["event", "names", "limits"]),
     ("session", &["wire", "hub", "journal", "event", "names", "limits"]),
+    ("menu", &["wire"]),
     ("config", &["limits"]),
     ("server", &["config", "session", "hub", "journal", "wire", "event", "names", "limits"]),
     ("cli", &["config", "limits"]),

@@ -5,6 +5,7 @@
 
 pub mod code;
 pub mod command;
+pub mod incoming;
 pub mod line;
 pub mod parse;
 pub mod reply;
@@ -13,6 +14,7 @@ pub mod verbs;
 
 pub use code::{Code, Refusal};
 pub use command::{Command, Span, Target};
+pub use incoming::Incoming;
 pub use line::{LineDecoder, Next};
 pub use parse::{Rejected, parse};
 

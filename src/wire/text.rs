@@ -1,6 +1,9 @@
 //! Which text may pass: UTF-8 with nothing in it that a terminal would obey or that turns the writing direction around.
 //!
-//! Text is refused or passed whole, never repaired: what a person reads is exactly what was sent.
+//! Text is refused or passed whole, never repaired: what a person reads is exactly what was sent. Only a client repairs, with
+//! [`visible`], what another server might have let through.
+
+use std::borrow::Cow;
 
 /// Why text was refused; the message says what was found and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +44,19 @@ const fn turns(c: char) -> bool {
     matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Whether a character may be shown to a person: no control character but TAB, and none that turns the line around.
+pub const fn is_safe(c: char) -> bool {
+    !matches!(c, '\0'..='\u{8}' | '\u{a}'..='\u{1f}' | '\u{7f}'..='\u{9f}') && !turns(c)
+}
+
+/// The text with a replacement character for each that may not be shown: for a client, which cannot refuse what a server sends.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_safe) {
+        return text.into();
+    }
+    text.chars().map(|c| if is_safe(c) { c } else { char::REPLACEMENT_CHARACTER }).collect::<String>().into()
+}
+
 /// The bytes as text, if every character of them may be shown to another person.
 ///
 /// # Errors
@@ -56,7 +72,7 @@ pub fn check(bytes: &[u8]) -> Result<&str, TextError> {
         let at = error.valid_up_to();
         TextError::NotUtf8 { at: at + 1, byte: bytes[at] }
     })?;
-    match text.char_indices().find(|&(_, c)| matches!(c, '\u{80}'..='\u{9f}') || turns(c)) {
+    match text.char_indices().find(|&(_, c)| !is_safe(c)) {
         Some((at, c)) if turns(c) => Err(TextError::Direction { at: at + 1, code: c.into() }),
         Some((at, c)) => Err(TextError::Control { at: at + 1, code: c.into() }),
         None => Ok(text),
@@ -65,7 +81,7 @@ pub fn check(bytes: &[u8]) -> Result<&str, TextError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{TextError, check};
+    use super::{TextError, check, visible};
 
     #[test]
     fn every_control_character_but_tab_is_refused_wherever_it_stands() {
@@ -75,6 +91,12 @@ mod tests {
                 assert_eq!(check(line.as_bytes()).is_ok(), c == '\t', "U+{code:04X}");
             }
         }
+    }
+
+    #[test]
+    fn a_client_shows_no_byte_that_a_terminal_obeys() {
+        assert_eq!(visible("hi\tana"), "hi\tana");
+        assert_eq!(visible("\u{1b}[2Jhi\u{202e}\u{9b}"), "\u{fffd}[2Jhi\u{fffd}\u{fffd}");
     }
 
     #[test]

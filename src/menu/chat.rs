@@ -1,0 +1,215 @@
+//! Chatting in a channel: what is typed is said there, what others do appears above it.
+
+use unicode_width::UnicodeWidthStr;
+
+use crate::menu::client::{Again, Answer, Client, Ended, name_of};
+use crate::menu::functions::names;
+use crate::menu::terminal::{Look, Typed};
+use crate::wire::incoming::Item;
+
+/// The columns of a channel's heading.
+const HEADING: usize = 60;
+/// Messages missed while disconnected that are shown at most.
+const MISSED: u64 = 1000;
+
+/// What a line typed in a channel means.
+#[derive(Debug, PartialEq, Eq)]
+enum Said<'a> {
+    Bye,
+    Exit,
+    Private(&'a str, &'a str),
+    Text(&'a str),
+    Nothing,
+}
+
+fn meaning(line: &str) -> Said<'_> {
+    match line.trim() {
+        "" => return Said::Nothing,
+        "#bye" => return Said::Bye,
+        "#exit" => return Said::Exit,
+        _ => {}
+    }
+    // Only a line that begins with # is private: "goodbye #bye" is just talk.
+    match line.strip_prefix('#').and_then(|rest| rest.split_once(' ')) {
+        Some((name, text)) if !name.is_empty() && !text.trim().is_empty() => Said::Private(name, text),
+        _ => Said::Text(line),
+    }
+}
+
+fn heading(text: &str) -> String {
+    let dashes = HEADING.saturating_sub(text.width() + 2);
+    format!("{} {text} {}", "-".repeat(dashes / 2), "-".repeat(dashes - dashes / 2))
+}
+
+impl Client {
+    /// Shows the channel that one has just joined.
+    pub(super) fn enter(&mut self, name: &str, is_new: bool) -> Result<(), Ended> {
+        self.be_in(name);
+        self.terminal.show(Look::Bold, &heading(&format!("Channel {name}")));
+        let users = match self.command(&format!("LIST #{name}"), Again::Yes)? {
+            Answer::Ok(data, _) => names(&data).iter().map(|who| (*who).to_owned()).collect(),
+            _ => Vec::new(),
+        };
+        let admin = self.admin_of(name)?;
+        self.terminal.show(Look::Plain, &format!("Admin: {}", admin.as_deref().unwrap_or("nobody")));
+        let is_admin = admin.as_deref() == Some(self.who.as_str());
+        let close = if is_admin { ", #exit to close the channel" } else { "" };
+        self.terminal.show(Look::Plain, &format!("Type #bye to leave{close}, #name and a text for a private message."));
+        if is_new || users.len() <= 1 {
+            self.terminal.show(Look::Plain, "Waiting for other users to join....");
+        } else {
+            self.terminal.show(Look::Plain, &format!("In the channel: {}", users.join(", ")));
+        }
+        Ok(())
+    }
+
+    fn admin_of(&mut self, name: &str) -> Result<Option<String>, Ended> {
+        let Answer::Ok(data, _) = self.command("CHANNELS", Again::Yes)? else { return Ok(None) };
+        let wanted = format!("#{name}").to_lowercase();
+        let channels = data.iter().filter(|item| item.kind == "CHANNEL").filter_map(Item::split::<3>);
+        let mut owners = channels.filter(|([channel, ..], _)| channel.to_lowercase() == wanted).map(|([.., owner], _)| owner);
+        Ok(owners.next().filter(|owner| *owner != "-").map(str::to_owned))
+    }
+
+    /// Talks until one leaves, or the channel ends; then the menu is back.
+    pub(super) fn chat(&mut self) -> Result<(), Ended> {
+        while let Some(channel) = &self.channel {
+            let name = channel.name.clone();
+            let line = match self.typed("> ")? {
+                Some(Typed::Line(line)) => line,
+                None => return Ok(()),
+                Some(Typed::Interrupt | Typed::End) => "#bye".to_owned(),
+            };
+            match meaning(&line) {
+                Said::Nothing => {}
+                Said::Text(text) => {
+                    let say = format!("SAY @{} #{name} {text}", self.new_key());
+                    self.keyed(&say)?;
+                }
+                Said::Private(to, text) => {
+                    if self.send_to(to, text)? {
+                        self.terminal.show(Look::Dim, &format!("(private message sent to {to})"));
+                    }
+                }
+                Said::Bye => self.end_channel(&format!("LEAVE #{name}"), "You left the channel.")?,
+                Said::Exit => self.end_channel(&format!("CLOSE #{name}"), &format!("Channel {name} closed."))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn end_channel(&mut self, line: &str, done: &str) -> Result<(), Ended> {
+        match self.command(line, Again::Yes)? {
+            Answer::Err(code, _) if code == "NOT_ALLOWED" => {
+                self.terminal.show(Look::Red, "Only the channel's admin can close it; #bye leaves it.");
+            }
+            // A channel that is no more, or that one is not in, is left.
+            Answer::Ok(..) | Answer::Err(..) => {
+                self.channel = None;
+                self.terminal.show(Look::Plain, done);
+            }
+            unknown @ Answer::Unknown => self.show_refused(&unknown),
+        }
+        Ok(())
+    }
+
+    /// After the connection was back: joins the channel again, and shows what was said meanwhile.
+    pub(super) fn resume_channel(&mut self) -> Result<(), Ended> {
+        let Some(channel) = self.channel.clone() else { return Ok(()) };
+        let name = channel.name;
+        if let Answer::Err(_, text) = self.command(&format!("JOIN #{name}"), Again::No)? {
+            self.channel = None;
+            self.terminal.show(Look::Red, &format!("You are not in channel {name} any more: {text}."));
+            return Ok(());
+        }
+        if channel.seen > 0
+            && let Answer::Ok(data, _) = self.command(&format!("HISTORY #{name} {MISSED} since {}", channel.seen), Again::No)?
+        {
+            let me = self.who.clone();
+            let others = data.iter().filter(|item| !matches!(item.split(), Some(([_, _, _, from], _)) if from == me));
+            others.for_each(|item| self.event(item));
+        }
+        Ok(())
+    }
+
+    /// Shows what happened.
+    pub(super) fn event(&mut self, item: &Item) {
+        let Some((look, line)) = self.describe(item) else { return };
+        self.terminal.show(look, &line);
+    }
+
+    fn describe(&mut self, item: &Item) -> Option<(Look, String)> {
+        let plain = |line| Some((Look::Plain, line));
+        match item.kind.as_str() {
+            "MSG" => {
+                let ([seq, _, to, from], text) = item.split()?;
+                let from = name_of(from);
+                match (to.strip_prefix('#'), &mut self.channel) {
+                    (Some(to), Some(channel)) if to.to_lowercase() == channel.name.to_lowercase() => {
+                        channel.seen = seq.parse().unwrap_or(channel.seen);
+                        plain(format!("{from}> {text}"))
+                    }
+                    (Some(to), _) => plain(format!("[{to}] {from}> {text}")),
+                    (None, Some(_)) => Some((Look::Bold, format!("(private) {from}> {text}"))),
+                    (None, None) => {
+                        Some((Look::Bold, format!("New message from {from}: {text} (option 3 shows your messages)")))
+                    }
+                }
+            }
+            "SHUTDOWN" | "BYE" => Some((Look::Red, format!("The server says: {}", item.fields))),
+            "GAP" => Some((Look::Red, "Some messages can no longer be had.".to_owned())),
+            "CLOSE" => {
+                let ([channel], _) = item.split()?;
+                let channel = channel.trim_start_matches('#');
+                if self.channel.as_ref().is_some_and(|own| own.name.to_lowercase() == channel.to_lowercase()) {
+                    self.channel = None;
+                }
+                Some((Look::Bold, format!("Channel {channel} closed by admin.")))
+            }
+            _ => self.describe_member(item).map(|line| (Look::Dim, line)),
+        }
+    }
+
+    /// What members of a channel do beside talking.
+    fn describe_member(&self, item: &Item) -> Option<String> {
+        let ([channel, who], rest) = item.split()?;
+        let channel = channel.trim_start_matches('#');
+        let who = name_of(who);
+        let is_here = self.channel.as_ref().is_some_and(|own| own.name.to_lowercase() == channel.to_lowercase());
+        let place = if is_here { String::new() } else { format!("[{channel}] ") };
+        let line = match item.kind.as_str() {
+            "JOIN" => format!("{who} joined"),
+            "LEAVE" => format!("{who} left the channel."),
+            "OWNER" => format!("{who} is the admin now."),
+            "NAME" => format!("{who} is called {} now.", name_of(rest)),
+            "TOPIC" => format!("{who} set the topic: {}", rest.split_once(' ')?.1),
+            _ => return None,
+        };
+        Some(format!("{place}{line}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HEADING, Said, UnicodeWidthStr, heading, meaning};
+
+    #[test]
+    fn only_exact_words_are_commands() {
+        assert_eq!(meaning("#bye"), Said::Bye);
+        assert_eq!(meaning(" #bye "), Said::Bye);
+        assert_eq!(meaning("goodbye #bye"), Said::Text("goodbye #bye"));
+        assert_eq!(meaning("#byebye"), Said::Text("#byebye"));
+        assert_eq!(meaning("#exit"), Said::Exit);
+        assert_eq!(meaning("#nina  hi"), Said::Private("nina", " hi"));
+        assert_eq!(meaning("#bye nina"), Said::Private("bye", "nina"));
+        assert_eq!(meaning(" #nina hi"), Said::Text(" #nina hi"));
+        assert_eq!(meaning("  "), Said::Nothing);
+    }
+
+    #[test]
+    fn a_heading_is_as_wide_as_any_other() {
+        for name in ["23456", "日本語", "é"] {
+            assert_eq!(heading(&format!("Channel {name}")).width(), HEADING);
+        }
+    }
+}

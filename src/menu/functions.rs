@@ -1,0 +1,199 @@
+//! The six functions of the menu.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::menu::client::{Again, Answer, Channel, Client, Ended, name_of};
+use crate::menu::terminal::{Look, Typed};
+use crate::wire::incoming::Item;
+use crate::wire::{Command, parse};
+
+const OPTIONS: &str = "Options Available:
+1. Get user list
+2. Send a message
+3. Get my messages
+4. Create a new channel
+5. Chat in a channel with your friends
+6. Disconnect from server
+";
+
+impl Client {
+    /// Shows the menu and does what is chosen, until the person has had enough.
+    pub fn menu(&mut self) -> Result<(), Ended> {
+        loop {
+            self.show_menu();
+            let choice = match self.typed("Your option <enter a number>: ")? {
+                Some(Typed::Line(line)) => line,
+                None => continue,
+                Some(Typed::Interrupt | Typed::End) => "6".to_owned(),
+            };
+            match choice.trim() {
+                "1" => self.user_list()?,
+                "2" => self.send_message()?,
+                "3" => self.my_messages()?,
+                "4" => self.create_channel()?,
+                "5" => self.join_channel()?,
+                "6" => return self.disconnect(),
+                "" => {}
+                other => self.terminal.show(Look::Red, &format!("{other} is no option: enter a number from 1 to 6.")),
+            }
+        }
+    }
+
+    fn show_menu(&mut self) {
+        let id = self.who.rsplit(':').next().unwrap_or_default().to_owned();
+        self.terminal.show(Look::Bold, "****** TCP CHAT ******");
+        self.terminal.show(Look::Plain, "-----------------------");
+        self.terminal.show(Look::Plain, &format!("Client id: {id}"));
+        OPTIONS.lines().for_each(|line| self.terminal.show(Look::Plain, line));
+        self.terminal.show(Look::Plain, "");
+    }
+
+    fn user_list(&mut self) -> Result<(), Ended> {
+        match self.command("LIST", Again::Yes)? {
+            Answer::Ok(data, _) => {
+                let users = names(&data).join(", ");
+                self.terminal.show(Look::Plain, &format!("Users in server: {users}"));
+            }
+            other => self.show_refused(&other),
+        }
+        Ok(())
+    }
+
+    fn send_message(&mut self) -> Result<(), Ended> {
+        let text = self.question("Enter your message: ")?;
+        let to = self.question("Enter recipient id: ")?;
+        if self.send_to(to.trim(), &text)? {
+            self.terminal.show(Look::Plain, "Message sent!");
+        }
+        Ok(())
+    }
+
+    /// Sends a message; false when it was not sent, which is shown.
+    pub(super) fn send_to(&mut self, target: &str, text: &str) -> Result<bool, Ended> {
+        let line = format!("MSG @{} {target} {text}", self.new_key());
+        // What was typed as a recipient must not become something else of the line.
+        let is_meant = matches!(parse(line.as_bytes()), Ok(Some(Command::Msg { text: sent, .. })) if sent == text);
+        if text.trim().is_empty() {
+            self.terminal.show(Look::Red, "Not sent: the message is empty.");
+            return Ok(false);
+        }
+        if !is_meant && parse(line.as_bytes()).is_ok() || target.is_empty() {
+            self.terminal.show(Look::Red, &format!("Not sent: '{target}' is no id and no name."));
+            return Ok(false);
+        }
+        self.keyed(&line)
+    }
+
+    /// Sends a line with a key. An account's may be sent again: the server stores it once.
+    pub(super) fn keyed(&mut self, line: &str) -> Result<bool, Ended> {
+        let again = if self.is_account() { Again::Yes } else { Again::No };
+        match self.command(line, again)? {
+            Answer::Ok(..) => Ok(true),
+            other => {
+                self.show_refused(&other);
+                Ok(false)
+            }
+        }
+    }
+
+    fn my_messages(&mut self) -> Result<(), Ended> {
+        let mut is_first = true;
+        loop {
+            let (data, counts) = match self.command("INBOX", Again::Yes)? {
+                Answer::Ok(data, counts) => (data, counts),
+                other => {
+                    self.show_refused(&other);
+                    return Ok(());
+                }
+            };
+            if std::mem::take(&mut is_first) {
+                let heading = if data.is_empty() { "You have no new messages." } else { "My messages:" };
+                self.terminal.show(Look::Bold, heading);
+            }
+            let last = data.iter().filter_map(|item| self.show_message(item)).last();
+            // Only what was shown counts as read.
+            if let Some(seq) = last
+                && let refused @ (Answer::Err(..) | Answer::Unknown) = self.command(&format!("ACK {seq}"), Again::Yes)?
+            {
+                self.show_refused(&refused);
+                return Ok(());
+            }
+            if last.is_none() || counts.ends_with(" 0") {
+                return Ok(());
+            }
+        }
+    }
+
+    fn show_message(&mut self, item: &Item) -> Option<u64> {
+        if item.kind == "GAP" {
+            self.terminal.show(Look::Red, "Some messages can no longer be had.");
+        }
+        let ([seq, time, _, from], text) = item.split().filter(|_| item.kind == "MSG")?;
+        let line = format!("{}: {text} (from: {})", local_time(time), name_of(from));
+        self.terminal.show(Look::Plain, &line);
+        seq.parse().ok()
+    }
+
+    fn create_channel(&mut self) -> Result<(), Ended> {
+        let name = channel_name(&self.question("Enter the new channel id: ")?);
+        match self.command(&format!("CREATE #{name}"), Again::No)? {
+            Answer::Ok(..) => {
+                self.enter(&name, true)?;
+                self.chat()
+            }
+            other => {
+                self.show_refused(&other);
+                Ok(())
+            }
+        }
+    }
+
+    fn join_channel(&mut self) -> Result<(), Ended> {
+        let typed = self.question("Enter the channel id to join: ")?;
+        let (id, key) = typed.trim().split_once(' ').unwrap_or((typed.trim(), ""));
+        let name = channel_name(id);
+        match self.command(format!("JOIN #{name} {key}").trim_end(), Again::Yes)? {
+            Answer::Ok(..) => {
+                self.enter(&name, false)?;
+                self.chat()
+            }
+            other => {
+                self.show_refused(&other);
+                Ok(())
+            }
+        }
+    }
+
+    fn disconnect(&mut self) -> Result<(), Ended> {
+        // The connection ends whatever the answer is.
+        let _ = self.command("QUIT", Again::No);
+        self.terminal.show(Look::Plain, "Disconnected. Goodbye!");
+        Ok(())
+    }
+
+    /// Begins to be in a channel.
+    pub(super) fn be_in(&mut self, name: &str) {
+        self.channel = Some(Channel { name: name.to_owned(), seen: 0 });
+    }
+}
+
+/// A channel as typed, with or without its `#`.
+fn channel_name(typed: &str) -> String {
+    let typed = typed.trim();
+    typed.strip_prefix('#').unwrap_or(typed).to_owned()
+}
+
+/// The users of a LIST, as `name:id`.
+pub fn names(data: &[Item]) -> Vec<&str> {
+    let users = data.iter().filter(|item| item.kind == "USER");
+    users.filter_map(|item| item.split::<1>().map(|([who], _)| who)).collect()
+}
+
+/// A time of the server, where the person lives: `2019-08-05 17:45`.
+fn local_time(time: &str) -> String {
+    match time.parse::<Timestamp>() {
+        Ok(stamp) => stamp.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
+        Err(_) => time.to_owned(),
+    }
+}

@@ -1,0 +1,61 @@
+//! The menu client: the six functions for people who want a menu.
+//!
+//! Every effect it has is a protocol line that a person could have typed into `nc`. It imports [`wire`](crate::wire) and
+//! nothing else of the server, obeys no byte from the network, and believes nothing but an OK.
+
+mod chat;
+mod client;
+mod functions;
+mod link;
+mod script;
+mod terminal;
+
+use anyhow::Result;
+
+use client::{Client, Ended};
+use terminal::Terminal;
+
+/// What the command line said.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `HOST` or `HOST:PORT`; asked for when absent.
+    pub server: Option<String>,
+    /// The name to take; asked for when absent.
+    pub name: Option<String>,
+    /// The account to log in to, instead of taking a name.
+    pub login: Option<String>,
+    /// Whether each line sent and received is shown.
+    pub show_protocol: bool,
+    /// Commands to run instead of the menu.
+    pub commands: Vec<String>,
+}
+
+/// How the client ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// As the person wanted, or every command was answered OK.
+    Done,
+    /// A command was refused.
+    Refused,
+    /// There was no connection, or it was lost.
+    Disconnected,
+}
+
+/// Runs the client to its end.
+///
+/// # Errors
+/// When the terminal cannot be used.
+pub fn run(options: &Options) -> Result<Outcome> {
+    if !options.commands.is_empty() {
+        return Ok(script::run(options));
+    }
+    let terminal = Terminal::open()?;
+    let ended = match Client::start(options, terminal) {
+        Ok(mut client) => client.menu(),
+        Err(ended) => Err(ended),
+    };
+    Ok(match ended {
+        Ok(()) | Err(Ended::ByPerson) => Outcome::Done,
+        Err(Ended::Disconnected) => Outcome::Disconnected,
+    })
+}
