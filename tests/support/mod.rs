@@ -3,8 +3,10 @@
 
 pub mod abnf;
 pub mod client;
+pub mod clients;
 pub mod conversation;
 pub mod diagrams;
+pub mod proxy;
 pub mod raw;
 pub mod server;
 pub mod transcript;
