@@ -112,7 +112,8 @@ impl Server {
             .collect();
         let outcome = tokio::select! {
             () = stop => Ok(()),
-            Ok(why) = &mut failure => Err(JournalFailed(why)),
+            // Dropped without a word, it says that the pump itself has failed.
+            why = &mut failure => Err(JournalFailed(why.unwrap_or_else(|_| "what it committed could not be applied".into()))),
         };
         accepting.into_iter().chain([sweeping]).for_each(|task| task.abort());
         shared.stopping.cancel();

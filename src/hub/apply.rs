@@ -87,7 +87,7 @@ impl Hub {
     fn apply_registered(&self, who: &Who, password: &Arc<str>) {
         let mut directory = self.directory_mut();
         // The guest who registers holds the name already; after a restart nobody does.
-        let _ = directory.take_name(&who.name, who.id);
+        directory.take_name(&who.name, who.id);
         let channels = directory.online.get_mut(&who.id).map(|online| std::mem::take(&mut online.channels)).unwrap_or_default();
         directory.accounts.insert(who.id, Account { who: who.clone(), password: Arc::clone(password), channels });
     }

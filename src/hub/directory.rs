@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::event::Time;
 use crate::hub::Hub;
 use crate::hub::channel::{Channel, Listed};
+use crate::hub::presence::NameTaken;
 use crate::hub::room::Room;
 use crate::hub::wake::Seat;
 use crate::names::{Name, Seq, UserId, Who, fold, look};
@@ -87,15 +88,23 @@ impl Directory {
         self.user(id).filter(|who| fold(who.name.as_str()) == folded)
     }
 
-    /// Takes the name for `id` unless it, or one that looks like it, is taken by another.
-    pub fn take_name(&mut self, name: &Name, id: UserId) -> Result<(), UserId> {
-        let look = look(name.as_str());
-        if let Some(&holder) = self.looks.get(&look).filter(|&&holder| holder != id) {
-            return Err(holder);
+    /// Whether nobody but `id` has the name or one that looks like it.
+    pub fn is_free(&self, name: &str, id: UserId) -> Result<(), NameTaken> {
+        match self.looks.get(&look(name)) {
+            Some(&holder) if holder != id => {
+                let by = self.user(holder).cloned().unwrap_or_else(|| Who { name: Name::new(name), id: holder });
+                Err(NameTaken { by, is_account: self.accounts.contains_key(&holder) })
+            }
+            _ => Ok(()),
         }
-        self.looks.insert(look, id);
-        self.names.insert(fold(name.as_str()), id);
-        Ok(())
+    }
+
+    /// Takes the name for `id`. A guest's first name is taken by nobody: it is found by its number.
+    pub fn take_name(&mut self, name: &Name, id: UserId) {
+        if *name != Name::guest(id) {
+            self.looks.insert(look(name.as_str()), id);
+            self.names.insert(fold(name.as_str()), id);
+        }
     }
 
     /// Gives back the name that `id` holds. A guest's first name is held by nobody.

@@ -106,6 +106,14 @@ impl Hub {
         UserId(self.directory().ids_below)
     }
 
+    /// Whether the name may be taken by the user `id`.
+    ///
+    /// # Errors
+    /// [`NameTaken`].
+    pub fn is_free(&self, name: &str, id: UserId) -> Result<(), NameTaken> {
+        self.directory().is_free(name, id)
+    }
+
     /// Gives a guest another name and tells its channels. `seat` is the one that asked.
     ///
     /// # Errors
@@ -113,10 +121,8 @@ impl Hub {
     pub fn rename(&self, seat: &Seat, old: &Who, name: &Name) -> Result<Who, NameTaken> {
         let new = Who { name: name.clone(), id: old.id };
         let mut directory = self.directory_mut();
-        if let Err(holder) = directory.take_name(name, old.id) {
-            let by = directory.user(holder).cloned().unwrap_or_else(|| Who { name: name.clone(), id: holder });
-            return Err(NameTaken { by, is_account: directory.accounts.contains_key(&holder) });
-        }
+        directory.is_free(name.as_str(), old.id)?;
+        directory.take_name(name, old.id);
         if crate::names::look(old.name.as_str()) == crate::names::look(name.as_str()) {
             // The look-alike entry is the new name's own now; only the old spelling goes.
             directory.give_spelling(&old.name, &new);

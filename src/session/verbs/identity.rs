@@ -3,7 +3,7 @@
 use crate::event::{Change, Event, Guard, Outcome, Room};
 use crate::journal::{Query, Span};
 use crate::limits::PASSWORD_BYTES;
-use crate::names::fold;
+use crate::names::{Name, fold};
 use crate::session::Session;
 use crate::session::replies::refusal;
 use crate::session::verbs::Answer;
@@ -12,20 +12,18 @@ use crate::wire::{Code, Refusal};
 impl Session {
     /// The guest keeps id, inbox and channels, and they last from now on.
     pub(super) async fn register(&mut self, name: &str, password: &str) -> Answer {
-        if let Err(refusal) = self.may_register(password) {
-            return Ok(Err(refusal));
-        }
-        // Taking the name as a guest first means that nobody else can while the password is hashed.
-        let before = self.sitting.who.clone();
-        if before.name.as_str() != name
-            && let Err(refusal) = self.rename(name)
-        {
+        if let Err(refusal) = self.may_register(name, password) {
             return Ok(Err(refusal));
         }
         let password = match self.shared.passwords.hash_new(self.peer, password).await {
             Ok(hash) => hash,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        // Held as a guest's name from here on, so that nobody else takes it before it is the account's.
+        let before = self.sitting.who.name.clone();
+        if let Err(refusal) = self.rename(&Name::new(name)) {
+            return Ok(Err(refusal));
+        }
         let who = self.sitting.who.clone();
         let mut drafts = vec![(None, Event::Registered { who: who.clone(), password }, Guard::Vacant)];
         for follow in &self.sitting.follows {
@@ -38,12 +36,17 @@ impl Session {
                 self.sitting.is_account = true;
                 Ok(Ok(who.to_string()))
             }
-            other => Ok(Err(refusal(&other))),
+            other => {
+                // Refused means that nothing has changed. A first name is never taken by another.
+                let _ = self.rename(&before);
+                Ok(Err(refusal(&other)))
+            }
         }
     }
 
-    fn may_register(&self, password: &str) -> Result<(), Refusal> {
+    fn may_register(&self, name: &str, password: &str) -> Result<(), Refusal> {
         self.must_be_guest("an account cannot register another")?;
+        self.may_choose(name)?;
         if password.len() < PASSWORD_BYTES {
             let text = format!("a password has at least {PASSWORD_BYTES} bytes; a few words with spaces are a good one");
             return Err(Refusal::new(Code::NotAllowed, text));

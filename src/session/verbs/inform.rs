@@ -1,5 +1,6 @@
 //! PING, WHOAMI, CAPS, HELP and NAME: what is answered from what the session knows.
 
+use crate::hub::NameTaken;
 use crate::limits;
 use crate::names::{Name, check_chosen};
 use crate::session::Session;
@@ -51,7 +52,8 @@ impl Session {
     }
 
     pub(super) fn name(&mut self, name: &str) {
-        match self.rename(name) {
+        let renamed = self.must_be_guest("an account keeps its name").and_then(|()| self.may_choose(name));
+        match renamed.and_then(|()| self.rename(&Name::new(name))) {
             Ok(()) => {
                 let who = self.sitting.who.clone();
                 self.answer(|out| reply::ok(out, "NAME", format_args!(" {who}")));
@@ -60,28 +62,18 @@ impl Session {
         }
     }
 
-    /// Takes a name for this guest.
-    pub(super) fn rename(&mut self, name: &str) -> Result<(), Refusal> {
-        self.must_be_guest("an account keeps its name")?;
+    /// Whether a guest may choose the name: it is not misleading, and nobody else has it or one that looks like it.
+    pub(super) fn may_choose(&self, name: &str) -> Result<(), Refusal> {
         check_chosen(name).map_err(|error| Refusal::new(Code::BadName, error.to_string()))?;
+        self.shared.hub.is_free(name, self.sitting.who.id).map_err(|taken| name_taken(name, &taken))
+    }
+
+    /// Takes a name for this guest.
+    pub(super) fn rename(&mut self, name: &Name) -> Result<(), Refusal> {
         let sitting = &mut self.sitting;
-        match self.shared.hub.rename(&sitting.seat, &sitting.who, &Name::new(name)) {
-            Ok(who) => {
-                sitting.who = who;
-                Ok(())
-            }
-            Err(taken) if taken.is_account => {
-                let by = taken.by.name;
-                Err(Refusal::new(
-                    Code::NameTaken,
-                    format!("{name} is, or looks like, the account {by}; if it is yours, LOGIN {by}"),
-                ))
-            }
-            Err(taken) => {
-                let by = taken.by;
-                Err(Refusal::new(Code::NameTaken, format!("{name} is, or looks like, the name of {by}; choose another")))
-            }
-        }
+        let renamed = self.shared.hub.rename(&sitting.seat, &sitting.who, name);
+        sitting.who = renamed.map_err(|taken| name_taken(name.as_str(), &taken))?;
+        Ok(())
     }
 
     /// An account stays who it is for the length of the connection.
@@ -92,6 +84,14 @@ impl Session {
         let who = &self.sitting.who;
         Err(Refusal::new(Code::NotAllowed, format!("you are logged in as {who}; {why}, so QUIT and connect again")))
     }
+}
+
+fn name_taken(name: &str, NameTaken { by, is_account }: &NameTaken) -> Refusal {
+    let text = match is_account {
+        true => format!("{name} is, or looks like, the account {}; if it is yours, LOGIN {}", by.name, by.name),
+        false => format!("{name} is, or looks like, the name of {by}; choose another"),
+    };
+    Refusal::new(Code::NameTaken, text)
 }
 
 fn help_all(out: &mut Vec<u8>) {
