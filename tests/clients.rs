@@ -154,13 +154,10 @@ fn check(client: &Client) {
         scope.spawn(|| match client.ctrl_c {
             CtrlC::Leaves => at_a_terminal(client, "leave.exp", &[("KEY", "c")]),
             CtrlC::DropsTheLine => at_a_terminal(client, "interrupt.exp", &[]),
-            CtrlC::OpensAMenu => {}
+            CtrlC::OpensAMenu => at_a_terminal(client, "stay.exp", &[("KEY", "c")]),
         });
-        scope.spawn(|| {
-            if client.ctrl_d_leaves {
-                at_a_terminal(client, "leave.exp", &[("KEY", "d")]);
-            }
-        });
+        let script = if client.ctrl_d_leaves { "leave.exp" } else { "stay.exp" };
+        scope.spawn(|| at_a_terminal(client, script, &[("KEY", "d")]));
     });
 }
 

@@ -1,0 +1,200 @@
+//! README says what is: its conversation is had, its commands are run, its tables are the code's.
+
+mod support;
+
+use std::fs::Permissions;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use linechat::limits::Limits;
+use linechat::wire::Code;
+use linechat::wire::code::Retry;
+use linechat::wire::verbs::VERBS;
+use support::client::Client;
+use support::clients::{self, BASH_PIPE, CLIENTS, CtrlC, Names, at};
+use support::conversation::{Planned, hold};
+use support::proxy::Proxy;
+use support::server::Server;
+use support::transcript::chats;
+use tempfile::TempDir;
+
+const README: &str = include_str!("../README.md");
+const CARGO: &str = include_str!("../Cargo.toml");
+/// What README names as the limits that people meet.
+const LIMITS: &[&str] =
+    &["line-length", "text-length", "inbox", "members", "connections", "connections-per-address", "commands-per-second"];
+
+/// The shell commands that README shows, in its order.
+fn shown() -> [&'static str; 8] {
+    let blocks = README.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let blocks: Vec<_> = blocks.collect();
+    blocks.try_into().unwrap_or_else(|blocks: Vec<_>| panic!("each block has its test: {blocks:#?}"))
+}
+
+fn has(part: &str) {
+    assert!(README.contains(part), "README should have:\n{part}");
+}
+
+/// Runs a command as a person would who has `linechat` and the netcat of OpenBSD.
+fn shell(command: &str, names: &Names, port: u16) -> Output {
+    names.shell(command, port).output().expect("bash runs")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+#[test]
+fn the_conversation_is_real() {
+    let planned = chats(README).into_iter().map(|transcript| Planned { name: "README".into(), transcript, options: vec![] });
+    assert_eq!(hold(planned.collect()), Vec::<String>::new());
+}
+
+#[test]
+fn it_starts_as_the_first_lines_say() {
+    let [clone, menu, ..] = shown();
+    let lines: Vec<_> = clone.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).collect();
+    assert_eq!(lines, ["git clone <this repository> linechat && cd linechat", "cargo run --release", "nc localhost 12000"]);
+    assert!(CARGO.contains("\ndefault-run = \"linechat\"\n"));
+    let rust = CARGO.split("\nrust-version = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("Cargo.toml says it");
+    has(&format!("needs Rust {rust} or newer"));
+
+    // `cargo run --release` is this binary without arguments; a test gives it a port and a directory of its own.
+    let server = Server::start(&[]);
+    assert!(server.greeting().contains("type: nc 127.0.0.1 "), "{}", server.greeting());
+    let arguments = menu.trim().strip_prefix("cargo run --release -- ").expect("the menu");
+    let arguments = arguments.replace("localhost", "localhost:12000 --name zoe");
+    let menu = format!("printf '1\\n6\\n' | {} {arguments}", env!("CARGO_BIN_EXE_linechat"));
+    let output = shell(&menu, &Names::of(&CLIENTS[0]), server.address().port());
+    assert!(output.status.success() && said(&output).contains("Users in server: zoe:"), "{}", said(&output));
+}
+
+#[test]
+fn it_can_be_reached_over_the_network() {
+    let [_, _, network, ..] = shown();
+    assert_eq!(network, "cargo run --release -- --listen 0.0.0.0:12000\n");
+    let server = Server::start(&["--listen", "0.0.0.0:0"]);
+    let port = server.greeting().lines().find_map(|line| line.split_once(" listens on 0.0.0.0:")).expect("it listens").1;
+    // No packet is sent: this asks which of the machine's own addresses would be used.
+    let probe = UdpSocket::bind("0.0.0.0:0").expect("a port is free");
+    let own = probe.connect("192.0.2.1:9").and_then(|()| probe.local_addr()).map_or(Ipv4Addr::LOCALHOST.into(), |own| own.ip());
+    Client::connect(SocketAddr::new(own, port.parse().expect("a port is a number"))).ok("LIST");
+}
+
+#[test]
+fn the_script_stores_its_message_once_when_the_answer_is_lost() {
+    if !CLIENTS[0].is_installed() {
+        return;
+    }
+    let [_, _, _, account, script, ..] = shown();
+    let server = Server::start(&["--limit", "passwords-per-minute=none"]);
+    let proxy = Proxy::start(server.address());
+    let (names, port) = (Names::of(&CLIENTS[0]), proxy.address().port());
+    let output = shell(account, &names, port);
+    assert!(said(&output).contains("\nOK REGISTER robot:") && said(&output).contains("\nOK CREATE #ci\n"), "{}", said(&output));
+
+    let folder = TempDir::new().expect("a temporary directory");
+    let say = folder.path().join("say");
+    std::fs::write(&say, at(script, port)).expect("the script can be written");
+    std::fs::set_permissions(&say, Permissions::from_mode(0o755)).expect("it can be made executable");
+    let run = |key: &str, text: &str| {
+        let mut command = Command::new(&say);
+        command.args([key, text]).env("PATH", names.path()).output().expect("the script runs")
+    };
+    proxy.lose_answers(1);
+    for _ in 0..2 {
+        let output = run("build-311", "build 311 passed");
+        assert!(output.status.success() && said(&output).is_empty(), "{}", said(&output));
+    }
+    let output = run("build-311", "build 311 failed");
+    assert!(output.status.code() == Some(1) && said(&output).contains("\nERR KEY_REUSED SAY "), "{}", said(&output));
+    assert!(run("build-312", "build 312 passed").status.success());
+
+    let mut robot = server.connect();
+    robot.ok("LOGIN robot correct horse battery");
+    let history = robot.ask("HISTORY #ci");
+    let texts: Vec<_> = history.iter().filter_map(|line| line.splitn(7, ' ').nth(6)).collect();
+    assert_eq!(texts, ["build 311 passed", "build 312 passed"]);
+    proxy.check();
+    sqlite_shows(&server, "robot|build 312 passed\n");
+}
+
+/// README's look at the store, while the server runs.
+fn sqlite_shows(server: &Server, expected: &str) {
+    if !clients::is_installed("sqlite3", "sqlite3") {
+        return;
+    }
+    let [.., sqlite, _, _] = shown();
+    let command = sqlite.replace("~/.local/state/linechat", server.dir().to_str().expect("its path is UTF-8"));
+    let output = Command::new("bash").args(["-c", &command]).output().expect("bash runs");
+    assert!(output.status.success() && said(&output).contains(expected), "{}", said(&output));
+}
+
+#[test]
+fn the_test_commands_are_there() {
+    let [.., test, protocol] = shown();
+    assert_eq!((test, protocol), ("scripts/test\n", "scripts/protocol/run localhost 12000\n"));
+    for command in [test, protocol] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(command.split_whitespace().next().expect("a command"));
+        let mode = file.metadata().expect("it is there").permissions().mode();
+        assert!(mode & 0o111 != 0, "{command}");
+    }
+}
+
+#[test]
+fn clients_are_those_that_are_tested() {
+    let mut table = "| client (Debian's package) | a person types | a pipe ends in | after `QUIT` | Ctrl-C | Ctrl-D |\n\
+        |---|---|---|---|---|---|\n"
+        .to_owned();
+    for clients::Client { name, package, person, pipe, hurries, ends_after_quit, ctrl_c, ctrl_d_leaves, .. } in CLIENTS {
+        let (mark, quit) = (if *hurries { " ¹" } else { "" }, if *ends_after_quit { "ends" } else { "Ctrl-D ends it" });
+        let ctrl_c = match ctrl_c {
+            CtrlC::Leaves => "leaves",
+            CtrlC::DropsTheLine => "drops the line",
+            CtrlC::OpensAMenu => "opens its own menu",
+        };
+        let ctrl_d = if *ctrl_d_leaves { "leaves" } else { "does nothing" };
+        table += &format!("| `{name}` ({package}) | `{person}` | `{pipe}`{mark} | {quit} | {ctrl_c} | {ctrl_d} |\n");
+    }
+    has(&table);
+    has(&format!(": `{BASH_PIPE}`\n"));
+    let hurried = CLIENTS.iter().find(|client| client.name == "telnet").expect("telnet is in the table");
+    has(&format!("¹ It leaves at the end of its input, before the answers; keep that open: `{}`\n", hurried.piped()));
+}
+
+#[test]
+fn commands_and_codes_are_those_of_the_server() {
+    let rows: String =
+        VERBS.iter().map(|verb| format!("| `{}` | {} |\n", verb.syntax.replace('|', r"\|"), verb.summary)).collect();
+    has(&format!("| command | what it does |\n|---|---|\n{}\n", rows));
+    let codes = |retry| {
+        let words = Code::ALL.iter().filter(|code| code.retry() == retry).map(|code| format!("`{code}`"));
+        words.collect::<Vec<_>>().join(", ")
+    };
+    let (no, later, same_key) = (codes(Retry::No), codes(Retry::Later), codes(Retry::SameKey));
+    has(&format!(
+        "| code of an `ERR` | try the same line again |\n|---|---|\n| {no} | no |\n| {later} | later |\n| {same_key} | with the same `@key` |\n"
+    ));
+}
+
+#[test]
+fn limits_are_those_in_force() {
+    let rows = Limits::default().rows();
+    let mut table = "| limit | value | of |\n|---|---|---|\n".to_owned();
+    for name in LIMITS {
+        let row = rows.iter().find(|row| row.name == *name).unwrap_or_else(|| panic!("there is no limit {name}"));
+        table += &format!("| `{name}` | {} | {} |\n", row.value, row.unit);
+    }
+    has(&table);
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let links: Vec<_> = README.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    for link in &links {
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(link).is_file(), "{link}");
+    }
+    assert!(links.len() >= 2);
+}
