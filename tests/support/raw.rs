@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread::JoinHandle;
 
+use socket2::{Domain, Socket, Type};
+
 use super::abnf::Grammar;
 use super::server::PATIENCE;
 
@@ -16,7 +18,21 @@ pub struct Raw {
 impl Raw {
     /// Connects and reads nothing.
     pub fn connect_silently(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the server accepts");
+        Self::new(TcpStream::connect(address).expect("the server accepts"))
+    }
+
+    /// Connects with a small buffer for what comes, so that a server soon finds that this client does not read, and reads the
+    /// HELLO.
+    pub fn connect_narrowly(address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there is a socket");
+        socket.set_recv_buffer_size(4096).expect("its buffer can be small");
+        socket.connect(&address.into()).expect("the server accepts");
+        let mut raw = Self::new(socket.into());
+        assert!(raw.line().starts_with("* HELLO "));
+        raw
+    }
+
+    fn new(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
         stream.set_nodelay(true).expect("no delay");
