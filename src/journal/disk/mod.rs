@@ -12,7 +12,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi, params};
 use tokio::sync::Semaphore;
 
 use crate::event::Entry;
@@ -97,7 +97,8 @@ struct Disk {
 
 struct DiskReader {
     connections: Arc<Mutex<Vec<Connection>>>,
-    turns: Semaphore,
+    /// Held by the work and not by whoever waits for it: a connection is back before its turn is, even where nobody waits any more.
+    turns: Arc<Semaphore>,
 }
 
 /// Opens the journal in `directory`, which is made when it is absent, and starts its writer.
@@ -132,7 +133,7 @@ pub fn open(directory: &Path) -> Result<Arc<dyn Journal>, OpenError> {
     check(&connection, &path, failed)?;
     let readers = (0..READS_AT_ONCE).map(|_| Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY));
     let connections = Arc::new(Mutex::new(readers.collect::<Result<_, _>>().map_err(failed)?));
-    let reader = DiskReader { connections, turns: Semaphore::new(READS_AT_ONCE) };
+    let reader = DiskReader { connections, turns: Arc::new(Semaphore::new(READS_AT_ONCE)) };
     let mut disk = Disk { connection, reserve: directory.join("reserve"), _lock: lock };
     disk.take_reserve();
     let journal = Local::start(disk, reader, Place::Thread).map_err(not_writable)?;
@@ -150,7 +151,11 @@ fn prepare(connection: &Connection, path: &Path, failed: impl Fn(rusqlite::Error
     if id != APPLICATION_ID {
         return Err(OpenError::Foreign(path.to_owned()));
     }
-    if found > VERSION { Err(OpenError::Newer { path: path.to_owned(), found }) } else { Ok(()) }
+    match found {
+        VERSION => Ok(()),
+        1.. => Err(OpenError::Newer { path: path.to_owned(), found }),
+        _ => Err(OpenError::Damaged { path: path.to_owned(), found: format!("there is no version {found}") }),
+    }
 }
 
 /// Looks at every page of a store that is not too large for that, else at the tables of state; entries carry sums of their own.
@@ -174,6 +179,10 @@ fn store_error(error: rusqlite::Error) -> StoreError {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
     if matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)) {
         return StoreError::Damaged(error.to_string());
+    }
+    if error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE) {
+        // No room for the index of the write-ahead log.
+        return StoreError::Full;
     }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full,
@@ -310,9 +319,10 @@ impl Reader for DiskReader {
 
     fn read(&self, query: Query) -> Promise<'_, Result<Page, ReadError>> {
         Box::pin(async move {
-            let _turn = self.turns.acquire().await.expect("invariant: the semaphore is never closed");
+            let turn = Arc::clone(&self.turns).acquire_owned().await.expect("invariant: the semaphore is never closed");
             let connections = Arc::clone(&self.connections);
             let page = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
                 let lock = || connections.lock().expect("invariant: nothing panics under this lock");
                 let connection = lock().pop().expect("invariant: there are as many connections as turns");
                 // One transaction, so that the end of the chain and its entries are of one moment.
