@@ -110,7 +110,7 @@ enum Place {
     At(Box<Record>),
     /// There is none.
     Start,
-    /// What lies before this, the oldest that is kept, was given up.
+    /// What lies before this, the oldest that is kept and newer than the seq, was given up.
     Gone(Box<Record>),
     /// Everything was given up.
     AllGone,
@@ -127,6 +127,7 @@ struct Run<'a, L> {
 pub fn at_or_before(look: &impl Look, chain: Chain, end: End, seq: Seq) -> Result<(u64, Seq), StoreError> {
     Ok(match (Run { look, chain, end }).find(seq)? {
         Place::At(record) => (record.links.n, record.entry.seq),
+        Place::Gone(oldest) if oldest.links.prev <= seq => (oldest.links.n - 1, oldest.links.prev),
         Place::Start | Place::Gone(_) => (0, Seq(0)),
         Place::AllGone if end.seq <= seq => (end.n, end.seq),
         Place::AllGone => (0, Seq(0)),
@@ -191,7 +192,10 @@ impl<L: Look> Run<'_, L> {
         let (read, gap) = match self.find(seq)? {
             Place::At(record) => (record.links.n, None),
             Place::Start => (0, None),
-            Place::Gone(oldest) => (oldest.links.n - 1, Some((Seq(seq.0 + 1), Seq(oldest.entry.seq.0 - 1)))),
+            Place::Gone(oldest) => {
+                let Links { n, prev, .. } = oldest.links;
+                (n - 1, (prev > seq).then_some((Seq(seq.0 + 1), prev)))
+            }
             Place::AllGone if self.end.seq > seq => (self.end.n, Some((Seq(seq.0 + 1), self.end.seq))),
             Place::AllGone => (self.end.n, None),
         };
@@ -212,11 +216,12 @@ impl<L: Look> Run<'_, L> {
     }
 
     fn backward(&self, before: Seq, count: usize) -> Result<Page, StoreError> {
-        let mut at = match self.find(Seq(before.0.saturating_sub(1)))? {
+        let last = Seq(before.0.saturating_sub(1));
+        let mut at = match self.find(last)? {
             Place::At(record) => Some(*record),
             Place::Start => return Ok(Page::default()),
-            Place::Gone(oldest) => return Ok(Self::all_before(Seq(oldest.entry.seq.0 - 1))),
-            Place::AllGone => return Ok(Self::all_before(self.end.seq)),
+            Place::Gone(oldest) => return Ok(Self::all_gone(oldest.links.n - 1, oldest.links.prev, last)),
+            Place::AllGone => return Ok(Self::all_gone(self.end.n, self.end.seq, last)),
         };
         let mut page = Page::default();
         while let Some(record) = at.take() {
@@ -231,6 +236,7 @@ impl<L: Look> Run<'_, L> {
                 at = self.record(prev)?;
                 if at.is_none() {
                     page.gap = Some((Seq(1), prev));
+                    page.remaining = 0;
                 }
             }
         }
@@ -238,7 +244,10 @@ impl<L: Look> Run<'_, L> {
         Ok(page)
     }
 
-    fn all_before(last: Seq) -> Page {
-        Page { gap: Some((Seq(1), last)), ..Page::default() }
+    /// The page of what is asked for up to `last` when `n` messages were given up, the newest of them `newest`.
+    fn all_gone(n: u64, newest: Seq, last: Seq) -> Page {
+        // A single message that is newer was not asked for; of several, the older ones may lie anywhere before it.
+        let asked = last > Seq(0) && (newest <= last || n > 1);
+        Page { gap: asked.then_some((Seq(1), newest.min(last))), ..Page::default() }
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::event::{Entry, Event};
+use crate::event::{Change, Entry, Event};
 use crate::journal::local::{Local, Place, Reader};
 use crate::journal::slot;
 use crate::journal::store::{Chain, End, Look, Record, Store, StoreError};
@@ -45,7 +45,7 @@ pub fn open(most_bytes: u64) -> Arc<dyn Journal> {
 
 fn cost(record: &Record) -> u64 {
     match &record.entry.event {
-        Event::Said { text, .. } => RECORD_BYTES + text.len() as u64,
+        Event::Said { text, .. } | Event::Channel { change: Change::Topic(text), .. } => RECORD_BYTES + text.len() as u64,
         _ => RECORD_BYTES,
     }
 }
