@@ -14,7 +14,7 @@ use crate::journal::chain::{Tips, at_or_before};
 use crate::journal::keys::Keys;
 use crate::journal::slot::Claim;
 use crate::journal::store::{Chain, Links, Record, Store, StoreError, content};
-use crate::limits::COMMIT_ENTRIES;
+use crate::limits::{COMMIT_ENTRIES, KEYS_IN_MEMORY};
 use crate::names::Seq;
 
 /// How often a full disk is asked whether there is room again.
@@ -38,16 +38,17 @@ pub async fn run<S: Store>(
     feed: mpsc::Sender<Fed>,
     closing: CancellationToken,
 ) {
-    let mut writer = Writer { store, last: Seq(0), tips: Tips::default(), keys: Keys::default(), full_since: None };
+    let mut writer = Writer { store, last: Seq(0), tips: Tips::default(), keys: Keys::new(KEYS_IN_MEMORY), full_since: None };
     let failed = match writer.boot(&feed).await {
         Ok(()) => writer.serve(&mut queue, &feed, &closing).await.err(),
         Err(error) => Some(error),
     };
-    if let Some(error) = failed {
-        // Whoever reads the feed ends the process; nobody reading it any more means that it is ending already.
-        let _ = feed.send(Fed::Failed(error.to_string())).await;
+    match failed {
+        // Whoever reads the feed ends the process; nobody reading it any more means that it is ending already. Nothing is
+        // tidied: of a store that has failed, no more is written than was.
+        Some(error) => drop(feed.send(Fed::Failed(error.to_string())).await),
+        None => writer.store.close(),
     }
-    writer.store.close();
 }
 
 impl<S: Store> Writer<S> {
@@ -113,7 +114,7 @@ impl<S: Store> Writer<S> {
         let attempt = self.attempt(batch, time);
         if attempt.is_err() {
             self.store.rollback();
-            (self.last, self.tips, self.keys) = (last, Tips::default(), Keys::default());
+            (self.last, self.tips, self.keys) = (last, Tips::default(), Keys::new(KEYS_IN_MEMORY));
         }
         attempt
     }
@@ -154,9 +155,9 @@ impl<S: Store> Writer<S> {
     fn say(&mut self, draft: &Draft, time: Time) -> Result<Outcome, StoreError> {
         let Event::Said { from, key, .. } = &draft.event else { unreachable!("invariant: only messages come here") };
         let room = draft.room.expect("invariant: a message has a room");
-        let content = content(draft.room, &draft.event);
+        let key = key.as_ref().map(|key| self.keys.key(from.id, key, content(draft.room, &draft.event)));
         if let Some(key) = key
-            && let Some(outcome) = self.keys.used(&self.store, from.id, key, content)?
+            && let Some(outcome) = self.keys.used(&self.store, &mut self.tips, key)?
         {
             return Ok(outcome);
         }
@@ -173,7 +174,7 @@ impl<S: Store> Writer<S> {
         let mut links = tip.link(seq);
         if let Some(key) = key {
             links.key_prev = self.tips.tip(&self.store, Chain::Keys(from.id))?.hang(seq);
-            self.keys.add(from.id, key.clone(), seq, time, content);
+            self.keys.add(key, seq, time);
         }
         Ok(Outcome::Committed(self.put(draft, draft.event.clone(), links, time)?))
     }
