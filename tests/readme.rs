@@ -110,15 +110,15 @@ fn the_script_stores_its_message_once_when_the_answer_is_lost() {
     }
     let output = run("build-311", "build 311 failed");
     assert!(output.status.code() == Some(1) && said(&output).contains("\nERR KEY_REUSED SAY "), "{}", said(&output));
-    assert!(run("build-312", "build 312 passed").status.success());
+    assert!(run("build-312", "build 312\nCLOSE #ci").status.success());
 
     let mut robot = server.connect();
     robot.ok("LOGIN robot correct horse battery");
     let history = robot.ask("HISTORY #ci");
     let texts: Vec<_> = history.iter().filter_map(|line| line.splitn(7, ' ').nth(6)).collect();
-    assert_eq!(texts, ["build 311 passed", "build 312 passed"]);
+    assert_eq!(texts, ["build 311 passed", "build 312 CLOSE #ci"]);
     proxy.check();
-    sqlite_shows(&server, "robot|build 312 passed\n");
+    sqlite_shows(&server, "robot|build 312 CLOSE #ci\n");
 }
 
 /// README's look at the store, while the server runs.
