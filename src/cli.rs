@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::bench;
 use crate::config::{Config, JournalKind, PORT, default_data_dir};
 use crate::limits::{Limits, NONE};
 
@@ -28,6 +29,8 @@ pub enum Command {
     Serve(Serve),
     /// Chats by a menu, for people who want one.
     Menu(Menu),
+    /// Loads a running server, and checks and measures what it does.
+    Bench(bench::Options),
     /// Lists every limit with its value and reason.
     Limits {
         /// Sets a limit; may be repeated.

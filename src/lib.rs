@@ -14,7 +14,8 @@
 //! [`limits`] names every bound; [`names`] and [`event`] are the words that all others use. [`wire`] turns bytes into lines and
 //! commands, and answers into lines. [`journal`] orders and keeps what happened. [`hub`] knows who is online and holds the
 //! recent lines of every room. [`session`] is the one loop there is for a connection. [`server`] starts and stops them all;
-//! [`config`] and [`cli`] are what the operator says. [`menu`] is a client, and uses nothing of these but [`wire`].
+//! [`config`] and [`cli`] are what the operator says. [`menu`] is a client and [`bench`] a load; they use nothing of these
+//! but [`wire`].
 //!
 //! # The life of one line: `MSG #rust hi`
 //!
@@ -32,6 +33,7 @@
 //! 7. Each member's session wakes and copies everything after its [`hub::Cursor`] from the tail to its socket: `* MSG 42 …`. One
 //!    that has fallen behind the tail reads [`journal::Journal::read`] instead, a page at a time, until it is back.
 
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod event;

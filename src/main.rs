@@ -8,6 +8,7 @@ use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use linechat::bench;
 use linechat::cli::{Cli, Command, LogFormat, Menu, Serve, describe, greeting, set_limits};
 use linechat::menu::{self, Outcome};
 use linechat::server::Server;
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
     let result = match command {
         None => serve(&bare),
         Some(Command::Serve(arguments)) => serve(&arguments),
+        Some(Command::Bench(options)) => bench(&options),
         Some(Command::Menu(arguments)) => return menu(arguments),
         Some(Command::Limits { limits }) => set_limits(&limits).map(|limits| print(&describe(&limits))),
     };
@@ -24,6 +26,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
+}
+
+fn bench(options: &bench::Options) -> Result<()> {
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    bench::run(options)
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {

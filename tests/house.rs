@@ -19,9 +19,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("hub", &["event", "names", "limits"]),
     ("session", &["wire", "hub", "journal", "event", "names", "limits"]),
     ("menu", &["wire"]),
+    ("bench", &["wire"]),
     ("config", &["limits"]),
     ("server", &["config", "session", "hub", "journal", "wire", "event", "names", "limits"]),
-    ("cli", &["config", "limits"]),
+    ("cli", &["config", "limits", "bench"]),
 ];
 
 const FILE_LINES: usize = 400;

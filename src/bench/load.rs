@@ -1,0 +1,306 @@
+//! The load: connections that enter, send, receive, and check. One thread, so that it can be pinned to one core.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Semaphore;
+use tokio::task::LocalSet;
+
+use crate::bench::dialect::{Dialect, Seen};
+use crate::bench::flight::Flights;
+use crate::bench::process::{Process, Usage};
+
+/// How long a connection may take to enter, and the last messages to land.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Connections that enter at the same time.
+const ENTERING: usize = 200;
+
+/// Who talks to whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pattern {
+    /// All connections in one room; the first `senders` of them send.
+    Fanout {
+        /// How many send.
+        senders: usize,
+    },
+    /// Each to its neighbour, and back.
+    Pairs,
+}
+
+/// When a sender sends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rhythm {
+    /// Whenever fewer than so many of its messages are in flight.
+    Closed(usize),
+    /// So many a second, whatever happens; latencies count from when they were due.
+    Open(f64),
+}
+
+/// A run.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// How many connections.
+    pub connections: usize,
+    /// Who talks to whom.
+    pub pattern: Pattern,
+    /// When.
+    pub rhythm: Rhythm,
+    /// Bytes of a message's text.
+    pub size: usize,
+    /// How long to measure.
+    pub time: Duration,
+    /// How long to run before.
+    pub warm_up: Duration,
+}
+
+/// What a run measured.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// How long.
+    pub seconds: f64,
+    /// Messages that everybody has got.
+    pub messages: u64,
+    /// Deliveries.
+    pub deliveries: u64,
+    /// Latencies in nanoseconds.
+    pub latencies: hdrhistogram::Histogram<u64>,
+    /// What the server used meanwhile, when its pid is known.
+    pub usage: Option<Usage>,
+}
+
+struct Run<D> {
+    dialect: D,
+    plan: Plan,
+    room: String,
+    flights: Flights,
+}
+
+/// A text that says who sent it and which one it is, filled up to `size` bytes.
+fn text(sender: usize, number: u64, size: usize) -> String {
+    let mut text = format!("b{sender}.{number}.");
+    while text.len() < size {
+        text.push('x');
+    }
+    text
+}
+
+fn read_text(text: &str) -> Option<(usize, u64)> {
+    let (sender, rest) = text.strip_prefix('b')?.split_once('.')?;
+    let (number, _) = rest.split_once('.')?;
+    Some((sender.parse().ok()?, number.parse().ok()?))
+}
+
+/// Runs the plan against a server.
+///
+/// # Errors
+/// When a connection fails, something is refused, or a message is lost, doubled or reordered.
+pub async fn run<D: Dialect + 'static>(
+    dialect: D,
+    server: &str,
+    room: &str,
+    plan: Plan,
+    process: Option<Process>,
+) -> Result<Measured> {
+    let audience = match plan.pattern {
+        Pattern::Fanout { .. } if D::ECHOES => plan.connections,
+        Pattern::Fanout { .. } => plan.connections - 1,
+        Pattern::Pairs => 1,
+    };
+    let senders = match plan.pattern {
+        Pattern::Fanout { senders } => senders,
+        Pattern::Pairs => plan.connections,
+    };
+    let flights = Flights::new(&vec![audience as u32; senders]);
+    let run = Rc::new(Run { dialect, plan, room: room.to_owned(), flights });
+    LocalSet::new().run_until(run.measure(server, senders, process)).await
+}
+
+impl<D: Dialect + 'static> Run<D> {
+    async fn measure(self: Rc<Self>, server: &str, senders: usize, process: Option<Process>) -> Result<Measured> {
+        let writers = Rc::clone(&self).enter_all(server).await?;
+        let mut keep = Vec::new();
+        let mut sending = Vec::new();
+        let start = Instant::now();
+        let end = start + self.plan.warm_up + self.plan.time;
+        for (me, writer) in writers.into_iter().enumerate() {
+            if me < senders {
+                sending.push(tokio::task::spawn_local(Rc::clone(&self).send(me, writer, end)));
+            } else {
+                keep.push(writer);
+            }
+        }
+        tokio::time::sleep(self.plan.warm_up).await;
+        let (began, before) = (Instant::now(), process.map(|process| process.usage()).transpose()?);
+        self.flights.measure(true);
+        tokio::time::sleep_until(end.into()).await;
+        self.flights.measure(false);
+        let (seconds, after) = (began.elapsed().as_secs_f64(), process.map(|process| process.usage()).transpose()?);
+        for task in sending {
+            keep.push(tokio::time::timeout(PATIENCE, task).await.context("the last messages did not land in a minute")???);
+        }
+        if let Some(why) = self.flights.failure() {
+            bail!(why);
+        }
+        for sender in (0..senders).filter(|_| D::ANSWERS) {
+            let deadline = Instant::now() + PATIENCE;
+            while self.flights.accounts(sender).0 < self.flights.accounts(sender).1 && Instant::now() < deadline {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let (accepted, sent) = self.flights.accounts(sender);
+            if accepted != sent {
+                bail!("sender {sender} sent {sent} messages and was answered {accepted}");
+            }
+        }
+        Ok(Measured {
+            seconds,
+            messages: self.flights.messages.get(),
+            deliveries: self.flights.deliveries.get(),
+            latencies: self.flights.latencies(),
+            usage: before.zip(after).map(|(before, after)| after.since(&before)),
+        })
+    }
+
+    /// Connection 0 makes the room; then all others enter, some at a time.
+    async fn enter_all(self: Rc<Self>, server: &str) -> Result<Vec<OwnedWriteHalf>> {
+        let room = matches!(self.plan.pattern, Pattern::Fanout { .. }).then_some(self.room.as_str());
+        let first = room.map_or_else(|| self.dialect.enter(0, None), |room| self.dialect.create(room));
+        let mut writers = vec![Rc::clone(&self).enter(0, server.to_owned(), first).await?];
+        let turns = Rc::new(Semaphore::new(ENTERING));
+        let entering: Vec<_> = (1..self.plan.connections)
+            .map(|me| {
+                let (this, turns, server) = (Rc::clone(&self), Rc::clone(&turns), server.to_owned());
+                let lines = self.dialect.enter(me, room);
+                tokio::task::spawn_local(async move {
+                    let _turn = turns.acquire().await?;
+                    this.enter(me, server, lines).await
+                })
+            })
+            .collect();
+        for task in entering {
+            writers.push(task.await??);
+        }
+        Ok(writers)
+    }
+
+    async fn enter(self: Rc<Self>, me: usize, server: String, lines: String) -> Result<OwnedWriteHalf> {
+        let stream = TcpStream::connect(&server).await.with_context(|| format!("connection {me} to {server}"))?;
+        stream.set_nodelay(true)?;
+        let (reader, mut writer) = stream.into_split();
+        writer.write_all(lines.as_bytes()).await?;
+        let mut reader = BufReader::new(reader);
+        let entered = async {
+            let mut line = String::new();
+            loop {
+                line.clear();
+                if reader.read_line(&mut line).await? == 0 {
+                    bail!("connection {me} was closed by the server");
+                }
+                match self.dialect.read(line.trim_end()) {
+                    Seen::Entered => return Ok(()),
+                    Seen::Refused(why) => bail!("connection {me} was refused: {why}"),
+                    _ => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, entered)
+            .await
+            .with_context(|| format!("connection {me} did not enter in a minute"))??;
+        tokio::task::spawn_local(self.receive(me, reader));
+        Ok(writer)
+    }
+
+    /// Reads and checks until the connection ends.
+    async fn receive(self: Rc<Self>, me: usize, mut reader: BufReader<OwnedReadHalf>) {
+        let mut expected = vec![0; if self.plan.pattern == Pattern::Pairs { 1 } else { self.flights_senders() }];
+        let mut partial = Vec::new();
+        loop {
+            let Ok(chunk) = reader.fill_buf().await else { return };
+            if chunk.is_empty() {
+                return;
+            }
+            let (length, now) = (chunk.len(), Instant::now());
+            for piece in chunk.split_inclusive(|&byte| byte == b'\n') {
+                match (piece.last(), partial.is_empty()) {
+                    (Some(b'\n'), true) => self.line(me, piece, &mut expected, now),
+                    (Some(b'\n'), false) => {
+                        partial.extend_from_slice(piece);
+                        self.line(me, &partial, &mut expected, now);
+                        partial.clear();
+                    }
+                    _ => partial.extend_from_slice(piece),
+                }
+            }
+            reader.consume(length);
+        }
+    }
+
+    fn flights_senders(&self) -> usize {
+        match self.plan.pattern {
+            Pattern::Fanout { senders } => senders,
+            Pattern::Pairs => self.plan.connections,
+        }
+    }
+
+    fn line(&self, me: usize, line: &[u8], expected: &mut [u64], now: Instant) {
+        let Ok(line) = std::str::from_utf8(line.trim_ascii_end()) else {
+            return self.flights.fail("a line is not UTF-8".into());
+        };
+        match self.dialect.read(line) {
+            Seen::Message(text) => {
+                let Some((sender, number)) = read_text(text) else { return };
+                let slot = if self.plan.pattern == Pattern::Pairs { 0 } else { sender };
+                let Some(expected) = expected.get_mut(slot) else {
+                    return self.flights.fail(format!("there is no sender {sender}"));
+                };
+                self.flights.land(sender, number, *expected, now);
+                *expected += 1;
+            }
+            Seen::Accepted if me < self.flights_senders() => self.flights.accept(me),
+            Seen::Refused(why) => self.flights.fail(format!("the server refused: {why}")),
+            _ => {}
+        }
+    }
+
+    /// Sends until `end`, then waits until everything has landed.
+    async fn send(self: Rc<Self>, me: usize, mut writer: OwnedWriteHalf, end: Instant) -> Result<OwnedWriteHalf> {
+        let mut due = Instant::now();
+        let mut batch = Vec::new();
+        while self.flights.failure().is_none() && Instant::now() < end {
+            match self.plan.rhythm {
+                Rhythm::Closed(window) => {
+                    while self.flights.in_flight(me) < window {
+                        self.add(me, Instant::now(), &mut batch);
+                    }
+                }
+                Rhythm::Open(rate) => {
+                    while due <= Instant::now() {
+                        self.add(me, due, &mut batch);
+                        due += Duration::from_secs_f64(1.0 / rate);
+                    }
+                }
+            }
+            writer.write_all(&batch).await?;
+            batch.clear();
+            match self.plan.rhythm {
+                Rhythm::Closed(_) => drop(tokio::time::timeout_at(end.into(), self.flights.landed(me)).await),
+                Rhythm::Open(_) => tokio::time::sleep_until(due.min(end).into()).await,
+            }
+        }
+        while self.flights.failure().is_none() && self.flights.in_flight(me) > 0 {
+            self.flights.landed(me).await;
+        }
+        Ok(writer)
+    }
+
+    fn add(&self, me: usize, due: Instant, batch: &mut Vec<u8>) {
+        let text = text(me, self.flights.take_off(me, due), self.plan.size);
+        match self.plan.pattern {
+            Pattern::Fanout { .. } => self.dialect.say(batch, &self.room, &text),
+            Pattern::Pairs => self.dialect.tell(batch, me ^ 1, &text),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `linechat bench`: load for a running server. It checks what it receives: a message that is lost, doubled or out of order
+//! fails the run. Uses [`wire`](crate::wire) and nothing else of the server.
+
+pub mod crowd;
+pub mod dialect;
+pub mod flight;
+pub mod load;
+pub mod process;
+pub mod report;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use dialect::Linechat;
+use load::{Pattern, Plan, Rhythm};
+use process::Process;
+use report::Report;
+
+/// What to do to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Work {
+    /// Everybody in one channel, some of them send.
+    Fanout,
+    /// Users in pairs who write to each other.
+    Direct,
+    /// Connections in one channel that say nothing.
+    Idle,
+    /// Connect, HELLO, JOIN, QUIT, again and again.
+    Connect,
+}
+
+/// How to load it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// What to do to the server.
+    #[arg(value_enum)]
+    pub work: Work,
+    /// The server; start it with '--limit commands-per-second=none --limit connections-per-address=none'.
+    #[arg(value_name = "HOST:PORT", default_value = "127.0.0.1:12000")]
+    pub server: String,
+    /// Connections.
+    #[arg(long, default_value_t = 100)]
+    pub connections: usize,
+    /// Connections that send, for fanout.
+    #[arg(long, default_value_t = 4)]
+    pub senders: usize,
+    /// Messages in flight of all senders together (closed loop).
+    #[arg(long, default_value_t = 64, conflicts_with = "rate")]
+    pub in_flight: usize,
+    /// Messages a second of all senders together (open loop); latencies count from when a message was due.
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// Bytes of a message.
+    #[arg(long, default_value_t = 64)]
+    pub size: usize,
+    /// Seconds to measure.
+    #[arg(long, default_value_t = 5.0)]
+    pub seconds: f64,
+    /// Seconds to run before.
+    #[arg(long, default_value_t = 1.0)]
+    pub warm_up: f64,
+    /// The server's process, to show its processor time and memory.
+    #[arg(long)]
+    pub pid: Option<u32>,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Loads the server and prints what was measured.
+///
+/// # Errors
+/// When the load could not be run, or what was received was not what was sent.
+pub fn run(options: &Options) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("the system gives no runtime")?;
+    let report = runtime.block_on(async {
+        let progress = report::progress(options);
+        let report = measure(options).await;
+        progress.finish_and_clear();
+        report
+    })?;
+    println!("{}", if options.json { report.json().to_string() } else { report.table() });
+    Ok(())
+}
+
+async fn measure(options: &Options) -> Result<Report> {
+    // Different for each run, so that names and channels of an earlier one are not in the way.
+    let run = format!("{:x}", std::process::id());
+    let room = format!("#bench-{run}");
+    let dialect = Linechat { run };
+    let process = options.pid.map(Process);
+    let server = options.server.as_str();
+    match options.work {
+        Work::Idle => crowd::idle(&dialect, server, &room, options, process).await,
+        Work::Connect => crowd::connect(&dialect, server, &room, options, process).await,
+        Work::Fanout | Work::Direct => {
+            let measured = load::run(dialect, server, &room, plan(options)?, process).await?;
+            Ok(Report::of_load(options, &measured))
+        }
+    }
+}
+
+/// The plan of a load with these options.
+///
+/// # Errors
+/// When the numbers do not fit together; says which.
+pub fn plan(options: &Options) -> Result<Plan> {
+    let Options { connections, senders, in_flight, rate, size, .. } = *options;
+    let (pattern, active) = match options.work {
+        Work::Direct => (Pattern::Pairs, connections),
+        _ => (Pattern::Fanout { senders }, senders),
+    };
+    anyhow::ensure!(connections >= 2, "--connections must be 2 or more");
+    anyhow::ensure!(options.work != Work::Direct || connections % 2 == 0, "--connections must be even for direct");
+    anyhow::ensure!((1..=connections).contains(&active), "--senders must be 1 to --connections");
+    let rhythm = match rate {
+        Some(rate) => Rhythm::Open(rate / active as f64),
+        None => Rhythm::Closed((in_flight / active).max(1)),
+    };
+    let (time, warm_up) = (Duration::from_secs_f64(options.seconds), Duration::from_secs_f64(options.warm_up));
+    Ok(Plan { connections, pattern, rhythm, size, time, warm_up })
+}
