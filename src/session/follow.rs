@@ -27,9 +27,11 @@ impl Session {
     /// Sends what happened, until there is no more, the peer takes no more, or it is somebody else's turn.
     pub(super) async fn follow(&mut self) -> Result<(), Gone> {
         for _ in 0..ROUNDS {
-            self.socket.send()?;
-            if self.socket.waiting() > 0 || !self.sitting.has_news() {
-                break;
+            if self.socket.is_blocked() || self.socket.waiting() > FOLLOW_BYTES || !self.sitting.has_news() {
+                self.socket.send()?;
+                if self.socket.waiting() > 0 || !self.sitting.has_news() {
+                    break;
+                }
             }
             let sitting = &mut self.sitting;
             let behind = self.socket.send_gathered(|buffer| sitting.gather(buffer))?;
