@@ -4,13 +4,12 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::menu::client::{Again, Answer, Client, Ended, name_of};
 use crate::menu::functions::names;
+use crate::menu::recover::seq;
 use crate::menu::terminal::{Look, Typed};
 use crate::wire::incoming::Item;
 
 /// The columns of a channel's heading.
 const HEADING: usize = 60;
-/// Messages missed while disconnected that are shown at most.
-const MISSED: u64 = 1000;
 
 /// What a line typed in a channel means.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +19,11 @@ enum Said<'a> {
     Private(&'a str, &'a str),
     Text(&'a str),
     Nothing,
+}
+
+/// Whether a channel, with or without its `#`, is the one of this name.
+fn is_named(channel: &str, name: &str) -> bool {
+    channel.strip_prefix('#').unwrap_or(channel).to_lowercase() == name.to_lowercase()
 }
 
 fn meaning(line: &str) -> Said<'_> {
@@ -36,39 +40,55 @@ fn meaning(line: &str) -> Said<'_> {
     }
 }
 
-fn heading(text: &str) -> String {
-    let dashes = HEADING.saturating_sub(text.width() + 2);
+/// A heading as wide as `width` columns, or as its text.
+fn heading(text: &str, width: usize) -> String {
+    let dashes = width.saturating_sub(text.width() + 2);
     format!("{} {text} {}", "-".repeat(dashes / 2), "-".repeat(dashes - dashes / 2))
+}
+
+fn columns() -> usize {
+    terminal_size::terminal_size().map_or(HEADING, |(width, _)| HEADING.min(width.0.into()))
 }
 
 impl Client {
     /// Shows the channel that one has just joined.
     pub(super) fn enter(&mut self, name: &str, is_new: bool) -> Result<(), Ended> {
-        self.be_in(name);
-        self.terminal.show(Look::Bold, &heading(&format!("Channel {name}")));
+        self.terminal.show(Look::Bold, &heading(&format!("Channel {name}"), columns()));
+        // What is missed while disconnected is what comes after this one.
+        if !is_new
+            && let Answer::Ok(data, _) = self.command(&format!("HISTORY #{name} 1"), Again::Yes)?
+            && let Some(channel) = &mut self.channel
+        {
+            channel.seen = data.iter().filter_map(seq).max().unwrap_or(0).max(channel.seen);
+        }
         let users = match self.command(&format!("LIST #{name}"), Again::Yes)? {
             Answer::Ok(data, _) => names(&data).iter().map(|who| (*who).to_owned()).collect(),
             _ => Vec::new(),
         };
-        let admin = self.admin_of(name)?;
+        let (admin, topic) = self.admin_of(name)?;
         self.terminal.show(Look::Plain, &format!("Admin: {}", admin.as_deref().unwrap_or("nobody")));
+        if !topic.is_empty() {
+            self.terminal.show(Look::Plain, &format!("Topic: {topic}"));
+        }
         let is_admin = admin.as_deref() == Some(self.who.as_str());
         let close = if is_admin { ", #exit to close the channel" } else { "" };
         self.terminal.show(Look::Plain, &format!("Type #bye to leave{close}, #name and a text for a private message."));
-        if is_new || users.len() <= 1 {
-            self.terminal.show(Look::Plain, "Waiting for other users to join....");
-        } else {
+        if users.len() > 1 {
             self.terminal.show(Look::Plain, &format!("In the channel: {}", users.join(", ")));
+        } else {
+            self.terminal.show(Look::Plain, "Waiting for other users to join....");
         }
         Ok(())
     }
 
-    fn admin_of(&mut self, name: &str) -> Result<Option<String>, Ended> {
-        let Answer::Ok(data, _) = self.command("CHANNELS", Again::Yes)? else { return Ok(None) };
-        let wanted = format!("#{name}").to_lowercase();
+    /// Who owns a channel, if anybody does, and its topic.
+    fn admin_of(&mut self, name: &str) -> Result<(Option<String>, String), Ended> {
+        let Answer::Ok(data, _) = self.command("CHANNELS", Again::Yes)? else { return Ok((None, String::new())) };
         let channels = data.iter().filter(|item| item.kind == "CHANNEL").filter_map(Item::split::<3>);
-        let mut owners = channels.filter(|([channel, ..], _)| channel.to_lowercase() == wanted).map(|([.., owner], _)| owner);
-        Ok(owners.next().filter(|owner| *owner != "-").map(str::to_owned))
+        let mut found = channels.filter(|([channel, ..], _)| is_named(channel, name));
+        Ok(found.next().map_or((None, String::new()), |([.., owner], topic)| {
+            (Some(owner).filter(|owner| *owner != "-").map(str::to_owned), topic.to_owned())
+        }))
     }
 
     /// Talks until one leaves, or the channel ends; then the menu is back.
@@ -78,7 +98,7 @@ impl Client {
             let line = match self.typed("> ")? {
                 Some(Typed::Line(line)) => line,
                 None => return Ok(()),
-                Some(Typed::Interrupt | Typed::End) => "#bye".to_owned(),
+                Some(_) => "#bye".to_owned(),
             };
             match meaning(&line) {
                 Said::Nothing => {}
@@ -104,36 +124,24 @@ impl Client {
                 self.terminal.show(Look::Red, "Only the channel's admin can close it; #bye leaves it.");
             }
             // A channel that is no more, or that one is not in, is left.
-            Answer::Ok(..) | Answer::Err(..) => {
+            Answer::Err(code, _) if code != "NO_SUCH_CHANNEL" && code != "NOT_MEMBER" => {
+                self.terminal.show(Look::Red, &format!("The server could not do it now ({code}); try again."));
+            }
+            _ => {
                 self.channel = None;
                 self.terminal.show(Look::Plain, done);
             }
-            unknown @ Answer::Unknown => self.show_refused(&unknown),
-        }
-        Ok(())
-    }
-
-    /// After the connection was back: joins the channel again, and shows what was said meanwhile.
-    pub(super) fn resume_channel(&mut self) -> Result<(), Ended> {
-        let Some(channel) = self.channel.clone() else { return Ok(()) };
-        let name = channel.name;
-        if let Answer::Err(_, text) = self.command(&format!("JOIN #{name}"), Again::No)? {
-            self.channel = None;
-            self.terminal.show(Look::Red, &format!("You are not in channel {name} any more: {text}."));
-            return Ok(());
-        }
-        if channel.seen > 0
-            && let Answer::Ok(data, _) = self.command(&format!("HISTORY #{name} {MISSED} since {}", channel.seen), Again::No)?
-        {
-            let me = self.who.clone();
-            let others = data.iter().filter(|item| !matches!(item.split(), Some(([_, _, _, from], _)) if from == me));
-            others.for_each(|item| self.event(item));
         }
         Ok(())
     }
 
     /// Shows what happened.
     pub(super) fn event(&mut self, item: &Item) {
+        if let (Some(held), Some(channel)) = (&mut self.held, &self.channel)
+            && matches!(item.split(), Some(([_, _, to], _)) if item.kind == "MSG" && is_named(to, &channel.name))
+        {
+            return held.push(item.clone());
+        }
         let Some((look, line)) = self.describe(item) else { return };
         self.terminal.show(look, &line);
     }
@@ -145,8 +153,12 @@ impl Client {
                 let ([seq, _, to, from], text) = item.split()?;
                 let from = name_of(from);
                 match (to.strip_prefix('#'), &mut self.channel) {
-                    (Some(to), Some(channel)) if to.to_lowercase() == channel.name.to_lowercase() => {
-                        channel.seen = seq.parse().unwrap_or(channel.seen);
+                    (Some(to), Some(channel)) if is_named(to, &channel.name) => {
+                        let seq = seq.parse().unwrap_or(u64::MAX);
+                        if seq <= channel.resumed {
+                            return None;
+                        }
+                        channel.seen = channel.seen.max(seq);
                         plain(format!("{from}> {text}"))
                     }
                     (Some(to), _) => plain(format!("[{to}] {from}> {text}")),
@@ -161,7 +173,7 @@ impl Client {
             "CLOSE" => {
                 let ([channel], _) = item.split()?;
                 let channel = channel.trim_start_matches('#');
-                if self.channel.as_ref().is_some_and(|own| own.name.to_lowercase() == channel.to_lowercase()) {
+                if self.channel.as_ref().is_some_and(|own| is_named(channel, &own.name)) {
                     self.channel = None;
                 }
                 Some((Look::Bold, format!("Channel {channel} closed by admin.")))
@@ -174,12 +186,14 @@ impl Client {
     fn describe_member(&self, item: &Item) -> Option<String> {
         let ([channel, who], rest) = item.split()?;
         let channel = channel.trim_start_matches('#');
+        let is_me = who == self.who;
         let who = name_of(who);
-        let is_here = self.channel.as_ref().is_some_and(|own| own.name.to_lowercase() == channel.to_lowercase());
+        let is_here = self.channel.as_ref().is_some_and(|own| is_named(channel, &own.name));
         let place = if is_here { String::new() } else { format!("[{channel}] ") };
         let line = match item.kind.as_str() {
             "JOIN" => format!("{who} joined"),
             "LEAVE" => format!("{who} left the channel."),
+            "OWNER" if is_me => "You are the admin now; #exit closes the channel.".to_owned(),
             "OWNER" => format!("{who} is the admin now."),
             "NAME" => format!("{who} is called {} now.", name_of(rest)),
             "TOPIC" => format!("{who} set the topic: {}", rest.split_once(' ')?.1),
@@ -209,7 +223,7 @@ mod tests {
     #[test]
     fn a_heading_is_as_wide_as_any_other() {
         for name in ["23456", "日本語", "é"] {
-            assert_eq!(heading(&format!("Channel {name}")).width(), HEADING);
+            assert_eq!(heading(&format!("Channel {name}"), HEADING).width(), HEADING);
         }
     }
 }

@@ -7,14 +7,15 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
-use crate::menu::Options;
-use crate::menu::link::{Happening, Link, parse, with_port};
+use crate::menu::link::{Happening, Link, without_password};
 use crate::menu::terminal::{Look, Terminal, Typed};
-use crate::wire::Incoming;
 use crate::wire::incoming::Item;
+use crate::wire::{Incoming, Rejected, incoming, parse};
 
-/// How long an answer may take before the connection counts as lost.
-const ANSWER: Duration = Duration::from_secs(30);
+/// How long a server may be silent that owes an answer, before the connection counts as lost.
+const ANSWER: Duration = Duration::from_secs(20);
+/// The longest line that is sent, its ending included: what the protocol allows.
+const LINE_BYTES: usize = 4096;
 
 /// Why the client ends before its menu does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +26,9 @@ pub enum Ended {
     Disconnected,
 }
 
-/// The connection is lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lost;
+/// The connection is lost, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost(pub String);
 
 /// Whether a line may be sent again after the connection was lost on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +51,14 @@ pub enum Answer {
 }
 
 /// Who one is, and how to become that again.
-enum Identity {
-    Guest,
-    Account { name: String, password: String },
+#[derive(Debug, Clone)]
+pub(super) enum Identity {
+    /// With the name that was taken, if any was.
+    Guest(Option<String>),
+    Account {
+        name: String,
+        password: String,
+    },
 }
 
 /// The channel one is in.
@@ -60,21 +66,29 @@ enum Identity {
 pub struct Channel {
     /// Without its `#`.
     pub name: String,
-    /// The newest message that was shown.
+    /// What opens it, if it was asked for.
+    pub key: String,
+    /// The newest message that was shown, or was there before one came.
     pub seen: u64,
+    /// The newest message that was shown as missed: it may come once more, live.
+    pub resumed: u64,
 }
 
 /// See the module.
 pub struct Client {
     pub(super) terminal: Terminal,
-    link: Link,
-    server: String,
+    pub(super) link: Link,
+    pub(super) server: String,
     show_protocol: bool,
-    identity: Identity,
+    pub(super) identity: Identity,
     /// `name:id`.
     pub(super) who: String,
     pub(super) channel: Option<Channel>,
-    ahead: VecDeque<Typed>,
+    /// What is said in the channel while it is found out what was missed.
+    pub(super) held: Option<Vec<Item>>,
+    pub(super) ahead: VecDeque<Typed>,
+    /// What is being typed was meant for a channel that has ended.
+    is_stale: bool,
     keys: u64,
     key_prefix: u64,
 }
@@ -85,95 +99,52 @@ pub fn name_of(who: &str) -> &str {
 }
 
 impl Client {
-    /// Connects and becomes somebody, asking for what the options leave open.
-    pub fn start(options: &Options, mut terminal: Terminal) -> Result<Self, Ended> {
-        let (server, link) = connect(options, &mut terminal)?;
-        // Unpredictable, so that the keys of two clients of one account never meet.
-        let key_prefix = RandomState::new().hash_one(std::process::id());
-        let mut client = Self {
+    /// A client of a connection on which nothing was said yet.
+    pub(super) fn over(link: Link, server: String, terminal: Terminal, show_protocol: bool) -> Self {
+        Self {
             terminal,
             link,
             server,
-            show_protocol: options.show_protocol,
-            identity: Identity::Guest,
+            show_protocol,
+            identity: Identity::Guest(None),
             who: String::new(),
             channel: None,
+            held: None,
             ahead: VecDeque::new(),
+            is_stale: false,
             keys: 0,
-            key_prefix,
-        };
-        client.greet().map_err(|Lost| Ended::Disconnected)?;
-        match &options.login {
-            Some(name) => client.log_in(name)?,
-            None => client.take_name(options.name.as_deref())?,
+            // Unpredictable, so that the keys of two clients of one account never meet.
+            key_prefix: RandomState::new().hash_one(std::process::id()),
         }
-        let peer = client.link.peer();
-        let (name, id) = client.who.split_once(':').unwrap_or((&client.who, ""));
-        let lines =
-            [format!("Successfully connected to server: {peer}"), format!("Client Name: {name}"), format!("Client ID: {id}")];
-        lines.iter().for_each(|line| client.terminal.show(Look::Plain, line));
-        Ok(client)
     }
 
     /// Waits for the HELLO of a new connection.
-    fn greet(&mut self) -> Result<(), Lost> {
-        let deadline = Instant::now() + ANSWER;
-        loop {
-            match self.line(deadline)? {
-                Some(Incoming::Event(item)) if item.kind == "HELLO" => {
-                    self.who = item.split::<3>().map(|([_, _, who], _)| who.to_owned()).ok_or(Lost)?;
-                    return Ok(());
-                }
-                Some(Incoming::Err { text, .. }) => {
-                    self.terminal.show(Look::Red, &text);
-                    return Err(Lost);
-                }
-                _ => {}
+    pub(super) fn greet(&mut self) -> Result<(), Lost> {
+        match self.line(Instant::now() + ANSWER)? {
+            Some(Incoming::Event(item)) if item.kind == "HELLO" => {
+                let who = item.split::<3>().map(|([_, _, who], _)| who.to_owned());
+                self.who = who.ok_or_else(|| Lost("the server's greeting is not understood".into()))?;
+                Ok(())
             }
+            Some(Incoming::Err { text, .. }) => Err(Lost(text)),
+            _ => Err(Lost("what answers there is no linechat server".into())),
         }
     }
 
-    fn take_name(&mut self, given: Option<&str>) -> Result<(), Ended> {
-        let mut name = given.map(str::to_owned);
-        loop {
-            let wanted = match name.take() {
-                Some(name) => name,
-                None => self.question("Enter a username: ")?,
-            };
-            match self.command(&format!("NAME {}", wanted.trim()), Again::Yes)? {
-                Answer::Ok(_, who) => {
-                    self.who = who;
-                    return Ok(());
-                }
-                other => self.show_refused(&other),
-            }
-        }
+    /// Remembers who a LOGIN or NAME made one; returns the unread messages.
+    pub(super) fn is_now(&mut self, fields: &str) -> u64 {
+        let (who, unread) = fields.split_once(' ').unwrap_or((fields, "0"));
+        self.who = who.to_owned();
+        unread.parse().unwrap_or(0)
     }
 
-    fn log_in(&mut self, name: &str) -> Result<(), Ended> {
-        loop {
-            let password = self.terminal.password(&format!("Password of {name}: ")).ok_or(Ended::ByPerson)?;
-            let identity = Identity::Account { name: name.to_owned(), password };
-            match self.become_again(&identity)? {
-                Answer::Ok(..) => {
-                    self.identity = identity;
-                    return Ok(());
-                }
-                other => self.show_refused(&other),
-            }
-        }
-    }
-
-    fn become_again(&mut self, identity: &Identity) -> Result<Answer, Ended> {
-        let line = match identity {
-            Identity::Account { name, password } => format!("LOGIN {name} {password}"),
-            Identity::Guest => format!("NAME {}", name_of(&self.who)),
+    pub(super) fn show_unread(&mut self, unread: u64) {
+        let line = match unread {
+            0 => return,
+            1 => "You have 1 unread message; option 3 shows it.".to_owned(),
+            _ => format!("You have {unread} unread messages; option 3 shows them."),
         };
-        let answer = self.command(&line, Again::No)?;
-        if let Answer::Ok(_, fields) = &answer {
-            self.who = fields.split(' ').next().unwrap_or_default().to_owned();
-        }
-        Ok(answer)
+        self.terminal.show(Look::Bold, &line);
     }
 
     /// Whether one is an account, whose keys and inbox outlive the connection.
@@ -193,7 +164,7 @@ impl Client {
         loop {
             match self.exchange(line) {
                 Ok(answer) => return Ok(answer),
-                Err(Lost) => self.reconnect()?,
+                Err(lost) => self.reconnect(&lost)?,
             }
             if again == Again::No {
                 return Ok(Answer::Unknown);
@@ -201,19 +172,22 @@ impl Client {
         }
     }
 
-    fn exchange(&mut self, line: &str) -> Result<Answer, Lost> {
-        if self.show_protocol {
-            // A password is typed without echo, and not echoed here either.
-            let shown = match line.splitn(3, ' ').collect::<Vec<_>>()[..] {
-                ["LOGIN", name, _] => format!("LOGIN {name} ***"),
-                _ => line.to_owned(),
-            };
-            self.terminal.show(Look::Dim, &format!("--> {shown}"));
+    /// Sends a line and waits for its answer. What is no line of the protocol is refused here: nothing else is ever sent.
+    pub(super) fn exchange(&mut self, line: &str) -> Result<Answer, Lost> {
+        if line.len() >= LINE_BYTES {
+            let text = format!("the line would have {} bytes; at most {LINE_BYTES} can be sent", line.len() + 1);
+            return Ok(Answer::Err("TOO_LONG".into(), text));
         }
-        self.link.send(line).map_err(|_| Lost)?;
-        let (deadline, mut data) = (Instant::now() + ANSWER, Vec::new());
+        if let Err(Rejected { refusal, .. }) = parse(line.as_bytes()) {
+            return Ok(Answer::Err(refusal.code.to_string(), refusal.text.into_owned()));
+        }
+        if self.show_protocol {
+            self.terminal.show(Look::Dim, &format!("--> {}", without_password(line)));
+        }
+        self.link.send(line).map_err(|error| Lost(error.to_string()))?;
+        let mut data = Vec::new();
         loop {
-            match self.line(deadline)? {
+            match self.line(Instant::now() + ANSWER)? {
                 Some(Incoming::Data(item)) => data.push(item),
                 Some(Incoming::Ok { fields, .. }) => return Ok(Answer::Ok(data, fields)),
                 Some(Incoming::Err { code, text, .. }) => return Ok(Answer::Err(code, text)),
@@ -227,9 +201,9 @@ impl Client {
     fn line(&mut self, deadline: Instant) -> Result<Option<Incoming>, Lost> {
         loop {
             match self.terminal.next(Some(deadline)) {
-                None => return Err(Lost),
+                None => return Err(Lost("the server does not answer".into())),
                 Some(Happening::Line(number, line)) if number == self.link.number => return Ok(self.read(&line)),
-                Some(Happening::Lost(number)) if number == self.link.number => return Err(Lost),
+                Some(Happening::Lost(number, why)) if number == self.link.number => return Err(Lost(why)),
                 Some(Happening::Typed(typed)) => self.ahead.push_back(typed),
                 Some(_) => {}
             }
@@ -240,27 +214,47 @@ impl Client {
         if self.show_protocol {
             self.terminal.show(Look::Dim, &format!("<-- {line}"));
         }
-        parse(line)
+        incoming::read(line)
     }
 
     /// Waits for what the person types; `None` when the channel that one was in has ended meanwhile.
     pub(super) fn typed(&mut self, prompt: &str) -> Result<Option<Typed>, Ended> {
-        if let Some(typed) = self.ahead.pop_front() {
-            return Ok(Some(typed));
-        }
         let was_in = self.channel.is_some();
-        self.terminal.ask(prompt);
+        loop {
+            if let Some(typed) = self.ahead.pop_front().and_then(|typed| self.take(typed)) {
+                return Ok(Some(typed));
+            }
+            if !self.ahead.is_empty() {
+                continue;
+            }
+            self.terminal.ask(prompt);
+            self.happens()?;
+            if was_in && self.channel.is_none() {
+                self.is_stale = self.terminal.has_draft();
+                self.ahead.drain(..).collect::<Vec<_>>().iter().for_each(|typed| self.show_stale(typed));
+                return Ok(None);
+            }
+        }
+    }
+
+    /// What was said to a channel too late is never taken for something else.
+    fn show_stale(&mut self, typed: &Typed) {
+        if let Typed::Line(line) = typed {
+            self.terminal.show(Look::Red, &format!("Not sent, the channel is closed: {line}"));
+        }
+    }
+
+    /// Waits until something was typed, the connection was mended, or the channel that one was in has ended.
+    fn happens(&mut self) -> Result<(), Ended> {
+        let was_in = self.channel.is_some();
         loop {
             match self.terminal.next(None) {
                 None => return Err(Ended::ByPerson),
-                Some(Happening::Typed(typed)) => return Ok(Some(typed)),
-                Some(Happening::Lost(number)) if number == self.link.number => {
-                    self.reconnect()?;
-                    if let Some(typed) = self.ahead.pop_front() {
-                        return Ok(Some(typed));
-                    }
-                    self.terminal.ask(prompt);
+                Some(Happening::Typed(typed)) => {
+                    self.ahead.push_back(typed);
+                    return Ok(());
                 }
+                Some(Happening::Lost(number, why)) if number == self.link.number => return self.reconnect(&Lost(why)),
                 Some(Happening::Line(number, line)) if number == self.link.number => {
                     if let Some(Incoming::Event(item)) = self.read(&line) {
                         self.event(&item);
@@ -269,113 +263,67 @@ impl Client {
                 Some(_) => {}
             }
             if was_in && self.channel.is_none() {
-                return Ok(None);
+                return Ok(());
             }
         }
     }
 
-    /// Asks a question outside a channel.
-    pub(super) fn question(&mut self, prompt: &str) -> Result<String, Ended> {
+    /// What was typed, if it can be used. Pasted lines are lines of their own.
+    fn take(&mut self, typed: Typed) -> Option<Typed> {
+        let is_stale = std::mem::take(&mut self.is_stale);
+        match typed {
+            stale @ Typed::Line(_) if is_stale => {
+                self.show_stale(&stale);
+                None
+            }
+            Typed::Line(line) => {
+                let Some((first, rest)) = line.split_once('\n') else { return Some(Typed::Line(line)) };
+                self.ahead.push_front(Typed::Line(rest.to_owned()));
+                Some(Typed::Line(first.to_owned()))
+            }
+            Typed::NotText => {
+                self.terminal.show(Look::Red, "Not done: what was typed is not UTF-8.");
+                None
+            }
+            other => Some(other),
+        }
+    }
+
+    /// Asks a question outside a channel; `None` when the person would rather not answer.
+    pub(super) fn question(&mut self, prompt: &str) -> Result<Option<String>, Ended> {
         match self.typed(prompt)? {
-            Some(Typed::Line(line)) => Ok(line),
-            _ => Err(Ended::ByPerson),
+            Some(Typed::Line(line)) => Ok(Some(line)),
+            _ => Ok(None),
         }
-    }
-
-    /// The connection is lost: says so, and makes a new one if the person wants it.
-    fn reconnect(&mut self) -> Result<(), Ended> {
-        self.terminal.show(Look::Red, "The connection to the server was lost.");
-        loop {
-            self.terminal.ask("Reconnect? (y/n) ");
-            let typed = loop {
-                match self.terminal.next(None) {
-                    Some(Happening::Typed(typed)) => break typed,
-                    None => return Err(Ended::Disconnected),
-                    Some(_) => {}
-                }
-            };
-            match typed {
-                Typed::Line(line) if ["", "y", "yes"].contains(&line.trim().to_lowercase().as_str()) => {}
-                Typed::Line(line) if !["n", "no"].contains(&line.trim().to_lowercase().as_str()) => {
-                    // It was being typed when the connection went: it is not lost, and says that one wants to go on.
-                    self.ahead.push_back(Typed::Line(line));
-                }
-                _ => return Err(Ended::Disconnected),
-            }
-            match Link::open(&self.server, self.link.number + 1, self.terminal.queue()) {
-                Ok(link) => {
-                    self.link = link;
-                    if self.restore()? {
-                        return Ok(());
-                    }
-                }
-                Err(error) => self.terminal.show(Look::Red, &format!("No connection: {error}.")),
-            }
-        }
-    }
-
-    /// Becomes who one was, where one was, on a new connection; false when that is lost too.
-    fn restore(&mut self) -> Result<bool, Ended> {
-        let before = self.who.clone();
-        if self.greet().is_err() {
-            return Ok(false);
-        }
-        let guest = std::mem::replace(&mut self.who, before);
-        let identity = std::mem::replace(&mut self.identity, Identity::Guest);
-        let answer = self.become_again(&identity);
-        self.identity = identity;
-        match answer? {
-            Answer::Ok(..) => {}
-            other => {
-                self.who = guest;
-                self.show_refused(&other);
-            }
-        }
-        let who = self.who.clone();
-        self.terminal.show(Look::Plain, &format!("Connected again. You are {who}."));
-        self.resume_channel()?;
-        Ok(true)
     }
 
     /// Shows why something was not done.
-    pub(super) fn show_refused(&mut self, answer: &Answer) {
-        match answer {
-            Answer::Err(_, text) => self.terminal.show(Look::Red, &format!("Not done: {text}.")),
-            Answer::Unknown => self
-                .terminal
-                .show(Look::Red, "The connection was lost before the answer came: it is not known whether it was done."),
-            Answer::Ok(..) => {}
-        }
-    }
-}
-
-/// Connects to the server that was given, or asks for one until it answers.
-fn connect(options: &Options, terminal: &mut Terminal) -> Result<(String, Link), Ended> {
-    loop {
-        let server = match &options.server {
-            Some(server) => with_port(server),
-            None => {
-                let host = simple(terminal, "Enter the server IP Address: ")?;
-                let port = simple(terminal, "Enter the server port: ")?;
-                let host = if host.is_empty() { "localhost".to_owned() } else { host };
-                with_port(&if port.is_empty() { host } else { format!("{host}:{port}") })
-            }
+    pub(super) fn show_refused(&mut self, what: &str, answer: &Answer) {
+        let line = match answer {
+            Answer::Ok(..) => return,
+            Answer::Unknown => "The connection was lost before the answer came: it is not known whether it was done.".into(),
+            Answer::Err(code, text) => format!("{what}: {}.", reason(code, text)),
         };
-        match Link::open(&server, 0, terminal.queue()) {
-            Ok(link) => return Ok((server, link)),
-            Err(error) => terminal.show(Look::Red, &format!("Cannot connect to {server}: {error}.")),
-        }
-        if options.server.is_some() {
-            return Err(Ended::Disconnected);
-        }
+        self.terminal.show(Look::Red, &line);
     }
 }
 
-/// Asks before there is a connection.
-fn simple(terminal: &mut Terminal, prompt: &str) -> Result<String, Ended> {
-    terminal.ask(prompt);
-    match terminal.next(None) {
-        Some(Happening::Typed(Typed::Line(line))) => Ok(line.trim().to_owned()),
-        _ => Err(Ended::ByPerson),
+/// The text of an ERR for people: a time to wait is written for programs.
+fn reason(code: &str, text: &str) -> String {
+    let wait = text.strip_prefix("retry-ms=").filter(|_| code == "RATE_LIMITED").and_then(|text| text.split_once(' '));
+    match wait.and_then(|(ms, text)| Some((ms.parse::<u64>().ok()?, text))) {
+        Some((ms, text)) => format!("{text}; try again in {} s", ms.div_ceil(1000)),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason;
+
+    #[test]
+    fn a_time_to_wait_is_said_in_seconds() {
+        assert_eq!(reason("RATE_LIMITED", "retry-ms=4001 too many tries"), "too many tries; try again in 5 s");
+        assert_eq!(reason("NO_SUCH_USER", "retry-ms=4001 too many tries"), "retry-ms=4001 too many tries");
     }
 }

@@ -6,7 +6,6 @@ use jiff::tz::TimeZone;
 use crate::menu::client::{Again, Answer, Channel, Client, Ended, name_of};
 use crate::menu::terminal::{Look, Typed};
 use crate::wire::incoming::Item;
-use crate::wire::{Command, parse};
 
 const OPTIONS: &str = "Options Available:
 1. Get user list
@@ -16,6 +15,7 @@ const OPTIONS: &str = "Options Available:
 5. Chat in a channel with your friends
 6. Disconnect from server
 ";
+const EMPTY: &str = "Not sent: the message is empty.";
 
 impl Client {
     /// Shows the menu and does what is chosen, until the person has had enough.
@@ -25,7 +25,7 @@ impl Client {
             let choice = match self.typed("Your option <enter a number>: ")? {
                 Some(Typed::Line(line)) => line,
                 None => continue,
-                Some(Typed::Interrupt | Typed::End) => "6".to_owned(),
+                Some(_) => "6".to_owned(),
             };
             match choice.trim() {
                 "1" => self.user_list()?,
@@ -35,7 +35,7 @@ impl Client {
                 "5" => self.join_channel()?,
                 "6" => return self.disconnect(),
                 "" => {}
-                other => self.terminal.show(Look::Red, &format!("{other} is no option: enter a number from 1 to 6.")),
+                other => self.terminal.show(Look::Red, &format!("'{other}' is no option: enter a number from 1 to 6.")),
             }
         }
     }
@@ -55,14 +55,18 @@ impl Client {
                 let users = names(&data).join(", ");
                 self.terminal.show(Look::Plain, &format!("Users in server: {users}"));
             }
-            other => self.show_refused(&other),
+            other => self.show_refused("Not done", &other),
         }
         Ok(())
     }
 
     fn send_message(&mut self) -> Result<(), Ended> {
-        let text = self.question("Enter your message: ")?;
-        let to = self.question("Enter recipient id: ")?;
+        let Some(text) = self.question("Enter your message: ")? else { return Ok(()) };
+        if text.trim().is_empty() {
+            self.terminal.show(Look::Red, EMPTY);
+            return Ok(());
+        }
+        let Some(to) = self.question("Enter recipient id: ")? else { return Ok(()) };
         if self.send_to(to.trim(), &text)? {
             self.terminal.show(Look::Plain, "Message sent!");
         }
@@ -71,30 +75,17 @@ impl Client {
 
     /// Sends a message; false when it was not sent, which is shown.
     pub(super) fn send_to(&mut self, target: &str, text: &str) -> Result<bool, Ended> {
-        let line = format!("MSG @{} {target} {text}", self.new_key());
-        // What was typed as a recipient must not become something else of the line.
-        let is_meant = matches!(parse(line.as_bytes()), Ok(Some(Command::Msg { text: sent, .. })) if sent == text);
         if text.trim().is_empty() {
-            self.terminal.show(Look::Red, "Not sent: the message is empty.");
+            self.terminal.show(Look::Red, EMPTY);
             return Ok(false);
         }
-        if !is_meant && parse(line.as_bytes()).is_ok() || target.is_empty() {
+        // What was typed as a recipient must not become something else of the line.
+        if target.is_empty() || target.contains([' ', '\t']) || target.starts_with('@') {
             self.terminal.show(Look::Red, &format!("Not sent: '{target}' is no id and no name."));
             return Ok(false);
         }
+        let line = format!("MSG @{} {target} {text}", self.new_key());
         self.keyed(&line)
-    }
-
-    /// Sends a line with a key. An account's may be sent again: the server stores it once.
-    pub(super) fn keyed(&mut self, line: &str) -> Result<bool, Ended> {
-        let again = if self.is_account() { Again::Yes } else { Again::No };
-        match self.command(line, again)? {
-            Answer::Ok(..) => Ok(true),
-            other => {
-                self.show_refused(&other);
-                Ok(false)
-            }
-        }
     }
 
     fn my_messages(&mut self) -> Result<(), Ended> {
@@ -103,7 +94,7 @@ impl Client {
             let (data, counts) = match self.command("INBOX", Again::Yes)? {
                 Answer::Ok(data, counts) => (data, counts),
                 other => {
-                    self.show_refused(&other);
+                    self.show_refused("Not done", &other);
                     return Ok(());
                 }
             };
@@ -116,7 +107,7 @@ impl Client {
             if let Some(seq) = last
                 && let refused @ (Answer::Err(..) | Answer::Unknown) = self.command(&format!("ACK {seq}"), Again::Yes)?
             {
-                self.show_refused(&refused);
+                self.show_refused("Not done", &refused);
                 return Ok(());
             }
             if last.is_none() || counts.ends_with(" 0") {
@@ -136,30 +127,29 @@ impl Client {
     }
 
     fn create_channel(&mut self) -> Result<(), Ended> {
-        let name = channel_name(&self.question("Enter the new channel id: ")?);
-        match self.command(&format!("CREATE #{name}"), Again::No)? {
-            Answer::Ok(..) => {
-                self.enter(&name, true)?;
-                self.chat()
-            }
-            other => {
-                self.show_refused(&other);
-                Ok(())
-            }
-        }
+        let Some(typed) = self.question("Enter the new channel id: ")? else { return Ok(()) };
+        self.open_channel("CREATE", &typed, Again::No)
     }
 
     fn join_channel(&mut self) -> Result<(), Ended> {
-        let typed = self.question("Enter the channel id to join: ")?;
-        let (id, key) = typed.trim().split_once(' ').unwrap_or((typed.trim(), ""));
-        let name = channel_name(id);
-        match self.command(format!("JOIN #{name} {key}").trim_end(), Again::Yes)? {
-            Answer::Ok(..) => {
-                self.enter(&name, false)?;
+        let Some(typed) = self.question("Enter the channel id to join: ")? else { return Ok(()) };
+        self.open_channel("JOIN", &typed, Again::Yes)
+    }
+
+    /// Creates or joins a channel and chats there. A key may follow its name.
+    fn open_channel(&mut self, verb: &str, typed: &str, again: Again) -> Result<(), Ended> {
+        let (name, key) = typed.trim().split_once(' ').unwrap_or((typed.trim(), ""));
+        let (name, key) = (name.strip_prefix('#').unwrap_or(name), key.trim());
+        match self.command(format!("{verb} #{name} {key}").trim_end(), again)? {
+            Answer::Ok(_, fields) => {
+                // As the server writes it: small letters and capitals may differ from what was typed.
+                let name = fields.split(' ').next().and_then(|name| name.strip_prefix('#')).unwrap_or(name);
+                self.channel = Some(Channel { name: name.to_owned(), key: key.to_owned(), seen: 0, resumed: 0 });
+                self.enter(name, verb == "CREATE")?;
                 self.chat()
             }
             other => {
-                self.show_refused(&other);
+                self.show_refused("Not done", &other);
                 Ok(())
             }
         }
@@ -167,21 +157,10 @@ impl Client {
 
     fn disconnect(&mut self) -> Result<(), Ended> {
         // The connection ends whatever the answer is.
-        let _ = self.command("QUIT", Again::No);
+        let _ = self.exchange("QUIT");
         self.terminal.show(Look::Plain, "Disconnected. Goodbye!");
         Ok(())
     }
-
-    /// Begins to be in a channel.
-    pub(super) fn be_in(&mut self, name: &str) {
-        self.channel = Some(Channel { name: name.to_owned(), seen: 0 });
-    }
-}
-
-/// A channel as typed, with or without its `#`.
-fn channel_name(typed: &str) -> String {
-    let typed = typed.trim();
-    typed.strip_prefix('#').unwrap_or(typed).to_owned()
 }
 
 /// The users of a LIST, as `name:id`.

@@ -5,13 +5,18 @@ use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
+
 use crate::menu::terminal::Typed;
-use crate::wire::Incoming;
-use crate::wire::incoming;
 use crate::wire::text::visible;
 
 /// How long a server may take to accept.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long the network may be silent before the system asks whether the server is still there, and how often it asks.
+const KEEPALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(5)).with_retries(3);
+/// How long the network may take none of what was sent.
+const UNSENT: Duration = Duration::from_secs(20);
 /// The longest line that is read; no server of this protocol writes a longer one.
 const LINE_BYTES: u64 = 64 * 1024;
 /// The port of a server that is given without one.
@@ -22,8 +27,8 @@ const PORT: u16 = 12000;
 pub enum Happening {
     /// The server wrote a line on the connection of this number.
     Line(u64, String),
-    /// That connection is lost.
-    Lost(u64),
+    /// That connection is lost, and why.
+    Lost(u64, String),
     /// The person typed something.
     Typed(Typed),
 }
@@ -41,10 +46,19 @@ pub fn with_port(server: &str) -> String {
         // An IPv6 address has colons of its own; its port follows a bracket.
         (!host.contains(':') || host.ends_with(']')) && port.parse::<u16>().is_ok()
     });
-    match has_port {
-        true => server.to_owned(),
-        false if server.contains(':') && !server.starts_with('[') => format!("[{server}]:{PORT}"),
-        false => format!("{server}:{PORT}"),
+    if has_port { server.to_owned() } else { at_port(server, PORT) }
+}
+
+/// The address of a host and a port.
+pub fn at_port(host: &str, port: u16) -> String {
+    if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// A line as it may be shown: a password is typed without echo, and not echoed here either.
+pub fn without_password(line: &str) -> String {
+    match line.split_whitespace().collect::<Vec<_>>()[..] {
+        [verb, name, _, ..] if ["LOGIN", "REGISTER"].contains(&verb.to_uppercase().as_str()) => format!("{verb} {name} ***"),
+        _ => line.to_owned(),
     }
 }
 
@@ -57,21 +71,31 @@ impl Link {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "there is no such address");
         for address in server.to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, CONNECT) {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    stream.set_write_timeout(Some(CONNECT))?;
-                    let incoming = stream.try_clone()?;
-                    std::thread::spawn(move || {
-                        // When nobody takes what happens any more, the client is ending.
-                        let _ = read(incoming, number, &queue);
-                        let _ = queue.send(Happening::Lost(number));
-                    });
-                    return Ok(Self { stream, number });
-                }
+                Ok(stream) => return Self::over(stream, number, queue),
                 Err(error) => last = error,
             }
         }
         Err(last)
+    }
+
+    fn over(stream: TcpStream, number: u64, queue: SyncSender<Happening>) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(CONNECT))?;
+        // Nobody says so when a cable is pulled: only asking finds it out.
+        let socket = SockRef::from(&stream);
+        socket.set_tcp_keepalive(&KEEPALIVE)?;
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(Some(UNSENT))?;
+        let incoming = stream.try_clone()?;
+        std::thread::spawn(move || {
+            let why = match read(incoming, number, &queue) {
+                Ok(()) => "the server closed it".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            // When nobody takes what happens any more, the client is ending.
+            let _ = queue.send(Happening::Lost(number, why));
+        });
+        Ok(Self { stream, number })
     }
 
     /// Sends a line.
@@ -95,26 +119,27 @@ impl Drop for Link {
     }
 }
 
-fn read(stream: TcpStream, number: u64, queue: &SyncSender<Happening>) -> Option<()> {
+/// Reads to the end, or until nobody takes the lines.
+fn read(stream: TcpStream, number: u64, queue: &SyncSender<Happening>) -> io::Result<()> {
     let mut lines = BufReader::new(stream);
     loop {
         let mut line = Vec::new();
-        lines.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line).ok()?;
-        line.pop().filter(|&byte| byte == b'\n')?;
+        lines.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line)?;
+        if line.pop() != Some(b'\n') {
+            let is_endless = line.len() as u64 + 1 >= LINE_BYTES;
+            return if is_endless { Err(io::Error::other("the server sent a line without end")) } else { Ok(()) };
+        }
         // Whatever server this is: nothing that a terminal would obey passes.
         let text = String::from_utf8_lossy(&line);
-        queue.send(Happening::Line(number, visible(text.trim_end_matches('\r')).into_owned())).ok()?;
+        if queue.send(Happening::Line(number, visible(text.trim_end_matches('\r')).into_owned())).is_err() {
+            return Ok(());
+        }
     }
-}
-
-/// Reads a line as the protocol's; what is none is `None`.
-pub fn parse(line: &str) -> Option<Incoming> {
-    incoming::read(line)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::with_port;
+    use super::{at_port, with_port, without_password};
 
     #[test]
     fn the_port_may_be_left_out() {
@@ -123,5 +148,14 @@ mod tests {
         assert_eq!(with_port("::1"), "[::1]:12000");
         assert_eq!(with_port("[::1]"), "[::1]:12000");
         assert_eq!(with_port("[::1]:99"), "[::1]:99");
+        assert_eq!(at_port("::1", 99), "[::1]:99");
+        assert_eq!(at_port("[::1]", 99), "[::1]:99");
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        assert_eq!(without_password("login nina  open sesame"), "login nina ***");
+        assert_eq!(without_password("REGISTER nina secret"), "REGISTER nina ***");
+        assert_eq!(without_password("MSG nina a  b"), "MSG nina a  b");
     }
 }

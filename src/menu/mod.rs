@@ -7,7 +7,10 @@ mod chat;
 mod client;
 mod functions;
 mod link;
+mod recover;
+mod screen;
 mod script;
+mod start;
 mod terminal;
 
 use anyhow::Result;

@@ -1,16 +1,17 @@
 //! `linechat menu -c 'MSG nina hi'`: commands without a menu. What the server writes is printed as it comes.
 
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
-use std::net::TcpStream;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use crate::menu::link::{parse, with_port};
+use crate::menu::link::{Happening, Link, with_port, without_password};
 use crate::menu::{Options, Outcome};
-use crate::wire::Incoming;
-use crate::wire::text::visible;
+use crate::wire::{Incoming, incoming};
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
+/// Lines that were received and are not printed yet; the connection waits beyond it.
+const QUEUE: usize = 64;
 
 /// Runs the commands of the options, one after the other.
 pub fn run(options: &Options) -> Outcome {
@@ -25,23 +26,23 @@ pub fn run(options: &Options) -> Outcome {
 
 fn talk(options: &Options) -> io::Result<Outcome> {
     let server = with_port(options.server.as_deref().unwrap_or("localhost"));
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("no connection to {server}: {error}"));
-    let mut stream = TcpStream::connect(&server).map_err(named)?;
-    stream.set_read_timeout(Some(ANSWER))?;
-    let mut lines = BufReader::new(stream.try_clone()?);
-    let mut outcome = Outcome::Done;
-    let name = options.name.as_ref().map(|name| format!("NAME {name}"));
     let login =
         options.login.as_ref().map(|name| password(name).map(|password| format!("LOGIN {name} {password}"))).transpose()?;
-    for line in login.iter().chain(&name).chain(&options.commands) {
-        stream.write_all(format!("{line}\n").as_bytes())?;
-        let is_asked = !line.trim().is_empty();
-        if is_asked && !answer(&mut lines)? {
+    let name = options.name.as_ref().map(|name| format!("NAME {name}"));
+    let (queue, happenings) = sync_channel(QUEUE);
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("no connection to {server}: {error}"));
+    let mut link = Link::open(&server, 0, queue).map_err(named)?;
+    let mut outcome = Outcome::Done;
+    // Who one is matters to all that follows.
+    for line in login.iter().chain(&name) {
+        if !exchange(&mut link, &happenings, line, options.show_protocol)? {
+            return Ok(Outcome::Refused);
+        }
+    }
+    for line in options.commands.iter().flat_map(|command| command.lines()) {
+        // An empty line is no command: nothing would answer it.
+        if !line.trim().is_empty() && !exchange(&mut link, &happenings, line, options.show_protocol)? {
             outcome = Outcome::Refused;
-            // Who one is matters to all that follows.
-            if Some(line) == login.as_ref() || Some(line) == name.as_ref() {
-                break;
-            }
         }
     }
     Ok(outcome)
@@ -56,20 +57,26 @@ fn password(name: &str) -> io::Result<String> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// Prints lines up to the answer; whether that was OK.
-fn answer(lines: &mut impl BufRead) -> io::Result<bool> {
+/// Sends a line and prints what comes up to its answer; whether that was OK.
+fn exchange(link: &mut Link, happenings: &Receiver<Happening>, line: &str, show_protocol: bool) -> io::Result<bool> {
+    if show_protocol {
+        writeln!(io::stdout(), "--> {}", without_password(line))?;
+    }
+    link.send(line)?;
+    let mark = if show_protocol { "<-- " } else { "" };
     loop {
-        let mut line = Vec::new();
-        if lines.read_until(b'\n', &mut line)? == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection before its answer"));
-        }
-        let text = String::from_utf8_lossy(&line);
-        let text = visible(text.trim_end_matches(['\r', '\n']));
-        writeln!(io::stdout(), "{text}")?;
-        match parse(&text) {
-            Some(Incoming::Ok { .. }) => return Ok(true),
-            Some(Incoming::Err { .. }) => return Ok(false),
-            _ => {}
+        match happenings.recv_timeout(ANSWER) {
+            Ok(Happening::Line(_, text)) => {
+                writeln!(io::stdout(), "{mark}{text}")?;
+                match incoming::read(&text) {
+                    Some(Incoming::Ok { .. }) => return Ok(true),
+                    Some(Incoming::Err { .. }) => return Ok(false),
+                    _ => {}
+                }
+            }
+            Ok(Happening::Lost(_, why)) => return Err(io::Error::other(format!("the connection was lost: {why}"))),
+            Ok(Happening::Typed(_)) => {}
+            Err(_) => return Err(io::Error::new(io::ErrorKind::TimedOut, "the server does not answer")),
         }
     }
 }

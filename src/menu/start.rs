@@ -1,0 +1,102 @@
+//! The way in: a server, a name or an account, and who one is then.
+
+use crate::menu::Options;
+use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost, name_of};
+use crate::menu::link::{Happening, Link, at_port, with_port};
+use crate::menu::terminal::{Look, Terminal, Typed};
+
+impl Client {
+    /// Connects and becomes somebody, asking for what the options leave open.
+    pub fn start(options: &Options, mut terminal: Terminal) -> Result<Self, Ended> {
+        let (server, link) = connect(options, &mut terminal)?;
+        let mut client = Self::over(link, server, terminal, options.show_protocol);
+        if let Err(Lost(why)) = client.greet() {
+            client.terminal.show(Look::Red, &format!("No connection: {why}."));
+            return Err(Ended::Disconnected);
+        }
+        let unread = match &options.login {
+            Some(name) => client.log_in(name)?,
+            None => client.take_name(options.name.as_deref())?,
+        };
+        let peer = client.link.peer();
+        let (name, id) = client.who.split_once(':').unwrap_or((&client.who, ""));
+        let lines =
+            [format!("Successfully connected to server: {peer}"), format!("Client Name: {name}"), format!("Client ID: {id}")];
+        lines.iter().for_each(|line| client.terminal.show(Look::Plain, line));
+        client.show_unread(unread);
+        Ok(client)
+    }
+
+    /// Takes a name as a guest; returns the unread messages, of which a new guest has none.
+    fn take_name(&mut self, given: Option<&str>) -> Result<u64, Ended> {
+        let mut name = given.map(str::to_owned);
+        loop {
+            let wanted = match name.take() {
+                Some(name) => name,
+                None => self.question("Enter a username: ")?.ok_or(Ended::ByPerson)?,
+            };
+            match self.command(&format!("NAME {}", wanted.trim()), Again::Yes)? {
+                Answer::Ok(_, who) => {
+                    self.identity = Identity::Guest(Some(name_of(&who).to_owned()));
+                    self.who = who;
+                    return Ok(0);
+                }
+                other => self.show_refused("Not done", &other),
+            }
+        }
+    }
+
+    fn log_in(&mut self, name: &str) -> Result<u64, Ended> {
+        loop {
+            let password = self.terminal.password(&format!("Password of {name}: ")).ok_or(Ended::ByPerson)?;
+            match self.command(&format!("LOGIN {name} {password}"), Again::Yes)? {
+                Answer::Ok(_, fields) => {
+                    self.identity = Identity::Account { name: name.to_owned(), password };
+                    return Ok(self.is_now(&fields));
+                }
+                other => self.show_refused("Not done", &other),
+            }
+        }
+    }
+}
+
+/// Connects to the server that was given, or asks for one until it answers.
+fn connect(options: &Options, terminal: &mut Terminal) -> Result<(String, Link), Ended> {
+    loop {
+        let server = match &options.server {
+            Some(server) => with_port(server),
+            None => ask_server(terminal)?,
+        };
+        match Link::open(&server, 0, terminal.queue()) {
+            Ok(link) => return Ok((server, link)),
+            Err(error) => terminal.show(Look::Red, &format!("Cannot connect to {server}: {error}.")),
+        }
+        if options.server.is_some() {
+            return Err(Ended::Disconnected);
+        }
+    }
+}
+
+fn ask_server(terminal: &mut Terminal) -> Result<String, Ended> {
+    let host = simple(terminal, "Enter the server IP Address: ")?;
+    let host = if host.is_empty() { "localhost".to_owned() } else { host };
+    loop {
+        let port = simple(terminal, "Enter the server port: ")?;
+        match port.parse() {
+            Ok(port) if port > 0 => return Ok(at_port(&host, port)),
+            _ if port.is_empty() => return Ok(with_port(&host)),
+            _ => {
+                terminal.show(Look::Red, &format!("{port} is no port: enter a number from 1 to 65535; most servers use 12000."))
+            }
+        }
+    }
+}
+
+/// Asks before there is a connection.
+fn simple(terminal: &mut Terminal, prompt: &str) -> Result<String, Ended> {
+    terminal.ask(prompt);
+    match terminal.next(None) {
+        Some(Happening::Typed(Typed::Line(line))) => Ok(line.trim().to_owned()),
+        _ => Err(Ended::ByPerson),
+    }
+}
