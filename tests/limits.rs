@@ -139,7 +139,6 @@ fn passwords_are_not_tried_often() {
 }
 
 #[test]
-#[ignore = "a REGISTER that is refused for its password's sake keeps the name that it took"]
 fn who_is_refused_to_register_is_who_they_were() {
     let server = with(&["passwords-per-address=1"]);
     let mut ana = server.connect();

@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 use support::conversation::{Planned, hold, options, record};
 use support::transcript::Transcript;
 
-fn files() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+const FOLDER: &str = "tests/transcripts";
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let entries = fs::read_dir(folder).expect("there is the folder").map(|entry| entry.expect("it can be read").path());
     let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|kind| kind == "txt")).collect();
     files.sort();
@@ -28,14 +30,21 @@ fn planned(file: &Path) -> Planned {
 #[test]
 fn every_conversation_goes_as_it_is_noted() {
     if std::env::var_os("LINECHAT_RECORD").is_some() {
-        for file in files() {
+        for file in files(FOLDER) {
             let text = fs::read_to_string(&file).expect("it is text");
             fs::write(&file, record(&text)).expect("it can be written");
         }
     }
-    let failures = hold(files().iter().map(|file| planned(file)).collect());
+    let failures = hold(files(FOLDER).iter().map(|file| planned(file)).collect());
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert!(files().len() >= 20);
+    assert!(files(FOLDER).len() >= 20);
+}
+
+#[test]
+#[ignore = "these go as PROTOCOL.md says, and not yet so with the server; move one up when it does"]
+fn conversations_that_do_not_go_so_yet() {
+    let failures = hold(files("tests/transcripts/not-yet").iter().map(|file| planned(file)).collect());
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 /// One conversation that is not as the server has it, and how the failure says so.

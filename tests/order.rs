@@ -1,0 +1,168 @@
+//! Order: everyone sees the same, each once, whatever the load, and pages add up to the whole.
+
+mod support;
+
+use support::raw::Raw;
+use support::server::Server;
+
+const UNPACED: [&str; 6] =
+    ["--limit", "commands-per-second=none", "--limit", "stalled-seconds=none", "--limit", "announce-members=0"];
+
+/// Joins #rust.
+fn member(server: &Server) -> Raw {
+    let mut member = Raw::connect(server.address());
+    member.write(b"JOIN #rust\n");
+    member.lines_until("OK JOIN");
+    member
+}
+
+/// Says `count` numbers in #rust, each with the speaker's `word` before it and `filler` bytes after it.
+fn numbers(word: &str, count: usize, filler: usize) -> Vec<u8> {
+    let filler = "x".repeat(filler);
+    (0..count).flat_map(|number| format!("SAY #rust {word}{number} {filler}\n").into_bytes()).collect()
+}
+
+fn seq(line: &str) -> u64 {
+    line.split(' ').nth(2).and_then(|seq| seq.parse().ok()).unwrap_or_else(|| panic!("this has no seq: {line}"))
+}
+
+fn is_message(line: &str) -> bool {
+    line.starts_with("* MSG ") || line.starts_with("- MSG ")
+}
+
+/// The seqs of the messages among these lines.
+fn seqs(lines: &[String]) -> Vec<u64> {
+    lines.iter().filter(|line| is_message(line)).map(|line| seq(line)).collect()
+}
+
+#[test]
+fn all_members_see_the_same_order_and_each_speaker_keeps_theirs() {
+    let server = Server::start(&UNPACED);
+    let mut owner = Raw::connect(server.address());
+    owner.write(b"CREATE #rust\n");
+    owner.lines_until("OK CREATE");
+    let (readers, mut speakers): (Vec<Raw>, Vec<Raw>) =
+        ((0..3).map(|_| member(&server)).collect(), (0..4).map(|_| member(&server)).collect());
+    let count = 2_000;
+    for (speaker, word) in speakers.iter_mut().zip(["a", "b", "c", "d"]) {
+        drop(speaker.write_beside(numbers(word, count, 50)));
+    }
+    let mut said = Vec::new();
+    for speaker in &mut speakers {
+        let (mut own, mut heard) = (Vec::new(), 0);
+        while own.len() < count || heard < 3 * count {
+            let line = speaker.line();
+            if is_message(&line) {
+                heard += 1;
+            } else {
+                own.push(seq(&line));
+            }
+        }
+        assert!(own.is_sorted_by(|a, b| a < b));
+        said.extend(own);
+    }
+    said.sort_unstable();
+    for mut reader in readers {
+        let shown: Vec<String> = (0..4 * count).map(|_| reader.line()).collect();
+        assert_eq!(seqs(&shown), said, "everything, once, in the order of the seqs");
+        for word in ["a", "b", "c", "d"] {
+            let own = shown.iter().filter_map(|line| line.split(' ').nth(6).and_then(|text| text.strip_prefix(word)));
+            assert!(own.map(|number| number.parse::<usize>().expect("a number")).eq(0..count), "{word}");
+        }
+    }
+}
+
+#[test]
+fn pages_add_up_to_the_whole() {
+    let server = Server::start(&UNPACED);
+    let (mut ana, mut bob) = (server.connect(), Raw::connect(server.address()));
+    ana.ok("NAME ana");
+    bob.write(b"CREATE #rust\n");
+    bob.lines_until("OK CREATE");
+    ana.ok("JOIN #rust");
+    let both: Vec<u8> = (0..2_500).flat_map(|n| format!("SAY #rust {n}\nMSG ana {n}\n").into_bytes()).collect();
+    drop(bob.write_beside(both));
+    let answers: Vec<String> = (0..5_000).map(|_| bob.line()).collect();
+    let of = |start: &str| answers.iter().filter(|line| line.starts_with(start)).map(|line| seq(line)).collect::<Vec<u64>>();
+    let (said, sent) = (of("OK SAY"), of("OK MSG"));
+    assert_eq!(ana.ask("INBOX").pop().as_deref(), Some("OK INBOX 100 2400"));
+    let mut read = Vec::new();
+    for left in [1500, 500, 0] {
+        let page = ana.ask("INBOX 1000");
+        assert_eq!(page.last(), Some(&format!("OK INBOX {} {left}", page.len() - 1)));
+        read.extend(seqs(&page));
+        ana.ok(&format!("ACK {}", read.last().expect("a page is not empty")));
+    }
+    assert_eq!(read, sent);
+    let newest = seqs(&ana.ask("HISTORY #rust"));
+    assert_eq!(newest, said[2_400..]);
+    let (mut since, mut before) = (Vec::new(), newest);
+    loop {
+        let page = seqs(&ana.ask(&format!("HISTORY #rust 700 since {}", since.last().unwrap_or(&0))));
+        since.extend(&page);
+        if page.len() < 700 {
+            break;
+        }
+    }
+    while before.len() < said.len() {
+        let page = seqs(&ana.ask(&format!("HISTORY #rust 900 before {}", before[0])));
+        before.splice(0..0, page);
+    }
+    assert!(since == said && before == said);
+}
+
+#[test]
+fn a_channel_that_is_closed_is_read_to_its_end_first() {
+    let server = Server::start(&UNPACED);
+    let mut ana = Raw::connect(server.address());
+    ana.write(b"CREATE #rust\n");
+    ana.lines_until("OK CREATE");
+    let mut sleeper = member(&server);
+    drop(ana.write_beside([numbers("", 5_000, 2000), b"CLOSE #rust\n".to_vec()].concat()));
+    let answers = ana.lines_until("OK CLOSE");
+    let shown = sleeper.lines_until("* CLOSE #rust guest-1000:1000 ");
+    assert_eq!(seqs(&shown), answers[..5_000].iter().map(|line| seq(line)).collect::<Vec<_>>());
+    sleeper.write(b"CHANNELS\n");
+    assert_eq!(sleeper.line(), "OK CHANNELS 0\n");
+}
+
+/// What she said herself and is shown, she who is behind and says something before she reads on.
+fn shown_of_her_own(register: &str) -> Vec<String> {
+    let server = Server::start(&UNPACED);
+    let (mut ana, mut bob) = (Raw::connect_narrowly(server.address()), Raw::connect(server.address()));
+    ana.write(format!("{register}\nCREATE #rust\n").as_bytes());
+    ana.lines_until("OK CREATE");
+    bob.write(b"JOIN #rust\n");
+    bob.lines_until("OK JOIN");
+    let flood = |bob: &mut Raw| {
+        drop(bob.write_beside(numbers("", 2_500, 2000)));
+        (0..2_500).for_each(|_| assert!(bob.line().starts_with("OK SAY ")));
+    };
+    flood(&mut bob);
+    ana.write(b"SAY #rust of her own\n");
+    bob.lines_until("* MSG ");
+    flood(&mut bob);
+    bob.write(b"SAY #rust the last\n");
+    bob.lines_until("OK SAY ");
+    let mut shown = Vec::new();
+    loop {
+        let line = ana.line();
+        if line.ends_with(" the last\n") {
+            return shown;
+        }
+        if line.ends_with(" of her own\n") {
+            shown.push(line);
+        }
+    }
+}
+
+#[test]
+fn no_guest_is_shown_what_they_said_however_far_behind_they_are() {
+    assert_eq!(shown_of_her_own("PING"), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "an account that is behind is shown what it said itself"]
+fn no_account_is_shown_what_this_connection_said_however_far_behind_it_is() {
+    assert_eq!(shown_of_her_own("REGISTER ana correct horse battery"), Vec::<String>::new());
+}
