@@ -14,7 +14,7 @@
 //! [`limits`] names every bound; [`names`] and [`event`] are the words that all others use. [`wire`] turns bytes into lines and
 //! commands, and answers into lines. [`journal`] orders and keeps what happened. [`hub`] knows who is online and holds the
 //! recent lines of every room. [`session`] is the one loop there is for a connection. [`server`] starts and stops them all;
-//! [`config`] and [`cli`] are what the operator says. [`menu`] is a client and [`bench`] a load; they use nothing of these
+//! [`config`] and [`cli`] are what the operator says. [`menu`] is a client and [`mod@bench`] a load; they use nothing of these
 //! but [`wire`].
 //!
 //! # The life of one line: `MSG #rust hi`

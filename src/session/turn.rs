@@ -67,7 +67,11 @@ impl Session {
         let mut telnet = Vec::new();
         let mut decoder: LineDecoder = std::mem::take(&mut self.decoder);
         while self.may_take_lines() {
-            match decoder.next(&mut input, &mut telnet) {
+            let next = decoder.next(&mut input, &mut telnet);
+            // Before the line's own answer: a telnet throws away what comes between its interrupt and the mark.
+            self.socket.write_raw(&telnet);
+            telnet.clear();
+            match next {
                 Next::More => break,
                 Next::Line(line) => self.line(line),
                 Next::TooLong => self.mistake("-", &too_long()),
@@ -81,7 +85,6 @@ impl Session {
         if self.ending == Some(Ending::EndOfInput) {
             self.end_of_input();
         }
-        self.socket.write_raw(&telnet);
         bytes.len() - input.len()
     }
 

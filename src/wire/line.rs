@@ -143,7 +143,13 @@ impl LineDecoder {
                 self.push(b'\r');
                 return self.step(byte, answers);
             }
-            (State::Iac, byte) => return self.command(byte),
+            (State::Iac, EOF..) => return self.command(byte),
+            (State::Iac, byte) => {
+                // No telnet command (RFC 854 and 1184 begin theirs at 236): a stray byte that makes the line invalid.
+                self.state = State::Data;
+                self.push(IAC);
+                return self.step(byte, answers);
+            }
             (State::Negotiate(verb), option) => {
                 self.state = State::Data;
                 self.refuse(verb, option, answers);
@@ -287,6 +293,7 @@ mod tests {
         check(b"\xff\xfd\x01\xff\xfd\x01\xff\xfb\x1fLIST\n", &["LIST"], b"\xff\xfc\x01\xff\xfe\x1f");
         check(b"\xff\xf4\xff\xfd\x06\xff\xf4\xff\xfd\x06", &[], b"\xff\xfc\x06\xff\xfc\x06");
         check(b"a\xff\xffb\n", &["a\u{fffd}b"], b"");
+        check(b"PING \xff\nQUIT\n", &["PING \u{fffd}", "QUIT"], b"");
         check(b"LI\xff\xfa\x18\x00xterm\n\xff\xff\xff\xf0ST\n", &["LIST"], b"");
     }
 
