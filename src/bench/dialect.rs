@@ -15,6 +15,8 @@ pub enum Seen<'a> {
     Entered,
     /// The server refused something; the load must stop.
     Refused(&'a str),
+    /// Something that must be answered at once, and how.
+    Demand(&'static str),
     /// Nothing that counts.
     Other,
 }
@@ -25,6 +27,8 @@ pub trait Dialect {
     const ECHOES: bool;
     /// Whether each message of a sender is answered.
     const ANSWERS: bool;
+    /// Whether a connection can both send and receive. Where it cannot, senders enter no room.
+    const SENDERS_LISTEN: bool;
 
     /// What connection `me` writes to become known as `name(me)` and, with a room, to read there.
     fn enter(&self, me: usize, room: Option<&str>) -> String;
@@ -55,6 +59,7 @@ impl Linechat {
 impl Dialect for Linechat {
     const ECHOES: bool = false;
     const ANSWERS: bool = true;
+    const SENDERS_LISTEN: bool = true;
 
     fn enter(&self, me: usize, room: Option<&str>) -> String {
         let join = room.map(|room| format!("JOIN {room}\n")).unwrap_or_default();

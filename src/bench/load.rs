@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::LocalSet;
 
 use crate::bench::dialect::{Dialect, Seen};
@@ -16,6 +16,9 @@ use crate::bench::process::{Process, Usage};
 
 /// How long a connection may take to enter, and the last messages to land.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The writing half of a connection: its sender's, and its reader's where the server demands an answer.
+type Writer = Rc<Mutex<OwnedWriteHalf>>;
+
 /// Connections that enter at the same time.
 const ENTERING: usize = 200;
 
@@ -106,6 +109,7 @@ pub async fn run<D: Dialect + 'static>(
     process: Option<Process>,
 ) -> Result<Measured> {
     let audience = match plan.pattern {
+        Pattern::Fanout { senders } if !D::SENDERS_LISTEN => plan.connections - senders,
         Pattern::Fanout { .. } if D::ECHOES => plan.connections,
         Pattern::Fanout { .. } => plan.connections - 1,
         Pattern::Pairs => 1,
@@ -165,15 +169,16 @@ impl<D: Dialect + 'static> Run<D> {
     }
 
     /// Connection 0 makes the room; then all others enter, some at a time.
-    async fn enter_all(self: Rc<Self>, server: &str) -> Result<Vec<OwnedWriteHalf>> {
+    async fn enter_all(self: Rc<Self>, server: &str) -> Result<Vec<Writer>> {
         let room = matches!(self.plan.pattern, Pattern::Fanout { .. }).then_some(self.room.as_str());
         let first = room.map_or_else(|| self.dialect.enter(0, None), |room| self.dialect.create(room));
+        let room_of = |me| room.filter(|_| D::SENDERS_LISTEN || me >= self.senders());
         let mut writers = vec![Rc::clone(&self).enter(0, server.to_owned(), first).await?];
         let turns = Rc::new(Semaphore::new(ENTERING));
         let entering: Vec<_> = (1..self.plan.connections)
             .map(|me| {
                 let (this, turns, server) = (Rc::clone(&self), Rc::clone(&turns), server.to_owned());
-                let lines = self.dialect.enter(me, room);
+                let lines = self.dialect.enter(me, room_of(me));
                 tokio::task::spawn_local(async move {
                     let _turn = turns.acquire().await?;
                     this.enter(me, server, lines).await
@@ -186,11 +191,12 @@ impl<D: Dialect + 'static> Run<D> {
         Ok(writers)
     }
 
-    async fn enter(self: Rc<Self>, me: usize, server: String, lines: String) -> Result<OwnedWriteHalf> {
+    async fn enter(self: Rc<Self>, me: usize, server: String, lines: String) -> Result<Writer> {
         let stream = TcpStream::connect(&server).await.with_context(|| format!("connection {me} to {server}"))?;
         stream.set_nodelay(true)?;
-        let (reader, mut writer) = stream.into_split();
-        writer.write_all(lines.as_bytes()).await?;
+        let (reader, writer) = stream.into_split();
+        let writer = Rc::new(Mutex::new(writer));
+        writer.lock().await.write_all(lines.as_bytes()).await?;
         let mut reader = BufReader::new(reader);
         let entered = async {
             let mut line = String::new();
@@ -201,6 +207,7 @@ impl<D: Dialect + 'static> Run<D> {
                 }
                 match self.dialect.read(line.trim_end()) {
                     Seen::Entered => return Ok(()),
+                    Seen::Demand(answer) => writer.lock().await.write_all(answer.as_bytes()).await?,
                     Seen::Refused(why) => bail!("connection {me} was refused: {why}"),
                     _ => {}
                 }
@@ -209,64 +216,77 @@ impl<D: Dialect + 'static> Run<D> {
         tokio::time::timeout(PATIENCE, entered)
             .await
             .with_context(|| format!("connection {me} did not enter in a minute"))??;
-        tokio::task::spawn_local(self.receive(me, reader));
+        tokio::task::spawn_local(self.receive(me, reader, Rc::clone(&writer)));
         Ok(writer)
     }
 
     /// Reads and checks until the connection ends.
-    async fn receive(self: Rc<Self>, me: usize, mut reader: BufReader<OwnedReadHalf>) {
-        let mut expected = vec![0; if self.plan.pattern == Pattern::Pairs { 1 } else { self.flights_senders() }];
+    async fn receive(self: Rc<Self>, me: usize, mut reader: BufReader<OwnedReadHalf>, writer: Writer) {
+        let mut expected = vec![0; if self.plan.pattern == Pattern::Pairs { 1 } else { self.senders() }];
         let mut partial = Vec::new();
         loop {
             let Ok(chunk) = reader.fill_buf().await else { return };
             if chunk.is_empty() {
                 return;
             }
-            let (length, now) = (chunk.len(), Instant::now());
+            let (length, now, mut demand) = (chunk.len(), Instant::now(), None);
             for piece in chunk.split_inclusive(|&byte| byte == b'\n') {
                 match (piece.last(), partial.is_empty()) {
-                    (Some(b'\n'), true) => self.line(me, piece, &mut expected, now),
+                    (Some(b'\n'), true) => demand = self.line(me, piece, &mut expected, now).or(demand),
                     (Some(b'\n'), false) => {
                         partial.extend_from_slice(piece);
-                        self.line(me, &partial, &mut expected, now);
+                        demand = self.line(me, &partial, &mut expected, now).or(demand);
                         partial.clear();
                     }
                     _ => partial.extend_from_slice(piece),
                 }
             }
             reader.consume(length);
+            if let Some(answer) = demand
+                && writer.lock().await.write_all(answer.as_bytes()).await.is_err()
+            {
+                return;
+            }
         }
     }
 
-    fn flights_senders(&self) -> usize {
+    fn senders(&self) -> usize {
         match self.plan.pattern {
             Pattern::Fanout { senders } => senders,
             Pattern::Pairs => self.plan.connections,
         }
     }
 
-    fn line(&self, me: usize, line: &[u8], expected: &mut [u64], now: Instant) {
+    /// Counts a line; returns what must be answered at once.
+    fn line(&self, me: usize, line: &[u8], expected: &mut [u64], now: Instant) -> Option<&'static str> {
         let Ok(line) = std::str::from_utf8(line.trim_ascii_end()) else {
-            return self.flights.fail("a line is not UTF-8".into());
+            self.flights.fail("a line is not UTF-8".into());
+            return None;
         };
         match self.dialect.read(line) {
-            Seen::Message(text) => {
-                let Some((sender, number)) = read_text(text) else { return };
-                let slot = if self.plan.pattern == Pattern::Pairs { 0 } else { sender };
-                let Some(expected) = expected.get_mut(slot) else {
-                    return self.flights.fail(format!("there is no sender {sender}"));
-                };
+            Seen::Message(text) => self.message(text, expected, now),
+            Seen::Accepted if me < self.senders() => self.flights.accept(me),
+            Seen::Refused(why) => self.flights.fail(format!("the server refused: {why}")),
+            Seen::Demand(answer) => return Some(answer),
+            _ => {}
+        }
+        None
+    }
+
+    fn message(&self, text: &str, expected: &mut [u64], now: Instant) {
+        let Some((sender, number)) = read_text(text) else { return };
+        let slot = if self.plan.pattern == Pattern::Pairs { 0 } else { sender };
+        match expected.get_mut(slot) {
+            Some(expected) => {
                 self.flights.land(sender, number, *expected, now);
                 *expected += 1;
             }
-            Seen::Accepted if me < self.flights_senders() => self.flights.accept(me),
-            Seen::Refused(why) => self.flights.fail(format!("the server refused: {why}")),
-            _ => {}
+            None => self.flights.fail(format!("there is no sender {sender}")),
         }
     }
 
     /// Sends until `end`, then waits until everything has landed.
-    async fn send(self: Rc<Self>, me: usize, mut writer: OwnedWriteHalf, end: Instant) -> Result<OwnedWriteHalf> {
+    async fn send(self: Rc<Self>, me: usize, writer: Writer, end: Instant) -> Result<Writer> {
         let mut due = Instant::now();
         let mut batch = Vec::new();
         while self.flights.failure().is_none() && Instant::now() < end {
@@ -283,7 +303,7 @@ impl<D: Dialect + 'static> Run<D> {
                     }
                 }
             }
-            writer.write_all(&batch).await?;
+            writer.lock().await.write_all(&batch).await?;
             batch.clear();
             match self.plan.rhythm {
                 Rhythm::Closed(_) => drop(tokio::time::timeout_at(end.into(), self.flights.landed(me)).await),
