@@ -183,8 +183,9 @@ pub const CHAINS_IN_MEMORY: usize = 100_000;
 pub const IDS_RESERVED: u64 = 4096;
 /// Seconds after the last line for the peer to close its side, so that no reset overtakes the last answers.
 pub const LINGER_SECONDS: u64 = 1;
-/// Bytes kept free on the disk so that reading marks (ACK) can still be stored when it is full.
-pub const BALLAST_BYTES: u64 = 1024 * 1024;
+/// Bytes kept free on the disk so that reading marks (ACK) can still be stored when it is full: more than the store's
+/// write-ahead log, which has to fit into the database before it can be used again.
+pub const BALLAST_BYTES: u64 = 8 * 1024 * 1024;
 /// The largest store whose every page is checked at the start; a larger one has its tables of state checked, and each message when read.
 pub const CHECKED_AT_START_BYTES: u64 = 512 * 1024 * 1024;
 

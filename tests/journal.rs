@@ -24,7 +24,9 @@ pub struct Place {
 /// The kinds of journals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// Gone with its process.
     Memory,
+    /// There again when it is opened again.
     Disk,
 }
 

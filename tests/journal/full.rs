@@ -80,7 +80,7 @@ fn a_full_disk_refuses_messages_takes_marks_and_recovers_by_itself() {
     let Some(disk) = Small::mount() else { return };
     let data = disk.path().join("data");
     let ballast = disk.path().join("somebody else's");
-    fs::write(&ballast, vec![0; 6 << 20]).expect("there is room");
+    fs::write(&ballast, vec![0; 4 << 20]).expect("there is room");
     let mut store = Store::disk(&data).expect("the store opens");
     let first = store.commit(keyed(inbox(7), 2, "key", "the first"));
     let mut stored = vec!["the first".to_owned()];
@@ -90,7 +90,7 @@ fn a_full_disk_refuses_messages_takes_marks_and_recovers_by_itself() {
         assert!(
             matches!(store.one(keyed(inbox(7), 2, "key", "the first")), Outcome::Duplicate { seq, .. } if seq == first.seq)
         );
-        let larger = (6 << 20) - (round + 1) * (3 << 19);
+        let larger = (4 << 20) - (round + 1) * (1 << 20);
         fs::File::options().write(true).open(&ballast).and_then(|file| file.set_len(larger)).expect("it can be made smaller");
         let after = format!("after there was room {round}");
         say_until_stored(&mut store, &after);

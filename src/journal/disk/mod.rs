@@ -290,9 +290,15 @@ impl Store for Disk {
 
     fn give_reserve(&mut self) {
         let _ = std::fs::remove_file(&self.reserve);
+        // With that space the write-ahead log fits into the database, and can begin again: marks need no more of it then. Where
+        // it does not fit, what is left of the space is for marks all the same.
+        let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
 
     fn take_reserve(&mut self) -> bool {
+        if std::fs::metadata(&self.reserve).is_ok_and(|metadata| metadata.len() == BALLAST_BYTES) {
+            return true;
+        }
         let write = || {
             let mut file = File::create(&self.reserve)?;
             for _ in 0..BALLAST_BYTES / 4096 {
@@ -302,7 +308,7 @@ impl Store for Disk {
         };
         let taken = write().is_ok();
         if !taken {
-            self.give_reserve();
+            let _ = std::fs::remove_file(&self.reserve);
         }
         taken
     }
