@@ -127,9 +127,13 @@ pub fn open(directory: &Path) -> Result<Arc<dyn Journal>, OpenError> {
         _ => OpenError::Failed { path: path.clone(), error: error.to_string() },
     };
     let connection = Connection::open(&path).map_err(failed)?;
+    let is_new = is_new(&connection, &path, failed)?;
     connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;").map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(32);
-    prepare(&connection, &path, failed)?;
+    if is_new {
+        let stamp = format!("PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION};");
+        connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} {stamp} COMMIT;")).map_err(failed)?;
+    }
     check(&connection, &path, failed)?;
     let readers = (0..READS_AT_ONCE).map(|_| Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY));
     let connections = Arc::new(Mutex::new(readers.collect::<Result<_, _>>().map_err(failed)?));
@@ -140,19 +144,19 @@ pub fn open(directory: &Path) -> Result<Arc<dyn Journal>, OpenError> {
     Ok(Arc::new(journal))
 }
 
-fn prepare(connection: &Connection, path: &Path, failed: impl Fn(rusqlite::Error) -> OpenError) -> Result<(), OpenError> {
+/// Whether nothing is there yet; an error when what is there cannot be read. Changes nothing: it may be somebody else's.
+fn is_new(connection: &Connection, path: &Path, failed: impl Fn(rusqlite::Error) -> OpenError) -> Result<bool, OpenError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (id, found) = (pragma("application_id").map_err(&failed)?, pragma("user_version").map_err(&failed)?);
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(&failed)?;
     if tables == 0 && id == 0 {
-        let stamp = format!("PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION};");
-        return connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} {stamp} COMMIT;")).map_err(failed);
+        return Ok(true);
     }
     if id != APPLICATION_ID {
         return Err(OpenError::Foreign(path.to_owned()));
     }
     match found {
-        VERSION => Ok(()),
+        VERSION => Ok(false),
         1.. => Err(OpenError::Newer { path: path.to_owned(), found }),
         _ => Err(OpenError::Damaged { path: path.to_owned(), found: format!("there is no version {found}") }),
     }
