@@ -309,7 +309,7 @@ impl Client {
 }
 
 /// The text of an ERR for people: a time to wait is written for programs.
-fn reason(code: &str, text: &str) -> String {
+pub fn reason(code: &str, text: &str) -> String {
     let wait = text.strip_prefix("retry-ms=").filter(|_| code == "RATE_LIMITED").and_then(|text| text.split_once(' '));
     match wait.and_then(|(ms, text)| Some((ms.parse::<u64>().ok()?, text))) {
         Some((ms, text)) => format!("{text}; try again in {} s", ms.div_ceil(1000)),

@@ -1,6 +1,6 @@
 //! A connection that was lost: said, made again if the person wants it, and what was missed is shown once.
 
-use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost};
+use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost, reason};
 use crate::menu::link::{Happening, Link};
 use crate::menu::terminal::{Look, Typed};
 use crate::wire::incoming::Item;
@@ -89,9 +89,9 @@ impl Client {
         match line.map(|line| self.exchange(&line)).transpose()? {
             Some(Answer::Ok(_, fields)) => unread = self.is_now(&fields),
             // Nobody else's messages are sent under another identity.
-            Some(Answer::Err(_, text)) if self.is_account() => {
+            Some(Answer::Err(code, text)) if self.is_account() => {
                 self.who = before;
-                return Err(Lost(text));
+                return Err(Lost(reason(&code, &text)));
             }
             Some(refused) => self.show_refused("You are another guest now", &refused),
             None => {}

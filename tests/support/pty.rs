@@ -85,9 +85,14 @@ impl Pty {
 
     /// Types a line; what is looked for from now on comes after it.
     pub fn enters(&mut self, line: &str) {
+        self.ends_the_line(&format!("{line}\r"));
+    }
+
+    /// Presses keys of which the last ends the line at the cursor.
+    pub fn ends_the_line(&mut self, keys: &str) {
         let (row, _) = self.state().parser.screen().cursor_position();
         self.mark = row + 1;
-        self.types(&format!("{line}\r"));
+        self.types(keys);
     }
 
     /// Waits for a prompt of this text at the cursor, with nothing typed after it, and types a line there.
@@ -102,8 +107,9 @@ impl Pty {
         self.until(&format!("the prompt {prompt:?}"), |state| {
             let screen = state.parser.screen();
             let (row, column) = screen.cursor_position();
-            let line = screen.rows(0, screen.size().1.get()).nth(row.into()).unwrap_or_default();
-            (row >= mark && line.trim_end() == prompt.trim_end() && usize::from(column) == prompt.chars().count()).then_some(())
+            let (first, line) = lines(&state.parser).pop()?;
+            let typed = usize::from(row - first) * usize::from(screen.size().1.get()) + usize::from(column);
+            (row >= mark && line.trim_end() == prompt.trim_end() && typed == prompt.chars().count()).then_some(())
         });
     }
 
@@ -121,9 +127,7 @@ impl Pty {
     /// Waits for the line at the cursor to be this.
     pub fn sees_at_the_cursor(&mut self, wanted: &str) {
         self.until(&format!("at the cursor: {wanted:?}"), |state| {
-            let row = state.parser.screen().cursor_position().0;
-            let line = lines(&state.parser).into_iter().rev().find(|(first, _)| *first <= row);
-            line.is_some_and(|(_, line)| line == wanted).then_some(())
+            lines(&state.parser).pop().is_some_and(|(_, line)| line == wanted).then_some(())
         });
     }
 

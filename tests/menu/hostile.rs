@@ -1,0 +1,122 @@
+//! Another server that wishes its users ill: nothing that a terminal would obey comes out of the client.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use crate::person::{OPTION, TALK};
+use crate::support::pty::Pty;
+
+/// What terminals obey, or what turns a line around: a title, a cleared screen, C1 codes, colours, overrides, a bell …
+const EVIL: &str =
+    "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{9d}0;x\u{9c}\u{1b}[5;7m\u{202e}txt.exe\u{2066}\u{2028}\r\u{8}\u{0}\u{7f}end";
+
+/// A server that answers each command with what is asked for, made evil. After `last` it writes `after` and closes.
+fn evil_server(last: &'static str, after: Vec<u8>) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let address = listener.local_addr().expect("it listens").to_string();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("the client comes");
+        let lines = BufReader::new(stream.try_clone().expect("a socket can be cloned"));
+        let _ = stream.write_all(format!("* HELLO evil/1 1 guest-1:1 {EVIL}\n").as_bytes());
+        for line in lines.lines().map_while(Result::ok) {
+            let verb = line.split(' ').next().unwrap_or_default();
+            let answer = match verb {
+                "NAME" => format!("OK NAME nina{EVIL}:1\n"),
+                "LIST" => format!("- USER {EVIL}:7 online {EVIL}\n- {EVIL}\nOK LIST 1\n"),
+                "INBOX" => format!("- MSG 1 {EVIL} nina:1 {EVIL}:7 {EVIL}\nOK INBOX 1 0\n"),
+                "CHANNELS" => format!("- CHANNEL #c 1 {EVIL} {EVIL}\nOK CHANNELS 1\n"),
+                "CREATE" => "OK CREATE #c\n* JOIN #c ".to_owned() + EVIL + ":7 now\n",
+                "SAY" => format!("* MSG 5 now #c {EVIL}:7 {EVIL}\n* CLOSE #other{EVIL} x\n{EVIL}\nOK SAY 9 now {EVIL}\n"),
+                "MSG" => format!("ERR {EVIL} MSG {EVIL}\n"),
+                _ => format!("* BYE {EVIL}\nOK {verb} {EVIL}\n"),
+            };
+            let raw = [answer.as_bytes(), b"* MSG 6 now #c x:7 \xff\xfe\xc0\x80\xed\xa0\x80\n"].concat();
+            let _ = stream.write_all(&raw);
+            if verb == last {
+                let _ = stream.write_all(&after);
+                return;
+            }
+        }
+    });
+    address
+}
+
+/// What a person does who tries everything.
+const EVERYTHING: &[&str] = &["1", "2", "hi", "nina", "3", "4", "c", "hello", "#jose hi", "#bye", "6"];
+
+#[test]
+fn what_it_prints_is_text() {
+    let address = evil_server("QUIT", Vec::new());
+    let mut child = Command::new("timeout")
+        .args(["60", env!("CARGO_BIN_EXE_linechat"), "menu", &address, "--name", "nina", "--show-protocol"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the client runs");
+    let script = EVERYTHING.join("\n") + "\n";
+    child.stdin.take().expect("stdin is piped").write_all(script.as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    let text = String::from_utf8(output.stdout).expect("it prints UTF-8");
+    let obeyed =
+        |c: char| (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    assert_eq!(text.find(obeyed), None, "{text:?}");
+    assert!(text.contains("owned") && text.contains("Disconnected. Goodbye!"), "it was shown, and the client went on: {text}");
+}
+
+#[test]
+fn commands_print_text_too() {
+    let address = evil_server("QUIT", Vec::new());
+    let output = Command::new("timeout")
+        .args(["60", env!("CARGO_BIN_EXE_linechat"), "menu", &address, "-c", "LIST", "-c", "SAY #c hi", "-c", "QUIT"])
+        .output()
+        .expect("the client runs");
+    let text = String::from_utf8(output.stdout).expect("it prints UTF-8");
+    assert!(text.contains("owned") && !text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+}
+
+#[test]
+fn at_a_terminal_no_sequence_of_the_network_arrives() {
+    let address = evil_server("QUIT", Vec::new());
+    let mut nina = Pty::start(&[&address, "--name", "nina"]);
+    nina.answers(OPTION, "1");
+    nina.sees("Users in server: ");
+    nina.answers(OPTION, "4");
+    nina.answers("Enter the new channel id: ", "c");
+    nina.asks(TALK);
+    nina.enters("hello");
+    nina.sees("owned");
+    nina.asks(TALK);
+    let raw = nina.raw();
+    let text = String::from_utf8_lossy(&raw);
+    for part in
+        ["\u{1b}]", "\u{1b}[2J", "\u{1b}[5;7m", "\u{9b}", "\u{9d}", "\u{202e}", "\u{2066}", "\u{2028}", "\u{7}", "\u{0}"]
+    {
+        assert!(!text.contains(part), "{part:?}");
+    }
+}
+
+#[test]
+fn a_line_without_end_is_cut_off() {
+    let address = evil_server("NAME", vec![b'x'; 10 << 20]);
+    let mut nina = Pty::start(&[&address, "--name", "nina"]);
+    nina.sees("The connection to the server was lost: the server sent a line without end.");
+    nina.sees("Reconnect? (y/n)");
+    nina.enters("n");
+    assert_eq!(nina.ends(), 2);
+}
+
+#[test]
+fn what_is_no_chat_server_is_called_so() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let address = listener.local_addr().expect("it listens").to_string();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("the client comes");
+        let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n");
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    });
+    let mut nina = Pty::start(&[&address, "--name", "nina"]);
+    nina.sees("No connection: what answers there is no linechat server.");
+    assert_eq!(nina.ends(), 2);
+}

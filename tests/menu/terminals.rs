@@ -1,0 +1,173 @@
+//! What terminals differ in: width, colour, paste, a line of 4,000 characters, and those that can do nothing.
+
+use crate::person::{OPTION, PASSWORD, TALK, account, creates, guest, joins, plain};
+use crate::support::pty::{Pty, menu};
+use crate::support::server::Server;
+
+#[test]
+fn a_window_that_is_resized_keeps_the_line_whole() {
+    let server = Server::start(&[]);
+    let mut nina = guest(&server.address().to_string(), "nina");
+    creates(&mut nina, "c");
+    let mut bob = plain(&server, "bob");
+    bob.ok("JOIN #c");
+    nina.sees("bob joined");
+    let half = "a line that is longer than a narrow window is wide, ";
+    nina.types(half);
+    nina.sees_at_the_cursor(&format!("> {half}"));
+    for (columns, word) in [(40, "forty"), (120, "hundred"), (23, "few")] {
+        nina.resizes(columns);
+        bob.ok(&format!("SAY #c {word}"));
+        nina.sees(&format!("bob> {word}"));
+        nina.sees_at_the_cursor(&format!("> {half}"));
+    }
+    nina.enters("and its end");
+    assert!(bob.event("MSG ").ends_with(&format!(" {half}and its end")));
+    nina.asks(TALK);
+    nina.enters("#exit");
+    nina.sees("Channel c closed.");
+    creates(&mut nina, "narrow");
+    let heading = nina.screen().into_iter().rfind(|line| line.contains("Channel narrow"));
+    assert_eq!(heading.as_deref(), Some("--- Channel narrow ----"));
+}
+
+#[test]
+fn a_line_of_4000_characters_is_refused_and_one_that_fits_arrives() {
+    let server = Server::start(&[]);
+    let mut nina = guest(&server.address().to_string(), "nina");
+    creates(&mut nina, "c");
+    let mut bob = plain(&server, "bob");
+    bob.ok("JOIN #c");
+    nina.sees("bob joined");
+    nina.types(&"x".repeat(4000));
+    nina.enters("");
+    nina.sees("Not sent: ");
+    nina.asks(TALK);
+    nina.enters(&format!("\u{1b}[200~{}\u{1b}[201~", "y".repeat(5000)));
+    nina.sees("Not sent: the line would have ");
+    nina.asks(TALK);
+    let fits = "\u{e9}".repeat(1800);
+    nina.enters(&format!("\u{1b}[200~{fits}\u{1b}[201~"));
+    assert!(bob.event("MSG ").ends_with(&format!(" {fits}")));
+    nina.asks(TALK);
+}
+
+#[test]
+fn pasted_lines_are_lines_and_control_characters_are_refused() {
+    let server = Server::start(&[]);
+    let mut nina = guest(&server.address().to_string(), "nina");
+    creates(&mut nina, "c");
+    let mut bob = plain(&server, "bob");
+    bob.ok("JOIN #c");
+    nina.sees("bob joined");
+    nina.enters("\u{1b}[200~one\r\ntwo\rthree\u{1b}[201~");
+    for line in ["one", "two", "three"] {
+        assert!(bob.event("MSG ").ends_with(&format!(" {line}")));
+    }
+    nina.asks(TALK);
+    for key in ["\u{1b}", "\u{7}", "\u{0}"] {
+        nina.enters(&format!("\u{16}{key}"));
+        nina.sees("Not sent: ");
+        nina.asks(TALK);
+    }
+    nina.enters("still here");
+    assert!(bob.event("MSG ").ends_with(" still here"), "and nothing before it");
+}
+
+#[test]
+fn a_password_is_never_on_the_screen() {
+    let server = Server::start(&[]);
+    let address = server.address().to_string();
+    let nina = account(&server, &address, "nina");
+    assert!(!String::from_utf8_lossy(&nina.raw()).contains(PASSWORD));
+    drop(nina);
+    let mut nina = Pty::start(&[&address, "--login", "nina", "--show-protocol"]);
+    nina.answers("Password of nina: ", "not this one");
+    nina.sees("Not done: the name or the password is wrong.");
+    nina.answers("Password of nina: ", PASSWORD);
+    nina.sees("--> LOGIN nina ***");
+    nina.sees("<-- OK LOGIN nina:");
+    nina.answers(OPTION, "1");
+    nina.sees("--> LIST");
+    nina.sees("<-- - USER nina:");
+    nina.sees("<-- OK LIST 1");
+    nina.sees("Users in server: nina:");
+    let raw = nina.raw();
+    let raw = String::from_utf8_lossy(&raw);
+    assert!(!raw.contains(PASSWORD) && !raw.contains("not this one"));
+}
+
+#[test]
+fn an_account_is_told_what_waits() {
+    let server = Server::start(&[]);
+    let address = server.address().to_string();
+    let mut first = account(&server, &address, "nina");
+    first.answers(OPTION, "6");
+    first.ends();
+    let mut bob = plain(&server, "bob");
+    bob.ok("MSG nina one");
+    bob.ok("MSG nina two");
+    let mut nina = Pty::start(&[&address, "--login", "nina"]);
+    nina.answers("Password of nina: ", PASSWORD);
+    nina.sees("You have 2 unread messages; option 3 shows them.");
+}
+
+#[test]
+fn a_dumb_terminal_gets_plain_prompts_and_no_escapes() {
+    let server = Server::start(&[]);
+    let mut command = menu(&[&server.address().to_string(), "--name", "nina"]);
+    command.env("TERM", "dumb");
+    let mut nina = Pty::run(command);
+    nina.sees("Client Name: nina");
+    let mut bob = plain(&server, "bob");
+    creates(&mut nina, "c");
+    bob.ok("JOIN #c");
+    nina.sees("bob joined");
+    nina.types("half ");
+    bob.ok("SAY #c hello");
+    nina.sees("bob> hello");
+    nina.enters("and half");
+    assert!(bob.event("MSG ").ends_with(" half and half"));
+    bob.ok("SAY #c bye");
+    nina.sees("bob> bye");
+    nina.enters("#bye");
+    nina.sees("You left the channel.");
+    nina.answers(OPTION, "6");
+    assert_eq!(nina.ends(), 0);
+    assert!(!nina.raw().contains(&0x1b));
+}
+
+#[test]
+fn no_color_means_no_colour() {
+    let server = Server::start(&[]);
+    let address = server.address().to_string();
+    let coloured = |no_color: bool| {
+        let mut command = menu(&[&address, "--name", if no_color { "grey" } else { "bright" }]);
+        if no_color {
+            command.env("NO_COLOR", "1");
+        }
+        let mut person = Pty::run(command);
+        person.answers(OPTION, "99");
+        person.sees("'99' is no option");
+        leaves(&mut person);
+        String::from_utf8_lossy(&person.raw()).contains("\u{1b}[31m")
+    };
+    assert!(coloured(false));
+    assert!(!coloured(true));
+}
+
+fn leaves(person: &mut Pty) {
+    person.answers(OPTION, "6");
+    assert_eq!(person.ends(), 0);
+}
+
+#[test]
+fn wide_names_are_headed_as_evenly_as_any() {
+    let server = Server::start(&[]);
+    let address = server.address().to_string();
+    let (mut nina, mut jose) = (guest(&address, "nina"), guest(&address, "jose"));
+    creates(&mut nina, "\u{65e5}\u{672c}\u{8a9e}");
+    joins(&mut jose, "\u{65e5}\u{672c}\u{8a9e}");
+    let heading = format!("{} Channel \u{65e5}\u{672c}\u{8a9e} {}", "-".repeat(22), "-".repeat(22));
+    assert!(jose.screen().contains(&heading), "{:#?}", jose.screen());
+}
