@@ -172,3 +172,25 @@ pub fn text(entry: &Entry) -> &str {
         other => panic!("no message: {other:?}"),
     }
 }
+
+/// Fills the closed store in this directory with so many messages of 64 bytes: in a hundred channels that are there, and in the
+/// inbox of an account.
+pub fn fill(directory: &Path, messages: u64) {
+    const BATCH: u64 = 1000;
+    let mut store = Store::disk(directory).expect("the store opens");
+    let account = 1 << 40;
+    store.commit(draft(None, Event::Registered { who: user(account), password: "$argon2id$".into() }));
+    let mut rooms = vec![inbox(account)];
+    for number in 0..100 {
+        let event = Event::Created { channel: Name::new(&format!("room{number}")), owner: user(account), key: None };
+        rooms.push(channel(store.commit(draft(None, event)).seq.0));
+    }
+    let text = "A message of sixty-four bytes, which is what a person types, ok.";
+    let one = |number: u64| said(rooms[(number % 101) as usize], account + number % 50, text);
+    for start in (0..messages).step_by(100 * BATCH as usize) {
+        let end = messages.min(start + 100 * BATCH);
+        let batches = (start..end).step_by(BATCH as usize).map(|at| (at..end.min(at + BATCH)).map(one).collect());
+        store.pump(batches.collect()).expect("the journal goes on");
+    }
+    store.close();
+}

@@ -1,0 +1,29 @@
+//! A line that parses costs no memory: from the bytes that came to the command, nothing is allocated.
+
+use std::alloc::System;
+use std::hint::black_box;
+
+use linechat::wire::{Command, LineDecoder, Next, parse};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// The only test of this file: the allocator counts for the whole process.
+#[test]
+fn decoding_and_parsing_a_message_allocates_nothing() {
+    let input =
+        "MSG bob hi there\nMSG @key #rust hi there\r\nSAY #rust ¡olá!\nmsg nina:8763 x\r\nPING\nINBOX 10\nACK 42\n".repeat(100);
+    let (mut decoder, mut answers) = (LineDecoder::default(), Vec::new());
+    let mut rest = input.as_bytes();
+    let (mut commands, mut messages) = (0, 0);
+    let region = Region::new(ALLOCATOR);
+    while let Next::Line(line) = decoder.next(&mut rest, &mut answers) {
+        let command = parse(black_box(line)).expect("it parses").expect("it is not empty");
+        commands += 1;
+        messages += usize::from(matches!(command, Command::Msg { .. } | Command::Say { .. }));
+    }
+    let counted = region.change();
+    assert_eq!((commands, messages), (700, 400));
+    assert_eq!((counted.allocations, counted.reallocations), (0, 0), "{counted:?}");
+}
