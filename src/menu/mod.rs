@@ -10,6 +10,7 @@ mod link;
 mod recover;
 mod screen;
 mod script;
+mod secret;
 mod start;
 mod terminal;
 

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use crate::menu::link::{Happening, Link, with_port, without_password};
-use crate::menu::{Options, Outcome};
+use crate::menu::{Options, Outcome, secret};
 use crate::wire::{Incoming, incoming};
 
 /// How long an answer may take.
@@ -50,7 +50,8 @@ fn talk(options: &Options) -> io::Result<Outcome> {
 
 fn password(name: &str) -> io::Result<String> {
     if io::stdin().is_terminal() {
-        return rpassword::prompt_password(format!("Password of {name}: "));
+        let password = secret::ask(&format!("Password of {name}: "))?;
+        return password.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no password was given"));
     }
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;

@@ -19,6 +19,7 @@ use rustyline::{Config, Context, Editor, Helper};
 
 use crate::menu::link::Happening;
 use crate::menu::screen::Screen;
+use crate::menu::secret;
 use crate::wire::text::visible;
 
 /// Things that may have happened and are not looked at yet; the connection waits beyond it.
@@ -158,7 +159,7 @@ impl Terminal {
     /// A password, typed without echo; `None` at the end of input.
     pub fn password(&mut self, prompt: &str) -> Option<String> {
         if self.echoes {
-            return rpassword::prompt_password(prompt).ok();
+            return secret::ask(prompt).ok().flatten();
         }
         self.ask(prompt);
         loop {
@@ -229,10 +230,9 @@ fn edit(editor: &mut Editor<Watch, MemHistory>, screen: &Screen, asked: &Receive
 
 /// The same for what is no terminal, or one that cannot do it. The prompts are printed already.
 fn read(asked: &Receiver<String>, typed: &SyncSender<Happening>) {
-    let mut input = io::stdin().lock();
     for _ in asked {
         let mut line = Vec::new();
-        let typed_now = match input.read_until(b'\n', &mut line) {
+        let typed_now = match io::stdin().lock().read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => Typed::End,
             Ok(_) => match String::from_utf8(line) {
                 Ok(line) => {

@@ -98,6 +98,23 @@ fn a_password_is_never_on_the_screen() {
 }
 
 #[test]
+fn a_password_that_is_not_typed_after_all_leaves_the_terminal_as_it_was() {
+    let server = Server::start(&[]);
+    for key in ["sec\u{3}", "\u{4}"] {
+        let mut command = std::process::Command::new("setsid");
+        let client = format!("{} menu {} --login nina; stty -a; echo over", env!("CARGO_BIN_EXE_linechat"), server.address());
+        command.args(["--ctty", "sh", "-c", &client]);
+        let mut nina = Pty::run(command);
+        nina.asks("Password of nina: ");
+        nina.types(key);
+        nina.sees("speed");
+        nina.sees("isig icanon iexten echo ");
+        nina.sees("over");
+        assert_eq!(nina.ends(), 0);
+    }
+}
+
+#[test]
 fn an_account_is_told_what_waits() {
     let server = Server::start(&[]);
     let address = server.address().to_string();
