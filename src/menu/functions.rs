@@ -42,6 +42,7 @@ impl Client {
 
     fn show_menu(&mut self) {
         let id = self.who.rsplit(':').next().unwrap_or_default().to_owned();
+        self.terminal.show(Look::Plain, "");
         self.terminal.show(Look::Bold, "****** TCP CHAT ******");
         self.terminal.show(Look::Plain, "-----------------------");
         self.terminal.show(Look::Plain, &format!("Client id: {id}"));

@@ -6,6 +6,7 @@ pub mod client;
 pub mod clients;
 pub mod conversation;
 pub mod diagrams;
+pub mod picture;
 pub mod proxy;
 pub mod pty;
 pub mod raw;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
-use vt100::Parser;
+use vt100::{Parser, Screen};
 
 use super::server::PATIENCE;
 
@@ -134,6 +134,11 @@ impl Pty {
     /// All lines that are on the screen, wrapped ones as one.
     pub fn screen(&self) -> Vec<String> {
         lines(&self.state().parser).into_iter().map(|(_, line)| line).collect()
+    }
+
+    /// What is made of the screen.
+    pub fn picture<T>(&self, of: impl FnOnce(&Screen) -> T) -> T {
+        of(self.state().parser.screen())
     }
 
     /// All bytes that the terminal was given.
