@@ -120,3 +120,36 @@ fn what_is_no_chat_server_is_called_so() {
     nina.sees("No connection: what answers there is no linechat server.");
     assert_eq!(nina.ends(), 2);
 }
+
+#[test]
+fn what_the_server_is_not_sure_of_is_tried_again_with_the_same_key() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let address = listener.local_addr().expect("it listens").to_string();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("the client comes");
+        let lines = BufReader::new(stream.try_clone().expect("a socket can be cloned"));
+        let _ = stream.write_all(b"* HELLO unsure/1 1 guest-1:1 hello\n");
+        let mut sent = Vec::new();
+        for line in lines.lines().map_while(Result::ok) {
+            let is_first = sent.is_empty();
+            let answer = match line.split(' ').next() {
+                Some("MSG") => {
+                    sent.push(line);
+                    if is_first { "ERR UNSURE MSG the journal is slow" } else { "OK MSG 7 2026-11-22T13:00:01.007Z dup" }
+                }
+                _ => "OK NAME nina:1",
+            };
+            let _ = stream.write_all(format!("{answer}\n").as_bytes());
+        }
+        sent
+    });
+    let mut nina = Pty::start(&[&address, "--name", "nina"]);
+    nina.answers(OPTION, "2");
+    nina.answers("Enter your message: ", "hi");
+    nina.answers("Enter recipient id: ", "bob");
+    nina.sees("Message sent!");
+    nina.answers(OPTION, "6");
+    nina.ends();
+    let sent = server.join().expect("the server ends");
+    assert!(sent.len() == 2 && sent[0] == sent[1] && sent[0].starts_with("MSG @menu-"), "{sent:?}");
+}

@@ -1,7 +1,7 @@
 //! A server that goes away and comes back: what is said about it, what is shown of the time between, and that a message which
 //! was being sent is neither lost nor doubled.
 
-use crate::person::{ALONE, OPTION, TALK, account, creates, guest, joins, plain};
+use crate::person::{ALONE, OPTION, PASSWORD, TALK, account, creates, guest, joins, plain};
 use crate::support::pty::Pty;
 use crate::support::recorder::Recorder;
 use crate::support::server::Server;
@@ -223,4 +223,23 @@ fn leaving_needs_no_server() {
     jose.sees(AGAIN.trim_end());
     jose.types("\u{3}");
     assert_eq!(jose.ends(), 2);
+}
+
+#[test]
+fn messages_that_were_not_shown_stay_unread() {
+    let server = Server::start(&[]);
+    let proxy = Recorder::start(server.address());
+    let mut bob = plain(&server, "bob");
+    let mut nina = account(&server, &proxy.address(), "nina");
+    nina.asks(OPTION);
+    bob.ok("MSG nina unread");
+    nina.sees("New message from bob: unread");
+    proxy.swallow("- MSG");
+    nina.answers(OPTION, "3");
+    nina.sees(LOST);
+    nina.answers(AGAIN, "n");
+    assert_eq!(nina.ends(), 2);
+    assert!(!proxy.sent().iter().any(|line| line.starts_with("ACK")));
+    let mut again = server.connect();
+    assert!(again.ok(&format!("LOGIN nina {PASSWORD}")).ends_with(" 1"), "one is unread");
 }

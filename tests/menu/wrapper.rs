@@ -6,7 +6,7 @@ use crate::support::recorder::Recorder;
 use crate::support::server::Server;
 
 /// What a person does, and the lines that are sent for it. Keys and seqs are those of one run.
-pub const LINES: &[(&str, &[&str])] = &[
+const LINES: &[(&str, &[&str])] = &[
     ("start with `--name nina`", &["NAME nina"]),
     ("start with `--login nina`", &["LOGIN nina password"]),
     ("1. Get user list", &["LIST"]),
@@ -150,4 +150,15 @@ fn mistakes_that_the_grammar_forbids_are_not_sent_at_all() {
     nina.sees("Not sent: ");
     nina.asks(OPTION);
     assert_eq!(proxy.sent(), ["NAME nina"]);
+}
+
+#[test]
+fn readme_shows_the_table() {
+    let readme = include_str!("../../README.md");
+    for (step, lines) in LINES {
+        let lines: Vec<String> = lines.iter().map(|line| format!("`{line}`")).collect();
+        let row = format!("| {step} | {} |\n", lines.join(" "));
+        assert!(readme.contains(&row), "README should have:\n{row}");
+    }
+    assert!(readme.contains("(tests/recordings/menu.svg)"));
 }
