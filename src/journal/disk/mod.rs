@@ -91,6 +91,7 @@ pub enum OpenError {
 struct Disk {
     connection: Connection,
     reserve: PathBuf,
+    log: PathBuf,
     /// Held for as long as the store is open.
     _lock: File,
 }
@@ -138,7 +139,8 @@ pub fn open(directory: &Path) -> Result<Arc<dyn Journal>, OpenError> {
     let readers = (0..READS_AT_ONCE).map(|_| Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY));
     let connections = Arc::new(Mutex::new(readers.collect::<Result<_, _>>().map_err(failed)?));
     let reader = DiskReader { connections, turns: Arc::new(Semaphore::new(READS_AT_ONCE)) };
-    let mut disk = Disk { connection, reserve: directory.join("reserve"), _lock: lock };
+    let (reserve, log) = (directory.join("reserve"), directory.join("journal.db-wal"));
+    let mut disk = Disk { connection, reserve, log, _lock: lock };
     disk.take_reserve();
     let journal = Local::start(disk, reader, Place::Thread).map_err(not_writable)?;
     Ok(Arc::new(journal))
@@ -229,6 +231,11 @@ impl Disk {
         self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(parameters)).map_err(store_error)?;
         Ok(())
     }
+
+    /// Writes what is in the write-ahead log into the database, and empties it.
+    fn fold_log(&self) -> rusqlite::Result<()> {
+        self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+    }
 }
 
 impl Store for Disk {
@@ -282,7 +289,13 @@ impl Store for Disk {
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
-        self.run("COMMIT", [])
+        self.run("COMMIT", [])?;
+        // SQLite begins its log again by itself in a moment without readers. Where there never is one, the log would grow
+        // for ever, and past what the reserve can make room for: this waits for the readers of now, and later ones wait not.
+        if std::fs::metadata(&self.log).is_ok_and(|log| log.len() > BALLAST_BYTES) {
+            let _ = self.fold_log();
+        }
+        Ok(())
     }
 
     fn rollback(&mut self) {
@@ -296,7 +309,7 @@ impl Store for Disk {
         let _ = std::fs::remove_file(&self.reserve);
         // With that space the write-ahead log fits into the database, and can begin again: marks need no more of it then. Where
         // it does not fit, what is left of the space is for marks all the same.
-        let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        let _ = self.fold_log();
     }
 
     fn take_reserve(&mut self) -> bool {
@@ -318,7 +331,7 @@ impl Store for Disk {
     }
 
     fn close(&mut self) {
-        if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+        if let Err(error) = self.fold_log() {
             tracing::warn!(%error, "the journal was not tidied; nothing is lost");
         }
     }
