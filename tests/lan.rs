@@ -205,7 +205,27 @@ fn six_functions(lan: &Lan, here: &str, there: &str) {
     nina.sees("Disconnected. Goodbye!");
     assert_eq!(nina.ends(), 0);
     bob.does(&format!("CLOSE #{here}"));
+    six_functions_of_a_netcat(bob, &mut netcat(lan, here, "ann"));
+}
+
+/// The same six by lines that a person types.
+fn six_functions_of_a_netcat(mut bob: Program, ann: &mut Program) {
+    bob.types("LIST");
+    bob.sees("- USER ann:");
+    bob.does("MSG ann in a line");
+    ann.sees("* MSG ");
+    ann.types("INBOX");
+    assert!(ann.sees("- MSG ").ends_with(" in a line"));
+    ann.sees("OK INBOX 1 0");
+    ann.does("ACK *");
+    bob.does("CREATE #lines");
+    ann.does("JOIN #lines");
+    ann.does("SAY #lines hello");
+    assert!(bob.sees("* MSG ").ends_with(" hello"));
+    bob.does("CLOSE #lines");
+    ann.sees("* CLOSE #lines ");
     bob.does("QUIT");
+    ann.does("QUIT");
 }
 
 /// A cable is pulled: those behind the others notice nothing, who is cut off is told so, and is back afterwards.

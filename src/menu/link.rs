@@ -16,6 +16,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const KEEPALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(5)).with_retries(3);
 /// How long the network may take none of what was sent.
+#[cfg(target_os = "linux")]
 const UNSENT: Duration = Duration::from_secs(20);
 /// The longest line that is read; no server of this protocol writes a longer one.
 const LINE_BYTES: u64 = 64 * 1024;

@@ -83,6 +83,12 @@ fn a_private_message_is_private() {
     alice.enters("#nina  just for you ");
     assert_eq!(nina.sees("(private)"), "(private) Alice>  just for you ");
     alice.sees("(private message sent to nina)");
+    for to in ["1000", "Nina:1000"] {
+        alice.asks(TALK);
+        alice.enters(&format!("#{to} to {to}"));
+        assert_eq!(nina.sees("(private)"), format!("(private) Alice> to {to}"));
+    }
+    alice.asks(TALK);
     alice.enters("#nobody hello?");
     alice.sees("Not sent: ");
     alice.enters("aloud");
