@@ -316,6 +316,8 @@ impl Store for Disk {
         if std::fs::metadata(&self.reserve).is_ok_and(|metadata| metadata.len() == BALLAST_BYTES) {
             return true;
         }
+        // What marks have added to the log since then is room too, once it lies in the database.
+        let _ = self.fold_log();
         let write = || {
             let mut file = File::create(&self.reserve)?;
             for _ in 0..BALLAST_BYTES / 4096 {
