@@ -215,3 +215,30 @@ fn ids_and_seqs_of_any_size_are_kept() {
     assert_eq!(text(&store.read(inbox(high), Span::Unread, 1).entries[0]), "far");
     assert_eq!(store.state()[0].event, Event::Ids { below: UserId(high) });
 }
+
+/// SQLite begins its log again only when nobody reads; somebody always does here.
+#[test]
+fn the_log_stays_small_while_somebody_always_reads() {
+    const MOST: u64 = linechat::limits::BALLAST_BYTES + (2 << 20);
+    let place = Place::new(Kind::Disk);
+    let mut store = place.open();
+    let log = place.directory().join("journal.db-wal");
+    let long = "x".repeat(3000);
+    let (runtime, journal, feed) = store.parts();
+    runtime.block_on(async {
+        let reading: Vec<_> = (0..8)
+            .map(|_| {
+                let journal = std::sync::Arc::clone(journal);
+                let query = linechat::journal::Query { room: inbox(7), span: Span::Before(Seq(u64::MAX)), count: 200 };
+                tokio::spawn(async move { while journal.read(query).await.is_ok() {} })
+            })
+            .collect();
+        for _ in 0..100 {
+            journal.append((0..100).map(|_| said(inbox(7), 2, &long)).collect()).await.expect("it is open");
+            feed.recv().await.expect("an outcome");
+            let length = fs::metadata(&log).expect("the log").len();
+            assert!(length < MOST, "{length}");
+        }
+        reading.iter().for_each(tokio::task::JoinHandle::abort);
+    });
+}

@@ -86,7 +86,7 @@ fn a_full_disk_refuses_messages_takes_marks_and_recovers_by_itself() {
     let mut stored = vec!["the first".to_owned()];
     for round in 0..3 {
         stored.extend(say_until_full(&mut store));
-        refuses_all_but_marks(&mut store, &stored);
+        refuses_all_but_marks(&mut store, &mut stored);
         assert!(
             matches!(store.one(keyed(inbox(7), 2, "key", "the first")), Outcome::Duplicate { seq, .. } if seq == first.seq)
         );
@@ -108,24 +108,31 @@ fn a_full_disk_refuses_messages_takes_marks_and_recovers_by_itself() {
     check_texts(&store, &stored);
 }
 
-/// Marks go on, many more than the disk had been filled for; whatever is no mark is refused.
-fn refuses_all_but_marks(store: &mut Store, stored: &[String]) {
-    for _ in 0..300 {
+/// Marks go on, many more than the disk had been filled for; whatever is no mark is refused for as long as the disk is full.
+fn refuses_all_but_marks(store: &mut Store, stored: &mut Vec<String>) {
+    let mut refusals = 0;
+    for number in 0..300 {
         let unread = store.read(inbox(7), Span::Unread, 1);
-        let Some(next) = unread.entries.first() else { break };
-        let registered = Event::Registered { who: crate::store::user(9), password: "$phc".into() };
+        let next = unread.entries.first().expect("there is more in it than is read here").seq;
+        let who = crate::store::user(100_000 + number);
+        let registered = Event::Registered { who, password: "$phc".into() };
         let outcomes = store.append(vec![
             said(channel(1), 2, "not now"),
-            acked(7, next.seq.0),
+            acked(7, next.0),
             guarded(draft(None, registered), Guard::Vacant),
             draft(None, Event::Ids { below: UserId(1 << 20) }),
-            acked(7, next.seq.0),
+            acked(7, next.0),
         ]);
-        assert_eq!(outcomes[0], Outcome::StoreFull);
         assert!(matches!(outcomes[1], Outcome::Committed(_)), "{:?}", outcomes[1]);
-        assert_eq!(outcomes[2..4], [Outcome::StoreFull, Outcome::StoreFull]);
-        assert_eq!(outcomes[4], Outcome::Unmoved(next.seq));
+        assert_eq!(outcomes[4], Outcome::Unmoved(next));
         assert_eq!(store.read(inbox(7), Span::Unread, 0).remaining, unread.remaining);
+        if [0, 2, 3].iter().all(|&at| outcomes[at] == Outcome::StoreFull) {
+            refusals += 1;
+        } else {
+            // Tidying the store has made a little room, and the journal has noticed.
+            stored.extend(say_until_full(store));
+        }
     }
+    assert!(refusals > 200, "{refusals}");
     check_texts(store, stored);
 }
