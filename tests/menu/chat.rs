@@ -165,17 +165,17 @@ fn a_burst_while_lines_end_neither_hangs_nor_loses_anything() {
     let mut bob = plain(&server, "bob");
     bob.ok("JOIN #23456");
     nina.sees("bob joined");
-    let lines: String = (0..400).map(|number| format!("SAY #23456 burst {number}.\n")).collect();
-    bob.write(lines.as_bytes());
-    for number in 0..20 {
-        nina.types(&format!("mine {number}.\r"));
+    for round in 0..40 {
+        let lines: String = (0..10).map(|number| format!("SAY #23456 burst {}.\n", 10 * round + number)).collect();
+        bob.write(lines.as_bytes());
+        nina.types(&format!("mine {round}.\r"));
     }
     let mut heard = Vec::new();
-    while heard.len() < 20 {
+    while heard.len() < 40 {
         let line = bob.line();
         heard.extend(line.split_once(" mine ").map(|(_, number)| number.to_owned()));
     }
-    assert_eq!(heard, (0..20).map(|number| format!("{number}.")).collect::<Vec<_>>());
+    assert_eq!(heard, (0..40).map(|number| format!("{number}.")).collect::<Vec<_>>());
     nina.types("the end\r");
     bob.event("MSG ");
     bob.ok("SAY #23456 over");
