@@ -127,6 +127,7 @@ pub fn open(directory: &Path) -> Result<Arc<dyn Journal>, OpenError> {
         }
         _ => OpenError::Failed { path: path.clone(), error: error.to_string() },
     };
+    read_ahead(&path);
     let connection = Connection::open(&path).map_err(failed)?;
     let is_new = is_new(&connection, &path, failed)?;
     connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;").map_err(failed)?;
@@ -161,6 +162,16 @@ fn is_new(connection: &Connection, path: &Path, failed: impl Fn(rusqlite::Error)
         VERSION => Ok(false),
         1.. => Err(OpenError::Newer { path: path.to_owned(), found }),
         _ => Err(OpenError::Damaged { path: path.to_owned(), found: format!("there is no version {found}") }),
+    }
+}
+
+/// Reads a store whose every page will be checked from its beginning to its end, which takes a disk a tenth of the time that the
+/// check's own order takes. Before SQLite has it open: to close the file afterwards would end SQLite's locks on it.
+fn read_ahead(path: &Path) {
+    if let Ok(mut file) = File::open(path)
+        && file.metadata().is_ok_and(|metadata| metadata.len() <= CHECKED_AT_START_BYTES)
+    {
+        let _ = std::io::copy(&mut file, &mut std::io::sink());
     }
 }
 
