@@ -27,7 +27,7 @@ fn cost(server: &Server) -> (u64, u64) {
 }
 
 #[test]
-fn starting_after_a_crash_costs_no_more_than_looking_at_each_page_twice() {
+fn starting_after_a_crash_costs_no_more_than_looking_at_each_page_three_times() {
     let mut server = Server::start(&[]);
     let (small_read, small_memory) = cost(&server);
     server.kill();
@@ -42,9 +42,12 @@ fn starting_after_a_crash_costs_no_more_than_looking_at_each_page_twice() {
     assert!(size > MESSAGES * 64 && log > 0, "{size} and {log} bytes");
     server.restart();
     let (read, memory) = cost(&server);
-    // Once for how the pages hang together and once for their rows.
+    // Once from end to end for the sake of the disk, once for how the pages hang together and once for their rows.
     let more = read.saturating_sub(small_read);
-    assert!(more <= 2 * size + 3 * log + (1 << 20), "{more} bytes were read for a store of {size}: more than each page twice");
+    assert!(
+        more <= 3 * size + 3 * log + (1 << 20),
+        "{more} bytes were read for a store of {size}: more than each page three times"
+    );
     let grown = memory.saturating_sub(small_memory);
     assert!(grown < 16 * 1024, "{grown} KiB more for {MESSAGES} messages");
     let seq = |ok: &str| ok.split(' ').nth(2).and_then(|seq| seq.parse::<u64>().ok()).expect("OK MSG has a seq");
