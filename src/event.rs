@@ -31,6 +31,8 @@ pub enum Event {
         text: Arc<str>,
         /// The sender's key for safe retries.
         key: Option<Arc<str>>,
+        /// The connection it came by, called by the id that its HELLO gave: that one is not shown its own messages.
+        via: UserId,
     },
     /// The owner of the inbox has read up to and including `upto`.
     Acked {

@@ -1,4 +1,5 @@
-//! The binary: arguments, the log, exit codes. Exit code 2 for a wrong command line, 1 for anything else that failed.
+//! The binary: arguments, the log, exit codes. 2 for a command line that cannot be read, 1 for anything else that failed; those of
+//! the menu client are its own.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;

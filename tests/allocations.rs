@@ -3,7 +3,7 @@
 use std::alloc::System;
 use std::hint::black_box;
 
-use linechat::wire::{Command, LineDecoder, Next, parse};
+use linechat::wire::{Back, Command, LineDecoder, Next, parse};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -14,11 +14,11 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn decoding_and_parsing_a_message_allocates_nothing() {
     let input =
         "MSG bob hi there\nMSG @key #rust hi there\r\nSAY #rust ¡olá!\nmsg nina:8763 x\r\nPING\nINBOX 10\nACK 42\n".repeat(100);
-    let (mut decoder, mut answers) = (LineDecoder::default(), Vec::new());
+    let (mut decoder, mut back) = (LineDecoder::default(), Back::default());
     let mut rest = input.as_bytes();
     let (mut commands, mut messages) = (0, 0);
     let region = Region::new(ALLOCATOR);
-    while let Next::Line(line) = decoder.next(&mut rest, &mut answers) {
+    while let Next::Line(line) = decoder.next(&mut rest, &mut back) {
         let command = parse(black_box(line)).expect("it parses").expect("it is not empty");
         commands += 1;
         messages += usize::from(matches!(command, Command::Msg { .. } | Command::Say { .. }));

@@ -214,7 +214,7 @@ impl Left {
         for (room, is_inbox) in [(&self.channel, false), (&self.inbox, true)] {
             assert!(room.windows(2).all(|pair| pair[0].seq < pair[1].seq), "a room is ordered by seq");
             for entry in room {
-                let Event::Said { from, text, key: Some(key) } = &entry.event else { panic!("{entry:?}") };
+                let Event::Said { from, text, key: Some(key), .. } = &entry.event else { panic!("{entry:?}") };
                 let number: usize =
                     key.rsplit('-').next().and_then(|number| number.parse().ok()).expect("keys end in a number");
                 assert_eq!(number % 2 == 1, is_inbox, "{key} is in the other room");

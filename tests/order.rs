@@ -140,7 +140,6 @@ fn a_channel_that_is_closed_is_read_to_its_end_first() {
 }
 
 #[test]
-#[ignore = "who is behind and reads on seconds later is never told CLOSE: the tail that held it was given back"]
 fn who_reads_a_closed_channel_late_is_told_that_it_is_closed() {
     let shown = shown_after_the_end();
     assert!(shown[0].starts_with("* CLOSE #rust guest-1000:1000 "), "{shown:?}");
@@ -182,7 +181,6 @@ fn no_guest_is_shown_what_they_said_however_far_behind_they_are() {
 }
 
 #[test]
-#[ignore = "an account that is behind is shown what it said itself"]
 fn no_account_is_shown_what_this_connection_said_however_far_behind_it_is() {
     assert_eq!(shown_of_her_own("REGISTER ana correct horse battery"), Vec::<String>::new());
 }

@@ -167,7 +167,6 @@ fn garbled(whole: &[u8], from: usize, length: usize) -> Vec<u8> {
 }
 
 #[test]
-#[ignore = "what SQLite found is told in the lines in which SQLite tells it"]
 fn what_is_damaged_is_told_in_one_line() {
     let (directory, journal) = used_directory();
     fs::write(&journal, garbled(&fs::read(&journal).expect("there is a journal"), 4096, 4096)).expect("it can be written");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::event::{Change, Done, Entry, Event, Outcome, Room as RoomId, Time};
-use crate::hub::channel::Channel;
+use crate::hub::channel::{Channel, Closing};
 use crate::hub::directory::Account;
 use crate::hub::room::Room;
 use crate::hub::wake::Verdict;
@@ -124,6 +124,10 @@ impl Hub {
             }
             Change::Left => {
                 self.remove_member(channel, who, time, "", by);
+                if channel.is_owned_by(who.id) {
+                    // Not recorded: whoever replays the memberships comes to the same heir.
+                    let _ = self.pass_on(channel);
+                }
                 self.directory().mark_moved(who.id);
             }
             Change::Owner => {
@@ -141,8 +145,7 @@ impl Hub {
 
     fn close(&self, id: Seq, who: &Who, time: Time, by: Option<u64>) {
         if let Some(channel) = self.directory_mut().remove_channel(id) {
-            self.push(&channel.room, None, by, Happening::Closed { channel: &channel.name, who, time });
-            channel.room.close();
+            channel.close(Closing { who: who.clone(), time, by });
             channel.room.wake();
         }
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use crate::event::{self, Time};
 use crate::hub::room::{Cursor, Room};
@@ -49,6 +49,18 @@ pub struct Channel {
     /// Where it is talked in.
     pub room: Arc<Room>,
     state: Mutex<State>,
+    closing: OnceLock<Closing>,
+}
+
+/// How a channel was closed. Not a line of its room: everybody who reads there is told at the end, however late that is read.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    /// Who closed it.
+    pub who: Who,
+    /// When.
+    pub time: Time,
+    /// The session that did, which is not told.
+    pub by: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -64,11 +76,22 @@ impl Channel {
     pub(super) fn new(id: Seq, name: Name, founder: Who, key: Option<Arc<str>>) -> Self {
         let room = Arc::new(Room::new(event::Room::Channel(id)));
         let state = State { owner: Some(founder.clone()), ..State::default() };
-        Self { id, name, key, founder, room, state: Mutex::new(state) }
+        Self { id, name, key, founder, room, state: Mutex::new(state), closing: OnceLock::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("invariant: nothing panics under this lock")
+    }
+
+    /// How it was closed, once it is.
+    pub fn closing(&self) -> Option<&Closing> {
+        self.closing.get()
+    }
+
+    pub(super) fn close(&self, closing: Closing) {
+        // Closed twice, it stays closed as it was the first time.
+        let _ = self.closing.set(closing);
+        self.room.close();
     }
 
     /// How many members it has.

@@ -22,7 +22,7 @@ use crate::event::Time;
 use crate::limits::Limits;
 use crate::names::{Name, Seq, Who};
 
-pub use channel::{Channel, Listed, Membership};
+pub use channel::{Channel, Closing, Listed, Membership};
 pub use directory::{Account, Found};
 pub use presence::{NameTaken, NoIds, Seated, Succession};
 pub use room::{Attached, Cursor, Read, Room};
@@ -40,7 +40,6 @@ pub enum Happening<'a> {
     Renamed { channel: &'a Name, old: &'a Who, new: &'a Who, time: Time },
     Owner { channel: &'a Name, who: &'a Who, time: Time },
     Topic { channel: &'a Name, who: &'a Who, time: Time, text: &'a str },
-    Closed { channel: &'a Name, who: &'a Who, time: Time },
 }
 
 /// Where something was said.

@@ -184,7 +184,7 @@ impl Hub {
         channel.is_owned_by(who.id).then(|| self.pass_on(channel)).flatten()
     }
 
-    fn pass_on(&self, channel: &Channel) -> Option<Succession> {
+    pub(super) fn pass_on(&self, channel: &Channel) -> Option<Succession> {
         let heir = channel.pass_on()?;
         let happening = Happening::Owner { channel: &channel.name, who: &heir.who, time: Time::now() };
         self.announce(&channel.room, None, happening);
@@ -254,18 +254,19 @@ impl Hub {
         self.seats.write().expect("invariant: nothing panics under this lock").try_remove(place);
     }
 
-    /// After the replay: nobody is connected, so that guests own nothing any more. Returns the channels that accounts own by it.
+    /// After the replay: nobody is connected, so that guests own nothing any more, nor do accounts that have left. Returns the channels that accounts own by it.
     pub fn go_live(&self) -> Vec<Succession> {
         self.live.store(true, Ordering::Release);
         let directory = self.directory();
         let channels: Vec<_> = directory.all_channels().cloned().collect();
-        let is_account = |who: &Who| directory.accounts.contains_key(&who.id);
         for channel in &channels {
             // An account may have created it as a guest, under another name.
             let owner = channel.owner().and_then(|owner| directory.accounts.get(&owner.id));
             owner.map(|account| channel.set_owner(Some(account.who.clone())));
         }
-        let orphaned = channels.iter().filter(|channel| !channel.owner().as_ref().is_some_and(is_account));
+        // All members are accounts now; an owner who is none has gone or has left.
+        let orphaned =
+            channels.iter().filter(|channel| channel.owner().is_none_or(|owner| channel.membership(owner.id).is_none()));
         orphaned.filter_map(|channel| self.pass_on(channel)).collect()
     }
 

@@ -87,9 +87,14 @@ impl Room {
         Cursor { position: inner.tail.end(), seq: applied.max(inner.tail.newest()) }
     }
 
+    /// The position after its last line. Costs no lock.
+    pub fn end_now(&self) -> u64 {
+        self.end.load(Ordering::Acquire)
+    }
+
     /// Whether the cursor has something to read. Costs no lock.
     pub fn has_more(&self, cursor: &Cursor) -> bool {
-        self.end.load(Ordering::Acquire) != cursor.position
+        self.end_now() != cursor.position
     }
 
     /// Copies whole lines after the cursor to `out` until there are about `budget` bytes, all but those caused by `me`.

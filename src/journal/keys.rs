@@ -136,7 +136,7 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Arc, Chain, Event, Keys, Look, Outcome, Record, Seq, StoreError, Time, Tips, UserId, content};
     use crate::event::{Entry, Room};
     use crate::journal::store::{End, Links};
     use crate::names::{Name, Who};
@@ -161,7 +161,7 @@ mod tests {
         let mut try_one = |sender: u64, number: u64| {
             let (text, room): (Arc<str>, _) = (format!("{number}").into(), Some(Room::Channel(Seq(1))));
             let from = Who { name: Name::new("a"), id: UserId(sender) };
-            let event = Event::Said { from, text: "x".into(), key: Some(Arc::clone(&text)) };
+            let event = Event::Said { from, text: "x".into(), key: Some(Arc::clone(&text)), via: UserId(1) };
             let key = keys.key(UserId(sender), &text, content(room, &event));
             if let Some(outcome) = keys.used(&store, &mut tips, key).unwrap() {
                 return Some(outcome);

@@ -110,7 +110,8 @@ mod tests {
         let (screen, printed) = screen();
         (0..1000).for_each(|number| screen.show(&format!("{number}\n")));
         let back = screen.settle();
-        let first = printed.recv().unwrap();
+        // Where the printer's thread has not begun yet, everything comes back.
+        let first = if back.starts_with("0\n") { String::new() } else { printed.recv().unwrap() };
         assert_eq!(format!("{first}{back}"), (0..1000).map(|number| format!("{number}\n")).collect::<String>());
         screen.show("more\n");
         assert_eq!(printed.recv().unwrap(), "more\n");

@@ -3,10 +3,13 @@
 //! Near the end of a room it copies from the room's tail; further back it reads the journal a page at a time. Nothing is
 //! queued for it meanwhile, and it holds at most one gathering of lines.
 
-use crate::event::{Entry, Event};
-use crate::hub::{Attached, Read};
+use std::sync::Arc;
+
+use crate::event::{Entry, Event, Room};
+use crate::hub::{Attached, Channel, Closing, Read};
 use crate::journal::{Query, Span};
 use crate::limits::{FOLLOW_BYTES, READ_ENTRIES};
+use crate::names::UserId;
 use crate::session::Session;
 use crate::session::lines::stamp;
 use crate::session::seat::Sitting;
@@ -38,7 +41,27 @@ impl Session {
             if let Some(which) = behind {
                 Box::pin(self.catch_up(which)).await?;
             }
-            self.sitting.drop_closed();
+            self.tell_closed();
+        }
+        Ok(())
+    }
+
+    /// Tells the end of the channels that are closed and read to their end.
+    fn tell_closed(&mut self) {
+        for channel in self.sitting.take_closed() {
+            let closing = channel.closing().filter(|closing| closing.by != Some(self.sitting.seat.session));
+            if let Some(Closing { who, time, .. }) = closing {
+                self.socket.write(|out| reply::closed(out, &channel.name, who, *time));
+            }
+        }
+    }
+
+    /// Sends all that has happened until now: an answer to PING comes after it.
+    pub(super) async fn follow_to_now(&mut self) -> Result<(), Gone> {
+        let ends = self.sitting.ends();
+        while self.sitting.is_before(&ends) {
+            self.follow().await?;
+            self.socket.flush().await?;
         }
         Ok(())
     }
@@ -58,7 +81,6 @@ impl Session {
         };
         let last = page.entries.last().map(|entry| entry.seq).or(page.gap.map(|(_, last)| last));
         let sitting = &mut self.sitting;
-        let me = (!sitting.is_account).then_some(sitting.who.id);
         let (socket, who) = (&mut self.socket, &sitting.who);
         let name = match which {
             Which::Inbox => To::User(who),
@@ -68,8 +90,7 @@ impl Session {
             if let Some((first, last)) = page.gap {
                 reply::gap(out, Mark::Event, name, first, last);
             }
-            // A guest has one connection, so that what the guest said was said here and answered here.
-            let others = page.entries.iter().filter(|entry| author(entry) != me || me.is_none());
+            let others = page.entries.iter().filter(|entry| !came_by(entry, sitting.connection));
             others.for_each(|entry| message(out, Mark::Event, name, entry));
         });
         // Where the page was empty the tail has every message after the cursor, and the next reading goes on from there.
@@ -78,11 +99,9 @@ impl Session {
     }
 }
 
-fn author(entry: &Entry) -> Option<crate::names::UserId> {
-    match &entry.event {
-        Event::Said { from, .. } => Some(from.id),
-        _ => None,
-    }
+/// Whether the message came by this connection, where its OK was its echo.
+fn came_by(entry: &Entry, connection: UserId) -> bool {
+    matches!(entry.event, Event::Said { via, .. } if via == connection)
 }
 
 /// The line of a message of the journal.
@@ -113,6 +132,19 @@ impl Sitting {
         news(&self.inbox) || self.follows.iter().any(|follow| news(&follow.attached) || follow.attached.room.is_closed())
     }
 
+    /// Where each room ends now.
+    fn ends(&self) -> Vec<(Room, u64)> {
+        let follows = self.follows.iter().map(|follow| &follow.attached);
+        std::iter::once(&self.inbox).chain(follows).map(|attached| (attached.room.id, attached.room.end_now())).collect()
+    }
+
+    /// Whether a room that is still read has not been read up to there.
+    fn is_before(&self, ends: &[(Room, u64)]) -> bool {
+        let reached =
+            |attached: &Attached| ends.iter().all(|(room, end)| *room != attached.room.id || attached.cursor.position >= *end);
+        !reached(&self.inbox) || !self.follows.iter().all(|follow| reached(&follow.attached))
+    }
+
     /// Copies news from all rooms to `buffer`; returns the room whose news must be read from the journal first.
     fn gather(&mut self, buffer: &mut Vec<u8>) -> Option<Which> {
         let session = self.seat.session;
@@ -129,14 +161,16 @@ impl Sitting {
         None
     }
 
-    /// Stops following channels that are closed and read to their end.
-    fn drop_closed(&mut self) {
+    /// Stops following channels that are closed and read to their end; returns those.
+    fn take_closed(&mut self) -> Vec<Arc<Channel>> {
         let done = |follow: &super::seat::Follow| {
             let Attached { room, cursor, .. } = &follow.attached;
             room.is_closed() && !room.has_more(cursor)
         };
+        let mut closed = Vec::new();
         while let Some(index) = self.follows.iter().position(done) {
-            self.drop_follow(index);
+            closed.push(self.drop_follow(index));
         }
+        closed
     }
 }

@@ -34,6 +34,5 @@ pub fn render(line: &mut Vec<u8>, happening: Happening<'_>) {
         Happening::Renamed { channel, old, new, time } => reply::renamed(line, channel, old, new, time),
         Happening::Owner { channel, who, time } => reply::owner(line, channel, who, time),
         Happening::Topic { channel, who, time, text } => reply::topic(line, channel, who, time, text),
-        Happening::Closed { channel, who, time } => reply::closed(line, channel, who, time),
     }
 }

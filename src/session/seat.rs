@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::event::{Change, Draft, Event, Guard, Room};
 use crate::hub::{Attached, Channel, Room as HubRoom, Seat, Seated, Succession};
-use crate::names::Who;
+use crate::names::{UserId, Who};
 use crate::session::Shared;
 
 /// A channel that the session reads.
@@ -23,6 +23,8 @@ pub struct Sitting {
     shared: Arc<Shared>,
     /// How the hub wakes the session.
     pub seat: Arc<Seat>,
+    /// What the connection is called: the id that its HELLO gave.
+    pub connection: UserId,
     /// The user.
     pub who: Who,
     /// Whether the user is an account.
@@ -35,7 +37,7 @@ pub struct Sitting {
 
 impl Sitting {
     pub fn new(shared: Arc<Shared>, Seated { who, seat, inbox }: Seated) -> Self {
-        Self { shared, seat, who, is_account: false, inbox, follows: Vec::new() }
+        Self { shared, seat, connection: who.id, who, is_account: false, inbox, follows: Vec::new() }
     }
 
     /// The channel of this name, if the session reads it.
@@ -71,9 +73,11 @@ impl Sitting {
         self.follows.push(Follow { channel, attached });
     }
 
-    /// Stops following the channel at `index`.
-    pub fn drop_follow(&mut self, index: usize) {
-        HubRoom::detach(&self.follows.remove(index).attached);
+    /// Stops following the channel at `index`, and returns it.
+    pub fn drop_follow(&mut self, index: usize) -> Arc<Channel> {
+        let Follow { channel, attached } = self.follows.remove(index);
+        HubRoom::detach(&attached);
+        channel
     }
 
     /// Ends the guest and becomes the account.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::session::socket::{Gone, with_incoming};
 use crate::session::{Ending, Session, guard, incomplete};
-use crate::wire::{Code, LineDecoder, Next, Refusal, reply};
+use crate::wire::{Back, Code, LineDecoder, Next, Refusal, reply};
 
 impl Session {
     /// Takes in what has come and executes its lines, as far as the session may.
@@ -64,13 +64,14 @@ impl Session {
             return bytes.len();
         }
         let mut input = bytes;
-        let mut telnet = Vec::new();
+        let mut back = Back { crlf: self.socket.crlf, ..Back::default() };
         let mut decoder: LineDecoder = std::mem::take(&mut self.decoder);
         while self.may_take_lines() {
-            let next = decoder.next(&mut input, &mut telnet);
+            let next = decoder.next(&mut input, &mut back);
+            self.socket.crlf = back.crlf;
             // Before the line's own answer: a telnet throws away what comes between its interrupt and the mark.
-            self.socket.write_raw(&telnet);
-            telnet.clear();
+            self.socket.write_raw(&back.telnet);
+            back.telnet.clear();
             match next {
                 Next::More => break,
                 Next::Line(line) => self.line(line),
@@ -78,7 +79,6 @@ impl Session {
                 Next::Flood => self.turn_away("-", &too_long()),
                 Next::End => self.ending = Some(Ending::EndOfInput),
             }
-            self.socket.crlf = decoder.crlf();
             self.line_deadline = None;
         }
         self.decoder = decoder;

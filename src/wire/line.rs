@@ -53,37 +53,50 @@ struct Refused {
     answers: u16,
 }
 
+/// What the lines mean for the other direction.
+#[derive(Debug, Default)]
+pub struct Back {
+    /// Telnet bytes that must be sent back.
+    pub telnet: Vec<u8>,
+    /// Whether the last line ended in CR LF or CR NUL, so that answers should end in CR LF.
+    pub crlf: bool,
+}
+
 /// The line ends and telnet bytes of one connection.
 #[derive(Debug, Default)]
 pub struct LineDecoder {
     partial: Vec<u8>,
     thrown_away: usize,
     state: State,
-    crlf: bool,
     given: bool,
     interrupted: bool,
     refused: Option<Box<Refused>>,
 }
 
 impl LineDecoder {
-    /// Takes bytes from the front of `input` until a line ends, and appends to `answers` the telnet bytes that must go back.
+    /// Takes bytes from the front of `input` until a line ends, and notes in `back` what that means for the answers.
     ///
     /// Call it again with what is left of `input` until it returns [`Next::More`]. At most [`LINE_BYTES`] are kept between calls.
-    pub fn next<'s, 'i: 's>(&'s mut self, input: &mut &'i [u8], answers: &mut Vec<u8>) -> Next<'s> {
+    pub fn next<'s, 'i: 's>(&'s mut self, input: &mut &'i [u8], back: &mut Back) -> Next<'s> {
         if self.given {
             self.partial = Vec::new();
             self.given = false;
         }
         if !self.is_partial()
-            && let Some(line) = self.whole(input)
+            && let Some((line, crlf)) = whole(input)
         {
-            return if line.len() + 1 + usize::from(self.crlf) > LINE_BYTES { Next::TooLong } else { Next::Line(line) };
+            self.interrupted = false;
+            back.crlf = crlf;
+            return if line.len() + 1 + usize::from(crlf) > LINE_BYTES { Next::TooLong } else { Next::Line(line) };
         }
         while let [byte, rest @ ..] = *input {
             *input = rest;
-            match self.step(*byte, answers) {
+            match self.step(*byte, &mut back.telnet) {
                 None => {}
-                Some(Ended::Line) => return self.ended(),
+                Some(Ended::Line { crlf }) => {
+                    back.crlf = crlf;
+                    return self.ended(crlf);
+                }
                 Some(Ended::Input) => return Next::End,
             }
             if self.thrown_away > FLOOD_BYTES {
@@ -93,33 +106,13 @@ impl LineDecoder {
         Next::More
     }
 
-    /// The fast path: a line that is whole within `input` and holds nothing but text.
-    fn whole<'a>(&mut self, input: &mut &'a [u8]) -> Option<&'a [u8]> {
-        let end = memchr::memchr(b'\n', input)?;
-        let line = &input[..end];
-        let (line, crlf) = line.strip_suffix(b"\r").map_or((line, false), |line| (line, true));
-        // A fold and not `any`: without an early exit the compiler looks at 32 bytes at a time.
-        if line.iter().fold(false, |special, &byte| special | !is_plain(byte) | (byte == IAC)) {
-            return None;
-        }
-        *input = &input[end + 1..];
-        self.crlf = crlf;
-        self.interrupted = false;
-        Some(line)
-    }
-
-    /// Whether the last line ended in CR LF or CR NUL, so that answers should end in CR LF.
-    pub fn crlf(&self) -> bool {
-        self.crlf
-    }
-
     /// Whether a line has begun and not ended.
     pub fn is_partial(&self) -> bool {
         (!self.partial.is_empty() && !self.given) || self.thrown_away > 0 || self.state != State::Data
     }
 
-    fn ended(&mut self) -> Next<'_> {
-        let ending = 1 + usize::from(self.crlf);
+    fn ended(&mut self, crlf: bool) -> Next<'_> {
+        let ending = 1 + usize::from(crlf);
         let too_long = self.thrown_away > 0 || self.partial.len() + ending > LINE_BYTES;
         self.thrown_away = 0;
         self.interrupted = false;
@@ -206,8 +199,7 @@ impl LineDecoder {
 
     fn end_line(&mut self, crlf: bool) -> Ended {
         self.state = State::Data;
-        self.crlf = crlf;
-        Ended::Line
+        Ended::Line { crlf }
     }
 
     fn push(&mut self, byte: u8) {
@@ -231,21 +223,34 @@ impl LineDecoder {
 }
 
 enum Ended {
-    Line,
+    Line { crlf: bool },
     Input,
+}
+
+/// The fast path: a line that is whole within `input` and holds nothing but text, and whether it ended in CR LF.
+fn whole<'a>(input: &mut &'a [u8]) -> Option<(&'a [u8], bool)> {
+    let end = memchr::memchr(b'\n', input)?;
+    let line = &input[..end];
+    let (line, crlf) = line.strip_suffix(b"\r").map_or((line, false), |line| (line, true));
+    // A fold and not `any`: without an early exit the compiler looks at 32 bytes at a time.
+    if line.iter().fold(false, |special, &byte| special | !is_plain(byte) | (byte == IAC)) {
+        return None;
+    }
+    *input = &input[end + 1..];
+    Some((line, crlf))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DO, DONT, FLOOD_BYTES, IAC, LINE_BYTES, LineDecoder, Next, WILL, WONT};
+    use super::{Back, DO, DONT, FLOOD_BYTES, IAC, LINE_BYTES, LineDecoder, Next, WILL, WONT};
 
     /// What the decoder makes of `bytes`, given `step` bytes at a time, and what it sends back.
     fn decode(bytes: &[u8], step: usize) -> (Vec<String>, Vec<u8>) {
-        let (mut decoder, mut seen, mut answers) = (LineDecoder::default(), Vec::new(), Vec::new());
+        let (mut decoder, mut seen, mut back) = (LineDecoder::default(), Vec::new(), Back::default());
         for chunk in bytes.chunks(step) {
             let mut input = chunk;
             loop {
-                seen.push(match decoder.next(&mut input, &mut answers) {
+                seen.push(match decoder.next(&mut input, &mut back) {
                     Next::Line(line) => String::from_utf8_lossy(line).into_owned(),
                     Next::TooLong => "TOO LONG".into(),
                     Next::Flood => "FLOOD".into(),
@@ -257,7 +262,7 @@ mod tests {
         if decoder.is_partial() {
             seen.push("...".into());
         }
-        (seen, answers)
+        (seen, back.telnet)
     }
 
     /// However the bytes are cut, the lines are the same.

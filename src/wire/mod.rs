@@ -15,7 +15,7 @@ pub mod verbs;
 pub use code::{Code, Refusal};
 pub use command::{Command, Span, Target};
 pub use incoming::Incoming;
-pub use line::{LineDecoder, Next};
+pub use line::{Back, LineDecoder, Next};
 pub use parse::{Rejected, parse};
 
 /// The version of the protocol, the second field of `* HELLO`.

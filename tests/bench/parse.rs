@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use linechat::wire::{LineDecoder, Next, parse};
+use linechat::wire::{Back, LineDecoder, Next, parse};
 
 fn line(start: &str, length: usize) -> Vec<u8> {
     let mut line = start.as_bytes().to_vec();
@@ -41,9 +41,9 @@ fn lines(c: &mut Criterion) {
         group.throughput(Throughput::Elements(256));
         group.bench_function(name, |b| {
             b.iter(|| {
-                let (mut decoder, mut rest, mut answers) = (LineDecoder::default(), black_box(&input[..]), Vec::new());
+                let (mut decoder, mut rest, mut back) = (LineDecoder::default(), black_box(&input[..]), Back::default());
                 let mut commands = 0;
-                while let Next::Line(line) = decoder.next(&mut rest, &mut answers) {
+                while let Next::Line(line) = decoder.next(&mut rest, &mut back) {
                     commands += usize::from(parse(line).expect("it parses").is_some());
                 }
                 assert_eq!(commands, 256);

@@ -146,12 +146,12 @@ pub fn draft(room: Option<Room>, event: Event) -> Draft {
 
 /// A message.
 pub fn said(room: Room, from: u64, text: &str) -> Draft {
-    draft(Some(room), Event::Said { from: user(from), text: text.into(), key: None })
+    draft(Some(room), Event::Said { from: user(from), text: text.into(), key: None, via: UserId(from) })
 }
 
 /// A message with a key.
 pub fn keyed(room: Room, from: u64, key: &str, text: &str) -> Draft {
-    draft(Some(room), Event::Said { from: user(from), text: text.into(), key: Some(key.into()) })
+    draft(Some(room), Event::Said { from: user(from), text: text.into(), key: Some(key.into()), via: UserId(from) })
 }
 
 /// A mark.

@@ -6,6 +6,7 @@
 
 mod row;
 
+use std::cmp::Ordering;
 use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
@@ -34,7 +35,7 @@ const SCHEMA: &str = "
     CREATE TABLE entries (
         seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL, room INTEGER,
         n INTEGER NOT NULL, prev INTEGER NOT NULL, skip INTEGER NOT NULL, key_prev INTEGER NOT NULL,
-        who INTEGER, name TEXT, key TEXT, text TEXT, sum INTEGER NOT NULL
+        who INTEGER, name TEXT, via INTEGER, key TEXT, text TEXT, sum INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE ends (
         chain INTEGER PRIMARY KEY, n INTEGER NOT NULL, seq INTEGER NOT NULL,
@@ -158,10 +159,10 @@ fn is_new(connection: &Connection, path: &Path, failed: impl Fn(rusqlite::Error)
     if id != APPLICATION_ID {
         return Err(OpenError::Foreign(path.to_owned()));
     }
-    match found {
-        VERSION => Ok(false),
-        1.. => Err(OpenError::Newer { path: path.to_owned(), found }),
-        _ => Err(OpenError::Damaged { path: path.to_owned(), found: format!("there is no version {found}") }),
+    match found.cmp(&VERSION) {
+        Ordering::Equal => Ok(false),
+        Ordering::Greater => Err(OpenError::Newer { path: path.to_owned(), found }),
+        Ordering::Less => Err(OpenError::Damaged { path: path.to_owned(), found: format!("there is no version {found}") }),
     }
 }
 
@@ -186,7 +187,8 @@ fn check(connection: &Connection, path: &Path, failed: impl Fn(rusqlite::Error) 
     for check in checks {
         let found: String = connection.query_row(check, [], |row| row.get(0)).map_err(&failed)?;
         if found != "ok" {
-            return Err(OpenError::Damaged { path: path.to_owned(), found });
+            // SQLite tells it in lines, and an operator's log has one for each thing that happens.
+            return Err(OpenError::Damaged { path: path.to_owned(), found: found.replace('\n', "; ") });
         }
     }
     Ok(())

@@ -9,9 +9,9 @@ use crate::journal::store::{Chain, End, Links, Record, StoreError};
 use crate::names::{Name, Seq, UserId, Who};
 
 pub const SELECT: &str =
-    "SELECT seq, time, kind, room, n, prev, skip, key_prev, who, name, key, text, sum FROM entries WHERE seq = ?";
-pub const INSERT: &str = "INSERT INTO entries (seq, time, kind, room, n, prev, skip, key_prev, who, name, key, text, sum) \
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    "SELECT seq, time, kind, room, n, prev, skip, key_prev, who, name, via, key, text, sum FROM entries WHERE seq = ?";
+pub const INSERT: &str = "INSERT INTO entries (seq, time, kind, room, n, prev, skip, key_prev, who, name, via, key, text, sum) \
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 /// SQLite's integers are signed; seqs and ids never reach 2^63.
 pub fn signed(number: u64) -> i64 {
@@ -68,6 +68,7 @@ struct Columns<'a> {
     kind: &'static str,
     who: Option<i64>,
     name: Option<&'a str>,
+    via: Option<i64>,
     key: Option<&'a str>,
     text: Option<std::borrow::Cow<'a, str>>,
 }
@@ -77,7 +78,9 @@ impl<'a> Columns<'a> {
         let by =
             |kind, who: &'a Who| Self { kind, who: Some(signed(who.id.0)), name: Some(who.name.as_str()), ..Self::default() };
         match event {
-            Event::Said { from, text, key } => Self { key: key.as_deref(), text: Some((&**text).into()), ..by("said", from) },
+            Event::Said { from, text, key, via } => {
+                Self { via: Some(signed(via.0)), key: key.as_deref(), text: Some((&**text).into()), ..by("said", from) }
+            }
             Event::Acked { by, upto } => {
                 Self { kind: "acked", who: Some(signed(by.0)), text: Some(upto.to_string().into()), ..Self::default() }
             }
@@ -101,7 +104,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-fn event(kind: &str, who: Option<i64>, name: Option<String>, key: Option<String>, text: Option<String>) -> Option<Event> {
+fn event(kind: &str, [who, via]: [Option<i64>; 2], [name, key, text]: [Option<String>; 3]) -> Option<Event> {
     let id = UserId(unsigned(who?));
     if kind == "ids" {
         return Some(Event::Ids { below: id });
@@ -113,7 +116,7 @@ fn event(kind: &str, who: Option<i64>, name: Option<String>, key: Option<String>
     let who = Who { name: Name::new(&name?), id };
     let key = key.map(Arc::from);
     Some(match kind {
-        "said" => Event::Said { from: who, text: text.into(), key },
+        "said" => Event::Said { from: who, text: text.into(), key, via: UserId(unsigned(via?)) },
         "registered" => Event::Registered { who, password: text.into() },
         "created" => Event::Created { channel: Name::new(&text), owner: who, key },
         "topic" => {
@@ -140,10 +143,10 @@ fn numbers(record: &Record) -> [i64; 7] {
     [signed(entry.seq.0), entry.time.0, room, signed(n), signed(prev.0), signed(skip.0), signed(key_prev.0)]
 }
 
-fn sum(numbers: &[i64; 7], who: Option<i64>, texts: [Option<&str>; 4]) -> u32 {
+fn sum(numbers: &[i64; 7], users: [Option<i64>; 2], texts: [Option<&str>; 4]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     numbers.iter().for_each(|number| hasher.update(&number.to_le_bytes()));
-    hasher.update(&who.unwrap_or(-1).to_le_bytes());
+    users.iter().for_each(|user| hasher.update(&user.unwrap_or(-1).to_le_bytes()));
     for text in texts {
         // Each text is preceded by its length, so that nothing can move from one to the next unseen.
         hasher.update(&text.map_or(-1, |text| text.len() as i64).to_le_bytes());
@@ -156,11 +159,11 @@ fn sum(numbers: &[i64; 7], who: Option<i64>, texts: [Option<&str>; 4]) -> u32 {
 pub fn insert(statement: &mut CachedStatement<'_>, record: &Record) -> rusqlite::Result<()> {
     let numbers = numbers(record);
     let [seq, time, room, n, prev, skip, key_prev] = numbers;
-    let Columns { kind, who, name, key, text } = Columns::of(&record.entry.event);
+    let Columns { kind, who, name, via, key, text } = Columns::of(&record.entry.event);
     let text = text.as_deref();
-    let sum = sum(&numbers, who, [Some(kind), name, key, text]);
+    let sum = sum(&numbers, [who, via], [Some(kind), name, key, text]);
     let room = record.entry.room.map(|_| room);
-    statement.execute(params![seq, time, kind, room, n, prev, skip, key_prev, who, name, key, text, sum])?;
+    statement.execute(params![seq, time, kind, room, n, prev, skip, key_prev, who, name, via, key, text, sum])?;
     Ok(())
 }
 
@@ -170,18 +173,18 @@ pub fn read(row: &Row<'_>) -> rusqlite::Result<Result<Record, StoreError>> {
     let kind: String = row.get(2)?;
     let room_number: Option<i64> = row.get(3)?;
     let numbers = [seq, row.get(1)?, room_number.unwrap_or(-1), row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?];
-    let who: Option<i64> = row.get(8)?;
-    let (name, key, text): (Option<String>, Option<String>, Option<String>) = (row.get(9)?, row.get(10)?, row.get(11)?);
-    let written: i64 = row.get(12)?;
+    let users = [row.get(8)?, row.get(10)?];
+    let (name, key, text): (Option<String>, Option<String>, Option<String>) = (row.get(9)?, row.get(11)?, row.get(12)?);
+    let written: i64 = row.get(13)?;
     let damaged = || StoreError::Damaged(format!("the sum of entry {seq} is wrong"));
     let texts = [Some(kind.as_str()), name.as_deref(), key.as_deref(), text.as_deref()];
-    if written != i64::from(sum(&numbers, who, texts)) {
+    if written != i64::from(sum(&numbers, users, texts)) {
         return Ok(Err(damaged()));
     }
     let [_, time, _, n, prev, skip, key_prev] = numbers;
     let seq_of = |number| Seq(unsigned(number));
     let links = Links { n: unsigned(n), prev: seq_of(prev), skip: seq_of(skip), key_prev: seq_of(key_prev) };
-    let Some(event) = event(&kind, who, name, key, text) else { return Ok(Err(damaged())) };
+    let Some(event) = event(&kind, users, [name, key, text]) else { return Ok(Err(damaged())) };
     let entry = Entry { seq: seq_of(seq), time: Time(time), room: room_number.and_then(room), event };
     Ok(Ok(Record { entry, links }))
 }

@@ -55,7 +55,7 @@ impl Session {
             Command::Msg { key, target, text } => self.msg(key, target, text),
             Command::Say { key, channel, text } => self.say("SAY", key, channel, text),
             Command::Ack { upto } => self.ack(upto),
-            Command::Ping { text } => self.ping(text),
+            Command::Ping { text } if !self.sitting.has_news() => self.ping(text),
             Command::WhoAmI => self.whoami(),
             Command::Caps => self.caps(),
             Command::Help { verb } => self.help(verb),
@@ -73,6 +73,11 @@ impl Session {
         self.settle().await?;
         let Ok(Some(command)) = parse(line) else { unreachable!("invariant: the line parsed before") };
         let answer = match command {
+            Command::Ping { text } => {
+                self.follow_to_now().await?;
+                self.ping(text);
+                return Ok(());
+            }
             Command::List { channel } => self.list(channel).await?,
             Command::Inbox { count } => self.inbox(count).await?,
             Command::Channels => self.channels().await?,

@@ -73,7 +73,8 @@ impl Session {
         if let Err(refusal) = self.check_length(text) {
             return self.refuse(verb, &refusal);
         }
-        let event = Event::Said { from: self.sitting.who.clone(), text: text.into(), key: key.map(Into::into) };
+        let (from, via) = (self.sitting.who.clone(), self.sitting.connection);
+        let event = Event::Said { from, text: text.into(), key: key.map(Into::into), via };
         let tag = self.draft(Some(room), event, guard);
         self.replies.await_verdict(tag, Asked::Said(verb), text.len());
     }
