@@ -77,7 +77,8 @@ impl Terminal {
         let (queue, happenings) = sync_channel(QUEUE);
         let typed = queue.clone();
         let draft = Arc::new(AtomicBool::new(false));
-        let colour = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
+        // Where a build machine is suspected, the library colours even for a terminal that has no colours.
+        let colour = can_move_its_cursor() && anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
         let echoes = io::stdin().is_terminal();
         let screen = if echoes && io::stdout().is_terminal() && can_move_its_cursor() {
             let config = Config::builder().auto_add_history(false).build();
