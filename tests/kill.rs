@@ -21,8 +21,8 @@ use linechat::names::Seq;
 use support::server::{PATIENCE, Server};
 use support::wait::until;
 
-const WRITERS: usize = 4;
-const IN_FLIGHT: usize = 32;
+/// How many messages each writer has on the way: one at a time, a few, and whole batches.
+const IN_FLIGHT: [usize; 4] = [1, 7, 32, 200];
 const PASSWORD: &str = "a long and open secret";
 const LIMITS: [&str; 8] = [
     "--limit",
@@ -97,6 +97,7 @@ struct Sent {
 
 struct Writer {
     name: String,
+    in_flight: usize,
     sent: Vec<Sent>,
 }
 
@@ -117,7 +118,7 @@ impl Writer {
         let mut waiting = VecDeque::new();
         let mut again: VecDeque<_> = (0..self.sent.len()).filter(|&at| self.sent[at].answered.is_none()).collect();
         loop {
-            if waiting.len() < IN_FLIGHT && (!again.is_empty() || self.sent.len() < most) {
+            if waiting.len() < self.in_flight && (!again.is_empty() || self.sent.len() < most) {
                 let number = again.pop_front().unwrap_or_else(|| {
                     self.sent.push(Sent::default());
                     self.sent.len() - 1
@@ -243,12 +244,12 @@ impl Left {
 
 fn register(server: &Server) -> (Vec<Writer>, Owner) {
     server.connect().ok(&format!("REGISTER ina {PASSWORD}"));
-    let writers = (0..WRITERS).map(|number| {
+    let writers = IN_FLIGHT.iter().enumerate().map(|(number, &in_flight)| {
         let name = format!("writer{number}");
         let mut client = server.connect();
         client.ok(&format!("REGISTER {name} {PASSWORD}"));
         client.ok(if number == 0 { "CREATE #kill" } else { "JOIN #kill" });
-        Writer { name, sent: Vec::new() }
+        Writer { name, in_flight, sent: Vec::new() }
     });
     (writers.collect(), Owner::default())
 }
@@ -311,6 +312,6 @@ fn nothing_that_was_ok_is_lost_when_the_server_is_killed() {
     assert!(left.channel.iter().map(|entry| entry.seq.0).eq(shown), "what the server shows is what is stored");
     let sent: usize = writers.iter().map(|writer| writer.sent.len()).sum();
     assert_eq!(left.channel.len() + left.inbox.len(), sent, "each key is there exactly once");
-    assert_eq!(sent, WRITERS * most);
+    assert_eq!(sent, IN_FLIGHT.len() * most);
     eprintln!("{rounds} kills, seed {seed}: {sent} messages, each there exactly once");
 }
