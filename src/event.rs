@@ -16,6 +16,9 @@ pub enum Room {
     Channel(Seq),
 }
 
+/// In a draft, the channel that the draft before it in the same append creates: that one has no seq yet.
+pub const NEW_CHANNEL: Room = Room::Channel(Seq(0));
+
 /// Milliseconds since 1970-01-01 UTC, by the server's clock. Never used for order: that is [`Seq`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Time(pub i64);
@@ -165,6 +168,16 @@ pub struct Done {
     pub origin: Option<Origin>,
     /// What became of it.
     pub outcome: Outcome,
+}
+
+impl Room {
+    /// The channel's seq, of a channel.
+    pub fn channel(self) -> Option<Seq> {
+        match self {
+            Self::Channel(seq) => Some(seq),
+            Self::Inbox(_) => None,
+        }
+    }
 }
 
 impl Time {

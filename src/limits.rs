@@ -108,7 +108,7 @@ limits! {
     passwords_per_minute "passwords-per-minute" = 3 "passwords" 1..=1000000 or_none,
         "LOGIN attempts a minute for one name from one address; a hash is dear on purpose and guessing must be slow";
     passwords_per_address "passwords-per-address" = 30 "passwords" 1..=1000000 or_none,
-        "LOGIN and REGISTER attempts a minute from one address, whatever the names";
+        "passwords a minute from one address, whatever the names: LOGIN, REGISTER, and CREATE with a key, refused ones too";
     channel_keys_per_minute "channel-keys-per-minute" = 60 "keys" 1..=1000000 or_none,
         "channel keys a minute tried for one channel from one address; a class behind one address can join, guessing stays slow";
     errors_in_a_row "errors-in-a-row" = 20 "lines" 1..=1000000 or_none,
@@ -133,7 +133,7 @@ pub const NAME_CHARS: usize = 32;
 pub const KEY_CHARS: usize = 64;
 /// `@key`s remembered for one user.
 pub const KEYS_REMEMBERED: usize = 4096;
-/// `@key`s held in memory for all users together; beyond it the least used user's are read from the journal again when needed.
+/// `@key`s held in memory for all users together; beyond it those of users picked by chance are read from the journal again when needed.
 pub const KEYS_IN_MEMORY: usize = 1 << 20;
 /// Bytes of an over-long line that are thrown away before the connection is closed.
 pub const FLOOD_BYTES: usize = 64 * 1024;

@@ -8,7 +8,7 @@ mod sweep;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -28,7 +28,7 @@ use admission::Admission;
 
 /// Connections that the system holds until they are accepted.
 const BACKLOG: u32 = 1024;
-/// How long accepting rests when the system gives no more descriptors.
+/// How long accepting rests when the system gives no more descriptors, and reserving ids between two tries.
 const REST: Duration = Duration::from_millis(500);
 
 /// Why the server cannot start; each says what to do.
@@ -206,7 +206,7 @@ async fn pump(shared: Arc<Shared>, mut feed: Feed, failed: oneshot::Sender<Strin
 }
 
 async fn accept(shared: Arc<Shared>, admission: Arc<Admission>, listener: TcpListener) {
-    let mut reserving = shared.hub.ids_below();
+    let mut next_reserving = Instant::now();
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => welcome(&shared, &admission, stream, peer),
@@ -216,9 +216,10 @@ async fn accept(shared: Arc<Shared>, admission: Arc<Admission>, listener: TcpLis
                 tokio::time::sleep(REST).await;
             }
         }
-        if shared.hub.ids_left() < IDS_RESERVED / 2 && reserving <= shared.hub.ids_below() {
+        // Again and again while few are left: it may be refused, and twice does no harm.
+        if shared.hub.ids_left() < IDS_RESERVED / 2 && next_reserving <= Instant::now() {
+            next_reserving = Instant::now() + REST;
             reserve_ids(&shared).await;
-            reserving = UserId(shared.hub.ids_below().0 + 1);
         }
     }
 }

@@ -56,7 +56,7 @@ impl Hub {
                     // What is left of a block that was reserved before a restart may have been given out.
                     directory.next_id = below.0;
                 }
-                directory.ids_below = below.0;
+                directory.ids_below = directory.ids_below.max(below.0);
             }
         }
     }
@@ -97,8 +97,9 @@ impl Hub {
         let mut directory = self.directory_mut();
         directory.add_channel(Arc::clone(&channel));
         let lasts = directory.accounts.contains_key(&owner.id);
-        // A guest who has gone meanwhile, or before a restart, is no member; `go_live` sees to the owners of then.
-        let is_there = lasts || directory.online.contains_key(&owner.id);
+        // In the replay memberships come by themselves, for who created the channel may have left it since; and a guest who has
+        // gone meanwhile is no member.
+        let is_there = self.is_live() && (lasts || directory.online.contains_key(&owner.id));
         if is_there && let Some(channels) = directory.channels_of(owner.id) {
             channels.insert(channel.id);
             channel.add(owner, entry.time, lasts, self.now(&channel.room));
@@ -125,7 +126,7 @@ impl Hub {
             Change::Left => {
                 self.remove_member(channel, who, time, "", by);
                 if channel.is_owned_by(who.id) {
-                    // Not recorded: whoever replays the memberships comes to the same heir.
+                    // The session that asked makes it durable: time spent as a guest counts here and not after a restart.
                     let _ = self.pass_on(channel);
                 }
                 self.directory().mark_moved(who.id);

@@ -89,6 +89,11 @@ impl Hub {
         }
     }
 
+    /// The newest entry whose effects are visible here.
+    pub fn applied(&self) -> Seq {
+        Seq(self.applied.load(Ordering::Acquire))
+    }
+
     /// Wakes every session: something changed that concerns them all.
     pub fn wake_all(&self) {
         let seats = self.seats.read().expect("invariant: nothing panics under this lock");
@@ -131,6 +136,6 @@ impl Hub {
 
     /// A cursor for a reader who has seen everything up to now.
     fn now(&self, room: &Room) -> Cursor {
-        room.end(Seq(self.applied.load(Ordering::Acquire)))
+        room.end(self.applied())
     }
 }

@@ -242,6 +242,10 @@ impl Hub {
         drop(directory);
         if is_account {
             let time = Time::now();
+            if self.directory().online.contains_key(&who.id) {
+                // Back already, by another connection that was just told.
+                return Vec::new();
+            }
             self.tell(&channels, None, |channel| Happening::Left { channel: &channel.name, who, time, reason: "offline" });
             return Vec::new();
         }

@@ -13,6 +13,9 @@ use crate::hub::wake::Seat;
 use crate::limits::TAIL_BYTES;
 use crate::names::Seq;
 
+/// Memory of a quiet tail that is kept while somebody who was woken has not looked yet.
+const AWAITED_BYTES: u64 = 8 * 1024;
+
 /// How far a reader has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
@@ -59,6 +62,8 @@ struct Inner {
     seats: Slab<Arc<Seat>>,
     held: u64,
     touched: bool,
+    /// Whether the room is among those that are swept.
+    is_listed: bool,
 }
 
 impl Room {
@@ -111,7 +116,7 @@ impl Room {
         self.closed.store(true, Ordering::Release);
     }
 
-    /// Adds a line; returns whether the tail held no memory before. `total` counts the memory of all tails.
+    /// Adds a line; returns whether the room must be swept from now on. `total` counts the memory of all tails.
     pub(super) fn push(
         &self,
         total: &AtomicU64,
@@ -121,7 +126,6 @@ impl Room {
         write: impl FnOnce(&mut Vec<u8>),
     ) -> bool {
         let mut inner = self.inner();
-        let began = inner.held == 0;
         if inner.seats.is_empty() {
             inner.tail.pass(seq);
         } else {
@@ -135,17 +139,21 @@ impl Room {
         inner.touched = true;
         inner.account(total);
         self.end.store(inner.tail.end(), Ordering::Release);
-        began && inner.held > 0
+        inner.held > 0 && !std::mem::replace(&mut inner.is_listed, true)
     }
 
-    /// Gives the tail back if nothing was pushed since the last call; returns whether it holds no memory now.
+    /// Gives the tail back if nothing was pushed since the last call; returns whether the room need not be swept any more.
     pub(super) fn give_back_if_quiet(&self, total: &AtomicU64) -> bool {
         let mut inner = self.inner();
-        if !std::mem::take(&mut inner.touched) {
+        let was_touched = std::mem::take(&mut inner.touched);
+        // A little is kept for a session that is busy with a command: who came and went is nowhere else.
+        let is_awaited = inner.tail.held() <= AWAITED_BYTES && inner.seats.iter().any(|(_, seat)| seat.is_marked());
+        if !was_touched && !is_awaited {
             inner.tail.give_up_all();
             inner.account(total);
         }
-        inner.held == 0
+        inner.is_listed = inner.held > 0;
+        !inner.is_listed
     }
 
     /// Wakes every seat.

@@ -139,6 +139,7 @@ mod tests {
 
     #[derive(Debug, Clone)]
     enum Step {
+        Commit,
         Push { message: bool, by: Option<u64> },
         Pass { message: bool },
         GiveUpAll,
@@ -149,6 +150,7 @@ mod tests {
     fn step() -> impl Strategy<Value = Step> {
         use proptest::prelude::any;
         prop_oneof![
+            2 => proptest::strategy::Just(Step::Commit),
             6 => (any::<bool>(), proptest::option::of(0u64..3)).prop_map(|(message, by)| Step::Push { message, by }),
             1 => any::<bool>().prop_map(|message| Step::Pass { message }),
             1 => proptest::strategy::Just(Step::GiveUpAll),
@@ -163,11 +165,12 @@ mod tests {
         seen: Vec<u64>,
     }
 
-    fn read(tail: &Tail, journal: &[(u64, Option<u64>)], me: u64, budget: usize, reader: &mut Reader) {
+    fn read(tail: &Tail, journal: &[(u64, Option<u64>)], applied: u64, me: u64, budget: usize, reader: &mut Reader) {
         let mut out = Vec::new();
         if tail.read(&mut reader.cursor, me, budget, &mut out) == Read::Behind {
-            // As the session does: a page of the journal, from which a guest leaves out its own.
-            let page: Vec<_> = journal.iter().filter(|(seq, _)| *seq > reader.cursor.seq.0).take(2).collect();
+            // As the session does: a page of the journal, without what the hub has not applied, and without one's own.
+            let page = journal.iter().filter(|(seq, _)| *seq > reader.cursor.seq.0).take(2);
+            let page: Vec<_> = page.filter(|(seq, _)| *seq <= applied).collect();
             assert!(!page.is_empty(), "who is behind finds what follows in the journal");
             reader.cursor.seq = Seq(page.last().unwrap().0);
             reader.seen.extend(page.iter().filter(|(_, by)| *by != Some(me)).map(|(seq, _)| *seq));
@@ -182,29 +185,45 @@ mod tests {
             let (mut tail, mut journal) = (Tail::default(), Vec::new());
             let start = Cursor { position: 0, seq: Seq(0) };
             let mut readers: Vec<_> = (0..3).map(|_| Reader { cursor: start, seen: Vec::new() }).collect();
-            let mut seq = 0;
+            let (mut seq, mut applied) = (0, 0);
             for step in steps {
-                match step {
-                    Step::Push { message, by } => {
-                        seq += u64::from(message) * 2;
-                        let line = if message { format!("m{seq}\n") } else { "e\n".to_owned() };
-                        tail.push(message.then_some(Seq(seq)), by, |bytes| bytes.extend_from_slice(line.as_bytes()));
-                        if message { journal.push((seq, by)); }
+                // A message is committed first; what was committed ahead is applied first.
+                let mut message = |journal: &mut Vec<(u64, Option<u64>)>, by| {
+                    if applied == seq {
+                        seq += 2;
+                        journal.push((seq, by));
                     }
-                    Step::Pass { message } => {
-                        seq += u64::from(message) * 2;
-                        tail.pass(message.then_some(Seq(seq)));
-                        if message { journal.push((seq, None)); }
+                    applied += 2;
+                    (Some(Seq(applied)), journal[applied as usize / 2 - 1].1)
+                };
+                match step {
+                    Step::Commit => {
+                        seq += 2;
+                        journal.push((seq, Some(seq % 3)));
+                    }
+                    Step::Push { message: is_message, by } => {
+                        let (seq, by) = if is_message { message(&mut journal, by) } else { (None, by) };
+                        let line = seq.map_or_else(|| "e\n".to_owned(), |seq| format!("m{seq}\n"));
+                        tail.push(seq, by, |bytes| bytes.extend_from_slice(line.as_bytes()));
+                    }
+                    Step::Pass { message: is_message } => {
+                        let seq = if is_message { message(&mut journal, None).0 } else { None };
+                        tail.pass(seq);
                     }
                     Step::GiveUpAll => tail.give_up_all(),
                     Step::GiveUpTo(most) => tail.give_up_to(most),
-                    Step::Read { reader, budget } => read(&tail, &journal, reader as u64, budget, &mut readers[reader]),
+                    Step::Read { reader, budget } => read(&tail, &journal, applied, reader as u64, budget, &mut readers[reader]),
                 }
+            }
+            while applied < seq {
+                applied += 2;
+                let (_, by) = journal[applied as usize / 2 - 1];
+                tail.push(Some(Seq(applied)), by, |bytes| bytes.extend_from_slice(format!("m{applied}\n").as_bytes()));
             }
             for (me, reader) in readers.iter_mut().enumerate() {
                 let me = me as u64;
                 while reader.cursor.position != tail.end() {
-                    read(&tail, &journal, me, 1000, reader);
+                    read(&tail, &journal, applied, me, 1000, reader);
                 }
                 let expected: Vec<_> = journal.iter().filter(|(_, by)| *by != Some(me)).map(|(seq, _)| *seq).collect();
                 prop_assert_eq!(&reader.seen, &expected);

@@ -48,6 +48,11 @@ impl Seat {
         }
     }
 
+    /// Whether the session was woken and has not looked since.
+    pub(super) fn is_marked(&self) -> bool {
+        self.woken.load(Ordering::Acquire)
+    }
+
     /// Tells the session that the user joined or left a channel.
     pub(super) fn mark_moved(&self) {
         self.moved.store(true, Ordering::Release);

@@ -93,8 +93,8 @@ impl Store for Memory {
         Ok(entries)
     }
 
-    fn is_held(&self, slot: &str) -> Result<bool, StoreError> {
-        Ok(self.read().slots.contains_key(slot))
+    fn holder(&self, slot: &str) -> Result<Option<Seq>, StoreError> {
+        Ok(self.read().slots.get(slot).map(|entry| entry.seq))
     }
 
     fn begin(&mut self) -> Result<(), StoreError> {

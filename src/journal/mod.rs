@@ -13,6 +13,7 @@
 //!    committed with its message or not at all.
 //! 5. **Nothing is overwritten by surprise.** A draft guarded by [`Vacant`](crate::event::Guard::Vacant) is not stored when another entry holds its
 //!    slot (an account's name, a channel's name); one guarded by [`Unread`](crate::event::Guard::Unread) is not when its inbox holds that many.
+//!    What happens to a channel is stored only while that very channel has its name.
 //! 6. **Marks only move forward.** An [`Event::Acked`](crate::event::Event::Acked) is clamped to the newest message of its
 //!    inbox; one that moves nothing is not stored.
 //! 7. **The feed is everything.** It begins with the entries that make up the state ([`Fed::State`]): of each slot only the

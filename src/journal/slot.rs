@@ -4,7 +4,7 @@
 //! topic, `ids` the reserved ids. The newest entry holds its slot; an entry that ends something frees its slot and all below.
 
 use crate::event::{Change, Event};
-use crate::names::fold;
+use crate::names::{Name, fold};
 
 /// What an entry does to a slot.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,16 +15,21 @@ pub enum Claim {
     Free(String),
 }
 
+/// The slot of a channel's creation.
+pub fn channel(name: &Name) -> String {
+    format!("c/{}", fold(name.as_str()))
+}
+
 impl Claim {
     /// What `event` does; `None` for messages and marks, which are not state.
     pub fn of(event: &Event) -> Option<Self> {
         Some(match event {
             Event::Said { .. } | Event::Acked { .. } => return None,
             Event::Registered { who, .. } => Self::Hold(format!("a/{}", fold(who.name.as_str()))),
-            Event::Created { channel, .. } => Self::Hold(format!("c/{}", fold(channel.as_str()))),
+            Event::Created { channel, .. } => Self::Hold(self::channel(channel)),
             Event::Ids { .. } => Self::Hold("ids".to_owned()),
             Event::Channel { channel, who, change } => {
-                let channel = format!("c/{}", fold(channel.as_str()));
+                let channel = self::channel(channel);
                 match change {
                     Change::Joined => Self::Hold(format!("{channel}/m/{}", who.id)),
                     Change::Left => Self::Free(format!("{channel}/m/{}", who.id)),

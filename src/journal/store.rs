@@ -78,8 +78,8 @@ pub trait Store: Look + Send + 'static {
     fn last(&self) -> Result<Seq, StoreError>;
     /// All entries that hold a slot, ordered by seq.
     fn state(&self) -> Result<Vec<Entry>, StoreError>;
-    /// Whether an entry holds the slot.
-    fn is_held(&self, slot: &str) -> Result<bool, StoreError>;
+    /// The entry that holds the slot.
+    fn holder(&self, slot: &str) -> Result<Option<Seq>, StoreError>;
     /// Begins a transaction.
     fn begin(&mut self) -> Result<(), StoreError>;
     /// Adds an entry; its seq is higher than all before.

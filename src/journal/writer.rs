@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::event::{Done, Draft, Entry, Event, Guard, Outcome, Time};
+use crate::event::{Done, Draft, Entry, Event, Guard, NEW_CHANNEL, Outcome, Room, Time};
 use crate::journal::Fed;
 use crate::journal::chain::{Tips, at_or_before};
 use crate::journal::keys::Keys;
-use crate::journal::slot::Claim;
+use crate::journal::slot::{self, Claim};
 use crate::journal::store::{Chain, Links, Record, Store, StoreError, content};
 use crate::limits::{COMMIT_ENTRIES, KEYS_IN_MEMORY};
 use crate::names::Seq;
@@ -29,6 +29,8 @@ struct Writer<S> {
     tips: Tips,
     keys: Keys,
     full_since: Option<Instant>,
+    /// The channel that the draft before this one created.
+    created: Option<Seq>,
 }
 
 /// Feeds the state, then commits what comes through `queue` until `closing` is cancelled and the queue is empty.
@@ -38,7 +40,8 @@ pub async fn run<S: Store>(
     feed: mpsc::Sender<Fed>,
     closing: CancellationToken,
 ) {
-    let mut writer = Writer { store, last: Seq(0), tips: Tips::default(), keys: Keys::new(KEYS_IN_MEMORY), full_since: None };
+    let mut writer =
+        Writer { store, last: Seq(0), tips: Tips::default(), keys: Keys::new(KEYS_IN_MEMORY), full_since: None, created: None };
     let failed = match writer.boot(&feed).await {
         Ok(()) => writer.serve(&mut queue, &feed, &closing).await.err(),
         Err(error) => Some(error),
@@ -114,7 +117,7 @@ impl<S: Store> Writer<S> {
         let attempt = self.attempt(batch, time);
         if attempt.is_err() {
             self.store.rollback();
-            (self.last, self.tips, self.keys) = (last, Tips::default(), Keys::new(KEYS_IN_MEMORY));
+            (self.last, self.tips, self.keys, self.created) = (last, Tips::default(), Keys::new(KEYS_IN_MEMORY), None);
         }
         attempt
     }
@@ -137,19 +140,35 @@ impl<S: Store> Writer<S> {
             Event::Acked { upto, .. } => self.ack(draft, *upto, time),
             Event::Said { .. } => self.say(draft, time),
             _ if self.full_since.is_some() => Ok(Outcome::StoreFull),
-            event => {
-                let claim = Claim::of(event).expect("invariant: what is neither message nor mark is state");
-                if draft.guard == Guard::Vacant && self.store.is_held(claim.slot())? {
-                    return Ok(Outcome::Occupied);
-                }
-                let entry = self.put(draft, draft.event.clone(), Links::default(), time)?;
-                match claim {
-                    Claim::Hold(slot) => self.store.hold(&slot, entry.seq)?,
-                    Claim::Free(slot) => self.store.free(&slot)?,
-                }
-                Ok(Outcome::Committed(entry))
-            }
+            _ => self.change(draft, time),
         }
+    }
+
+    fn change(&mut self, draft: &Draft, time: Time) -> Result<Outcome, StoreError> {
+        let created = self.created.take();
+        let claim = Claim::of(&draft.event).expect("invariant: what is neither message nor mark is state");
+        if draft.guard == Guard::Vacant && self.store.holder(claim.slot())?.is_some() {
+            return Ok(Outcome::Occupied);
+        }
+        let mut room = draft.room;
+        if let Event::Channel { channel, .. } = &draft.event {
+            let wanted = if room == Some(NEW_CHANNEL) { created } else { room.and_then(Room::channel) };
+            // Slots go by name: what was meant for a channel that is no more must not change the one that has its name now.
+            if wanted.is_none() || self.store.holder(&slot::channel(channel))? != wanted {
+                return Ok(Outcome::Occupied);
+            }
+            room = wanted.map(Room::Channel);
+            self.created = created;
+        }
+        let entry = self.put(room, draft.event.clone(), Links::default(), time)?;
+        match claim {
+            Claim::Hold(slot) => self.store.hold(&slot, entry.seq)?,
+            Claim::Free(slot) => self.store.free(&slot)?,
+        }
+        if let Event::Created { .. } = draft.event {
+            self.created = Some(entry.seq);
+        }
+        Ok(Outcome::Committed(entry))
     }
 
     fn say(&mut self, draft: &Draft, time: Time) -> Result<Outcome, StoreError> {
@@ -176,7 +195,7 @@ impl<S: Store> Writer<S> {
             links.key_prev = self.tips.tip(&self.store, Chain::Keys(from.id))?.hang(seq);
             self.keys.add(key, seq, time);
         }
-        Ok(Outcome::Committed(self.put(draft, draft.event.clone(), links, time)?))
+        Ok(Outcome::Committed(self.put(draft.room, draft.event.clone(), links, time)?))
     }
 
     fn ack(&mut self, draft: &Draft, upto: Seq, time: Time) -> Result<Outcome, StoreError> {
@@ -188,12 +207,12 @@ impl<S: Store> Writer<S> {
             return Ok(Outcome::Unmoved(end.acked));
         }
         self.tips.tip(&self.store, chain)?.mark(n, seq);
-        Ok(Outcome::Committed(self.put(draft, Event::Acked { by, upto: seq }, Links::default(), time)?))
+        Ok(Outcome::Committed(self.put(draft.room, Event::Acked { by, upto: seq }, Links::default(), time)?))
     }
 
-    fn put(&mut self, draft: &Draft, event: Event, links: Links, time: Time) -> Result<Entry, StoreError> {
+    fn put(&mut self, room: Option<Room>, event: Event, links: Links, time: Time) -> Result<Entry, StoreError> {
         self.last = Seq(self.last.0 + 1);
-        let entry = Entry { seq: self.last, time, room: draft.room, event };
+        let entry = Entry { seq: self.last, time, room, event };
         let record = Record { entry, links };
         self.store.put(&record)?;
         Ok(record.entry)

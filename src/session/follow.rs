@@ -63,6 +63,7 @@ impl Session {
             self.follow().await?;
             self.socket.flush().await?;
         }
+        self.tell_closed();
         Ok(())
     }
 
@@ -72,13 +73,16 @@ impl Session {
         let attached = self.sitting.attached(which);
         let (room, after) = (attached.room.id, attached.cursor.seq);
         let query = Query { room, span: Span::After(after), count: READ_ENTRIES };
-        let page = match self.shared.journal.read(query).await {
+        let mut page = match self.shared.journal.read(query).await {
             Ok(page) => page,
             Err(error) => {
                 tracing::error!(%error, ?room, "the journal cannot be read");
                 return Err(Gone::Journal);
             }
         };
+        // The journal may be ahead of the hub: what is not applied yet comes by the tail, and must not come twice.
+        let applied = self.shared.hub.applied();
+        page.entries.retain(|entry| entry.seq <= applied);
         let last = page.entries.last().map(|entry| entry.seq).or(page.gap.map(|(_, last)| last));
         let sitting = &mut self.sitting;
         let (socket, who) = (&mut self.socket, &sitting.who);
@@ -145,17 +149,18 @@ impl Sitting {
         !reached(&self.inbox) || !self.follows.iter().all(|follow| reached(&follow.attached))
     }
 
-    /// Copies news from all rooms to `buffer`; returns the room whose news must be read from the journal first.
+    /// Copies news from the rooms to `buffer`, beginning where the last time ended, so that a busy room starves no other. Returns
+    /// the room whose news must be read from the journal first.
     fn gather(&mut self, buffer: &mut Vec<u8>) -> Option<Which> {
-        let session = self.seat.session;
-        let channels = (0..self.follows.len()).map(Which::Channel);
-        for which in std::iter::once(Which::Inbox).chain(channels) {
+        let (session, rooms) = (self.seat.session, self.follows.len() + 1);
+        for step in 0..rooms {
+            let place = (self.next_room + step) % rooms;
+            let which = place.checked_sub(1).map_or(Which::Inbox, Which::Channel);
             let Attached { room, cursor, .. } = self.attached_mut(which);
-            if room.has_more(cursor) && room.read(cursor, session, FOLLOW_BYTES, buffer) == Read::Behind {
-                return Some(which);
-            }
-            if buffer.len() >= FOLLOW_BYTES {
-                break;
+            let is_behind = room.has_more(cursor) && room.read(cursor, session, FOLLOW_BYTES, buffer) == Read::Behind;
+            if is_behind || buffer.len() >= FOLLOW_BYTES {
+                self.next_room = place + 1;
+                return is_behind.then_some(which);
             }
         }
         None

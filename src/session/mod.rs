@@ -168,9 +168,7 @@ impl Session {
         let deadline = Instant::now() + Duration::from_secs(self.shared.limits.shutdown_seconds) / 2;
         loop {
             self.paced_until = None;
-            self.take_lines()?;
-            // Nothing but the lack of more input has ended the taking.
-            let took_all = self.may_take_lines();
+            let took_all = self.take_lines()?;
             if let Some(line) = self.slow.take() {
                 self.execute_slow(&line).await?;
             }

@@ -83,8 +83,9 @@ impl Passwords {
         stored: Option<Arc<str>>,
         password: &str,
     ) -> Result<bool, Refusal> {
-        self.names.check(&(from, crate::names::fold(name)))?;
+        // The address first: what it has too many of must not be remembered name by name.
         self.addresses.check(&from)?;
+        self.names.check(&(from, crate::names::fold(name)))?;
         let exists = stored.is_some();
         let matches = self.verify(stored, password).await?;
         Ok(exists && matches)

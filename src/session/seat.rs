@@ -33,11 +33,13 @@ pub struct Sitting {
     pub inbox: Attached,
     /// The user's channels.
     pub follows: Vec<Follow>,
+    /// The room whose news is looked at first: 0 is the inbox.
+    pub next_room: usize,
 }
 
 impl Sitting {
     pub fn new(shared: Arc<Shared>, Seated { who, seat, inbox }: Seated) -> Self {
-        Self { shared, seat, connection: who.id, who, is_account: false, inbox, follows: Vec::new() }
+        Self { shared, seat, connection: who.id, who, is_account: false, inbox, follows: Vec::new(), next_room: 0 }
     }
 
     /// The channel of this name, if the session reads it.

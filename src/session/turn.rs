@@ -11,16 +11,22 @@ use crate::session::socket::{Gone, with_incoming};
 use crate::session::{Ending, Session, guard, incomplete};
 use crate::wire::{Back, Code, LineDecoder, Next, Refusal, reply};
 
+/// Reads in one turn; then it is another session's.
+const READS: usize = 4;
+
 impl Session {
-    /// Takes in what has come and executes its lines, as far as the session may.
-    pub(super) fn take_lines(&mut self) -> Result<(), Gone> {
+    /// Takes in what has come and executes its lines, as far as the session may and its turn lasts. Returns whether that was all.
+    pub(super) fn take_lines(&mut self) -> Result<bool, Gone> {
         if self.paced_until.is_some_and(|until| until <= Instant::now()) {
             self.paced_until = None;
         }
-        while self.may_take_lines() {
+        let mut reads = 0;
+        while self.may_take_lines() && reads < READS {
             if self.unread.is_empty() {
+                reads += 1;
                 if !self.receive()? {
-                    break;
+                    self.note_line_deadline();
+                    return Ok(true);
                 }
             } else {
                 let unread = std::mem::take(&mut self.unread);
@@ -29,7 +35,7 @@ impl Session {
             }
         }
         self.note_line_deadline();
-        Ok(())
+        Ok(false)
     }
 
     /// Takes in what has come, in a buffer that belongs to the thread; returns whether anything has.

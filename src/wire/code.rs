@@ -66,7 +66,7 @@ codes! {
     Timeout "TIMEOUT" Later "A line stayed half received for too long; the connection closes.";
     StoreFull "STORE_FULL" Later "The server's disk is full; nothing was stored. Reading and ACK go on.";
     Unsure "UNSURE" SameKey "It is not known whether the change was stored.";
-    Unavailable "UNAVAILABLE" Later "The journal cannot be reached; nothing was stored.";
+    Unavailable "UNAVAILABLE" Later "The server lacks something for a moment; nothing was stored.";
     ShuttingDown "SHUTTING_DOWN" Later "The server is stopping; nothing was stored.";
     Internal "INTERNAL" Later "The server failed; its log says why.";
 }

@@ -137,6 +137,10 @@ pub fn find(word: &str) -> Option<&'static Verb> {
 
 /// The verb that was probably meant by `word`: at most two slips away, and fewer than half of its letters.
 pub fn similar(word: &str) -> Option<&'static Verb> {
+    let longest = VERBS.iter().map(|verb| verb.name.len()).max()?;
+    if word.len() > longest + 2 {
+        return None;
+    }
     let word = word.to_ascii_uppercase();
     let near = |verb: &&Verb| (strsim::osa_distance(&word, verb.name), verb.name.len());
     let nearest = VERBS.iter().min_by_key(near)?;

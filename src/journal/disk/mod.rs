@@ -272,9 +272,9 @@ impl Store for Disk {
         Ok(entries)
     }
 
-    fn is_held(&self, slot: &str) -> Result<bool, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT 1 FROM state WHERE slot = ?").map_err(store_error)?;
-        statement.exists([slot]).map_err(store_error)
+    fn holder(&self, slot: &str) -> Result<Option<Seq>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT seq FROM state WHERE slot = ?").map_err(store_error)?;
+        statement.query_row([slot], |row| Ok(Seq(row::unsigned(row.get(0)?)))).optional().map_err(store_error)
     }
 
     fn begin(&mut self) -> Result<(), StoreError> {

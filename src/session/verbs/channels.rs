@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::event::{Change, Event, Guard, Outcome, Room};
-use crate::hub::Channel;
+use crate::event::{Change, Event, Guard, NEW_CHANNEL, Outcome, Room};
+use crate::hub::{Channel, Succession};
 use crate::names::{Name, UserId, check_new};
 use crate::session::Session;
 use crate::session::replies::refusal;
@@ -29,14 +29,14 @@ impl Session {
             },
             None => None,
         };
-        let event = Event::Created { channel: Name::new(name), owner: self.sitting.who.clone(), key };
-        let mut drafts = vec![(None, event, Guard::Vacant)];
-        let outcome = self.ask_one(&mut drafts).await?;
-        match outcome {
-            Outcome::Committed(entry) => {
-                self.lasting_membership(Room::Channel(entry.seq), &Name::new(name)).await?;
-                Ok(Ok(format!("#{name}")))
-            }
+        let name = Name::new(name);
+        let mut drafts =
+            vec![(None, Event::Created { channel: name.clone(), owner: self.sitting.who.clone(), key }, Guard::Vacant)];
+        if self.sitting.is_account {
+            drafts.push(self.change(NEW_CHANNEL, &name, Change::Joined));
+        }
+        match self.ask(drafts).await?.swap_remove(0) {
+            Outcome::Committed(_) => Ok(Ok(format!("#{name}"))),
             Outcome::Occupied => refused(Code::ChannelExists, format!("#{name} exists already; type JOIN #{name}")),
             other => Ok(Err(refusal(&other))),
         }
@@ -69,22 +69,12 @@ impl Session {
         Err(Refusal::new(Code::Quota, format!("you are in {count} channels (limit channels-per-user); LEAVE one first")))
     }
 
-    /// An account that created a channel is its member after a restart too.
-    async fn lasting_membership(&mut self, room: Room, channel: &Name) -> Result<(), Gone> {
-        if self.sitting.is_account {
-            let joined = self.change(room, channel, Change::Joined);
-            self.ask_one(&mut vec![joined]).await?;
-        }
-        Ok(())
-    }
-
     fn change(&self, room: Room, channel: &Name, change: Change) -> (Option<Room>, Event, Guard) {
         (Some(room), Event::Channel { channel: channel.clone(), who: self.sitting.who.clone(), change }, Guard::None)
     }
 
-    async fn ask_one(&mut self, drafts: &mut Vec<(Option<Room>, Event, Guard)>) -> Result<Outcome, Gone> {
-        let mut outcomes = self.ask(std::mem::take(drafts)).await?;
-        Ok(outcomes.remove(0))
+    async fn ask_one(&mut self, draft: (Option<Room>, Event, Guard)) -> Result<Outcome, Gone> {
+        Ok(self.ask(vec![draft]).await?.swap_remove(0))
     }
 
     pub(super) async fn join(&mut self, name: &str, key: Option<&str>) -> Answer {
@@ -113,8 +103,8 @@ impl Session {
         if channel.owner().is_none() {
             drafts.push(self.change(room, name, Change::Owner));
         }
-        match self.ask_one(&mut drafts).await? {
-            Outcome::Committed(_) if channel.room.is_closed() => Ok(Err(no_such_channel(name.as_str()))),
+        match self.ask(drafts).await?.swap_remove(0) {
+            Outcome::Occupied => Ok(Err(no_such_channel(name.as_str()))),
             Outcome::Committed(_) => Ok(Ok(format!("#{name} {}", channel.members()))),
             other => Ok(Err(refusal(&other))),
         }
@@ -139,10 +129,16 @@ impl Session {
         };
         let name = &channel.name;
         if self.sitting.is_account {
+            let owned = channel.is_owned_by(self.sitting.who.id);
             let left = self.change(channel.room.id, name, Change::Left);
-            if let other @ (Outcome::StoreFull | Outcome::Occupied) = self.ask_one(&mut vec![left]).await? {
-                return Ok(Err(refusal(&other)));
+            match self.ask_one(left).await? {
+                // Closed meanwhile, it is left too.
+                Outcome::Committed(_) | Outcome::Occupied => {}
+                other => return Ok(Err(refusal(&other))),
             }
+            let heir = channel.owner().filter(|_| owned);
+            let passed_on = heir.map(|who| Succession { channel: name.clone(), id: channel.id, who });
+            self.shared.make_durable(passed_on.into_iter().collect());
         } else {
             let heir = self.shared.hub.leave_as_guest(&self.sitting.seat, &self.sitting.who, &channel, "");
             self.shared.make_durable(heir.into_iter().collect());
@@ -165,8 +161,9 @@ impl Session {
             return Ok(Err(refusal));
         }
         let topic = self.change(channel.room.id, name, Change::Topic(text.into()));
-        match self.ask_one(&mut vec![topic]).await? {
+        match self.ask_one(topic).await? {
             Outcome::Committed(_) => Ok(Ok(format!("#{name} {text}"))),
+            Outcome::Occupied => Ok(Err(no_such_channel(name.as_str()))),
             other => Ok(Err(refusal(&other))),
         }
     }
@@ -178,8 +175,9 @@ impl Session {
             return Ok(Err(refusal));
         }
         let closed = self.change(channel.room.id, name, Change::Closed);
-        match self.ask_one(&mut vec![closed]).await? {
+        match self.ask_one(closed).await? {
             Outcome::Committed(_) => Ok(Ok(format!("#{name}"))),
+            Outcome::Occupied => Ok(Err(no_such_channel(name.as_str()))),
             other => Ok(Err(refusal(&other))),
         }
     }

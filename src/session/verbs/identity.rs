@@ -28,8 +28,11 @@ impl Session {
         let mut drafts = vec![(None, Event::Registered { who: who.clone(), password }, Guard::Vacant)];
         for follow in &self.sitting.follows {
             let (channel, who) = (follow.channel.name.clone(), who.clone());
-            let joined = Event::Channel { channel, who, change: Change::Joined };
-            drafts.push((Some(follow.attached.room.id), joined, Guard::None));
+            let owned = follow.channel.is_owned_by(who.id).then_some(Change::Owner);
+            for change in std::iter::once(Change::Joined).chain(owned) {
+                let event = Event::Channel { channel: channel.clone(), who: who.clone(), change };
+                drafts.push((Some(follow.attached.room.id), event, Guard::None));
+            }
         }
         match self.ask(drafts).await?.swap_remove(0) {
             Outcome::Committed(_) => {
@@ -73,12 +76,12 @@ impl Session {
         let Some(account) = account.filter(|_| matches) else {
             return Ok(Err(Refusal::new(Code::LoginFailed, "the name or the password is wrong")));
         };
-        self.sitting.become_account(account.who.clone());
         let room = Room::Inbox(account.who.id);
         let unread = match self.read(Query { room, span: Span::Unread, count: 0 }).await {
             Ok(page) => page.remaining,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        self.sitting.become_account(account.who.clone());
         let channels: Vec<_> = self.sitting.follows.iter().map(|follow| follow.channel.clone()).collect();
         channels.iter().for_each(|channel| self.show_channel(channel));
         Ok(Ok(format!("{} {unread}", account.who)))

@@ -27,7 +27,7 @@ impl Session {
             return self.turn_away("-", &refusal);
         }
         match parse(line) {
-            Ok(None) => {}
+            Ok(None) => self.keep_pace(),
             Ok(Some(command)) => {
                 self.is_new = false;
                 self.errors_in_a_row = 0;
