@@ -95,14 +95,11 @@ fn name_taken(name: &str, NameTaken { by, is_account }: &NameTaken) -> Refusal {
 }
 
 fn help_all(out: &mut Vec<u8>) {
-    let width = VERBS.iter().map(|verb| verb.syntax.len()).max().unwrap_or_default();
     for verb in VERBS {
-        reply::help(out, format_args!("{:width$}  {}", verb.syntax, verb.summary));
+        reply::help(out, format_args!("{:25}  {}", verb.syntax, verb.brief));
     }
-    reply::help(
-        out,
-        "HELP and one of these tells more. Lines from the server begin with OK, ERR, - (asked for) or * (just happened).",
-    );
+    reply::help(out, "HELP MSG tells more of MSG. Lines from the server begin with OK, ERR,");
+    reply::help(out, "- (what you asked for) or * (what just happened).");
     reply::ok(out, "HELP", "");
 }
 
