@@ -83,8 +83,11 @@ impl Directory {
 
     pub fn user_named(&self, name: &str) -> Option<&Who> {
         let folded = fold(name);
-        let guest = || folded.strip_prefix("guest-").and_then(|id| id.parse().ok()).map(UserId);
-        let id = self.names.get(&folded).copied().or_else(guest)?;
+        if let Some(&id) = self.names.get(&folded) {
+            return self.user(id);
+        }
+        // A guest's first name is not in the table: it is its number, as long as the guest goes by it.
+        let id = folded.strip_prefix("guest-")?.parse().ok().map(UserId)?;
         self.user(id).filter(|who| fold(who.name.as_str()) == folded)
     }
 
