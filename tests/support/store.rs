@@ -44,7 +44,11 @@ impl Store {
             match runtime.block_on(feed.recv()) {
                 Some(Fed::State(entries)) => state.extend(entries),
                 Some(Fed::Live) => return Ok(Self { runtime, journal: opened, feed, state }),
-                Some(Fed::Failed(why)) => return Err(Refused::Failed(why)),
+                Some(Fed::Failed(why)) => {
+                    drop(feed);
+                    runtime.block_on(opened.close());
+                    return Err(Refused::Failed(why));
+                }
                 other => panic!("before the feed is live there is only state, and not {other:?}"),
             }
         }
@@ -120,6 +124,15 @@ impl Store {
 
     /// Closes it as a server does.
     pub fn close(self) {
+        self.runtime.block_on(self.journal.close());
+    }
+}
+
+/// The writer is a thread of its own, and a test that goes on to overwrite the files must not meet it still at work.
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Nobody reads the outcomes any more, so that the writer must not wait to give them.
+        self.feed.close();
         self.runtime.block_on(self.journal.close());
     }
 }
