@@ -2,49 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use futures_util::future::try_join_all;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 
 use crate::bench::Options;
-use crate::bench::dialect::{Dialect, Seen};
+use crate::bench::connection::Connection;
+use crate::bench::dialect::Dialect;
 use crate::bench::process::Process;
 use crate::bench::report::Report;
 
-/// How long one connection may take to enter.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Time for a server to give back what connecting took.
 const REST: Duration = Duration::from_secs(4);
-
-/// A connection that has entered; `me` is its number.
-async fn enter<D: Dialect>(dialect: &D, server: &str, me: usize, lines: &str) -> Result<BufReader<TcpStream>> {
-    let stream = TcpStream::connect(server).await.with_context(|| format!("connection {me} to {server}"))?;
-    stream.set_nodelay(true)?;
-    // A small buffer: there may be many thousand of these.
-    let mut stream = BufReader::with_capacity(256, stream);
-    stream.write_all(lines.as_bytes()).await?;
-    read_until_entered(dialect, &mut stream, me).await?;
-    Ok(stream)
-}
-
-async fn read_until_entered<D: Dialect>(dialect: &D, stream: &mut BufReader<TcpStream>, me: usize) -> Result<()> {
-    let entered = async {
-        let mut line = String::new();
-        loop {
-            line.clear();
-            if stream.read_line(&mut line).await? == 0 {
-                bail!("connection {me} was closed by the server");
-            }
-            match dialect.read(line.trim_end()) {
-                Seen::Entered => return Ok(()),
-                Seen::Refused(why) => bail!("connection {me} was refused: {why}"),
-                _ => {}
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, entered).await.with_context(|| format!("connection {me} did not enter in a minute"))?
-}
 
 /// Holds connections in one room, and measures what each costs the server.
 ///
@@ -57,11 +25,11 @@ pub async fn idle<D: Dialect>(
     options: &Options,
     process: Option<Process>,
 ) -> Result<Report> {
-    let first = enter(dialect, server, 0, &dialect.create(room)).await?;
+    let first = Connection::enter(dialect, server, 0, &dialect.create(room)).await?;
     let before = process.map(Process::usage).transpose()?;
     let (mut held, began) = (vec![first], Instant::now());
     for me in 1..=options.connections {
-        held.push(enter(dialect, server, me, &dialect.enter(me, Some(room))).await?);
+        held.push(Connection::enter(dialect, server, me, &dialect.enter(me, Some(room))).await?);
     }
     let entered = began.elapsed();
     tokio::time::sleep(REST).await;
@@ -91,7 +59,7 @@ pub async fn connect<D: Dialect>(
     options: &Options,
     process: Option<Process>,
 ) -> Result<Report> {
-    let keeper = enter(dialect, server, 0, &dialect.create(room)).await?;
+    let keeper = Connection::enter(dialect, server, 0, &dialect.create(room)).await?;
     let before = process.map(Process::usage).transpose()?;
     let (began, time) = (Instant::now(), Duration::from_secs_f64(options.seconds));
     let numbers = std::cell::Cell::new(0);
@@ -100,12 +68,9 @@ pub async fn connect<D: Dialect>(
         while began.elapsed() < time {
             numbers.set(numbers.get() + 1);
             let me = numbers.get();
-            let mut stream =
-                enter(dialect, server, me, &format!("{}{}", dialect.enter(me, Some(room)), dialect.leave())).await?;
-            let mut line = String::new();
-            while stream.read_line(&mut line).await? > 0 {
-                line.clear();
-            }
+            let lines = [&dialect.enter(me, Some(room)), dialect.leave()].concat();
+            let connection = Connection::enter(dialect, server, me, &lines).await?;
+            while connection.read(dialect, |_| {}).await? {}
             visits += 1;
         }
         Ok::<_, anyhow::Error>(visits)

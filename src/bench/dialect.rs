@@ -1,27 +1,26 @@
 //! How to talk to a server under load: what to write, and what its lines mean. linechat's own, and a seam for peers that are
 //! measured beside it.
 
-use crate::wire::Incoming;
-use crate::wire::incoming;
+use memchr::{memchr, memchr_iter};
 
-/// What a line from the server is to the load.
+/// What a frame from the server is to the load.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Seen<'a> {
     /// A message, with its text.
-    Message(&'a str),
+    Message(&'a [u8]),
     /// A message of this connection was accepted.
     Accepted,
     /// Entering is complete.
     Entered,
     /// The server refused something; the load must stop.
-    Refused(&'a str),
+    Refused(&'a [u8]),
     /// Something that must be answered at once, and how.
-    Demand(&'static str),
+    Demand(&'static [u8]),
     /// Nothing that counts.
     Other,
 }
 
-/// A protocol of lines.
+/// A protocol.
 pub trait Dialect {
     /// Whether a sender is shown its own messages.
     const ECHOES: bool;
@@ -30,18 +29,22 @@ pub trait Dialect {
     /// Whether a connection can both send and receive. Where it cannot, senders enter no room.
     const SENDERS_LISTEN: bool;
 
-    /// What connection `me` writes to become known as `name(me)` and, with a room, to read there.
-    fn enter(&self, me: usize, room: Option<&str>) -> String;
+    /// What connection `me` writes to become known as its name and, with a room, to read there.
+    fn enter(&self, me: usize, room: Option<&str>) -> Vec<u8>;
     /// What creates the room, written by connection 0 instead of entering it.
-    fn create(&self, room: &str) -> String;
+    fn create(&self, room: &str) -> Vec<u8>;
     /// Appends a message to the room.
     fn say(&self, out: &mut Vec<u8>, room: &str, text: &str);
     /// Appends a message to connection `to`.
     fn tell(&self, out: &mut Vec<u8>, to: usize, text: &str);
-    /// What a line means.
-    fn read<'a>(&self, line: &'a str) -> Seen<'a>;
+    /// The length of the frame that these bytes begin with, if it is whole: a line, where the protocol does not count bytes.
+    fn frame(&self, bytes: &[u8]) -> Option<usize> {
+        memchr(b'\n', bytes).map(|end| end + 1)
+    }
+    /// What a frame means.
+    fn read<'a>(&self, frame: &'a [u8]) -> Seen<'a>;
     /// What ends a connection.
-    fn leave(&self) -> &'static str;
+    fn leave(&self) -> &'static [u8];
 }
 
 /// linechat.
@@ -61,13 +64,13 @@ impl Dialect for Linechat {
     const ANSWERS: bool = true;
     const SENDERS_LISTEN: bool = true;
 
-    fn enter(&self, me: usize, room: Option<&str>) -> String {
+    fn enter(&self, me: usize, room: Option<&str>) -> Vec<u8> {
         let join = room.map(|room| format!("JOIN {room}\n")).unwrap_or_default();
-        format!("NAME {}\n{join}PING entered\n", self.name(me))
+        format!("NAME {}\n{join}PING entered\n", self.name(me)).into()
     }
 
-    fn create(&self, room: &str) -> String {
-        format!("NAME {}\nCREATE {room}\nPING entered\n", self.name(0))
+    fn create(&self, room: &str) -> Vec<u8> {
+        format!("NAME {}\nCREATE {room}\nPING entered\n", self.name(0)).into()
     }
 
     fn say(&self, out: &mut Vec<u8>, room: &str, text: &str) {
@@ -82,21 +85,22 @@ impl Dialect for Linechat {
         }
     }
 
-    fn read<'a>(&self, line: &'a str) -> Seen<'a> {
-        if let Some(message) = line.strip_prefix("* MSG ") {
-            return message.splitn(5, ' ').nth(4).map_or(Seen::Other, Seen::Message);
+    fn read<'a>(&self, line: &'a [u8]) -> Seen<'a> {
+        if line.starts_with(b"* MSG ") {
+            // `* MSG SEQ TIME TARGET FROM TEXT`
+            return memchr_iter(b' ', line).nth(5).map_or(Seen::Other, |space| Seen::Message(&line[space + 1..]));
         }
-        if line.starts_with("OK SAY ") || line.starts_with("OK MSG ") {
+        if line.starts_with(b"OK SAY ") || line.starts_with(b"OK MSG ") {
             return Seen::Accepted;
         }
-        match incoming::read(line) {
-            Some(Incoming::Ok { verb, fields }) if verb == "PING" && fields == "entered" => Seen::Entered,
-            Some(Incoming::Err { .. }) => Seen::Refused(line),
+        match line {
+            b"OK PING entered\n" => Seen::Entered,
+            _ if line.starts_with(b"ERR ") => Seen::Refused(line),
             _ => Seen::Other,
         }
     }
 
-    fn leave(&self) -> &'static str {
-        "QUIT\n"
+    fn leave(&self) -> &'static [u8] {
+        b"QUIT\n"
     }
 }

@@ -4,21 +4,16 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
 
+use crate::bench::connection::Connection;
 use crate::bench::dialect::{Dialect, Seen};
 use crate::bench::flight::Flights;
 use crate::bench::process::{Process, Usage};
 
-/// How long a connection may take to enter, and the last messages to land.
+/// How long the last messages may take to land.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The writing half of a connection: its sender's, and its reader's where the server demands an answer.
-type Writer = Rc<Mutex<OwnedWriteHalf>>;
-
 /// Connections that enter at the same time.
 const ENTERING: usize = 200;
 
@@ -91,10 +86,19 @@ fn text(sender: usize, number: u64, size: usize) -> String {
     text
 }
 
-fn read_text(text: &str) -> Option<(usize, u64)> {
-    let (sender, rest) = text.strip_prefix('b')?.split_once('.')?;
-    let (number, _) = rest.split_once('.')?;
-    Some((sender.parse().ok()?, number.parse().ok()?))
+/// The sender and the number that a text begins with.
+fn read_text(text: &[u8]) -> Option<(usize, u64)> {
+    let (sender, rest) = read_number(text.strip_prefix(b"b")?)?;
+    let (number, _) = read_number(rest)?;
+    Some((sender as usize, number))
+}
+
+/// A number up to its dot, and what follows the dot.
+fn read_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let number =
+        bytes[..digits].iter().try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+    Some((number?, bytes[digits..].strip_prefix(b".")?))
 }
 
 /// Runs the plan against a server.
@@ -125,17 +129,12 @@ pub async fn run<D: Dialect + 'static>(
 
 impl<D: Dialect + 'static> Run<D> {
     async fn measure(self: Rc<Self>, server: &str, senders: usize, process: Option<Process>) -> Result<Measured> {
-        let writers = Rc::clone(&self).enter_all(server).await?;
-        let mut keep = Vec::new();
+        let connections = Rc::clone(&self).enter_all(server).await?;
         let mut sending = Vec::new();
         let start = Instant::now();
         let end = start + self.plan.warm_up + self.plan.time;
-        for (me, writer) in writers.into_iter().enumerate() {
-            if me < senders {
-                sending.push(tokio::task::spawn_local(Rc::clone(&self).send(me, writer, end)));
-            } else {
-                keep.push(writer);
-            }
+        for (me, connection) in connections.iter().take(senders).enumerate() {
+            sending.push(tokio::task::spawn_local(Rc::clone(&self).send(me, Rc::clone(connection), end)));
         }
         tokio::time::sleep(self.plan.warm_up).await;
         let (began, before) = (Instant::now(), process.map(|process| process.usage()).transpose()?);
@@ -144,7 +143,7 @@ impl<D: Dialect + 'static> Run<D> {
         self.flights.measure(false);
         let (seconds, after) = (began.elapsed().as_secs_f64(), process.map(|process| process.usage()).transpose()?);
         for task in sending {
-            keep.push(tokio::time::timeout(PATIENCE, task).await.context("the last messages did not land in a minute")???);
+            tokio::time::timeout(PATIENCE, task).await.context("the last messages did not land in a minute")???;
         }
         if let Some(why) = self.flights.failure() {
             bail!(why);
@@ -169,11 +168,11 @@ impl<D: Dialect + 'static> Run<D> {
     }
 
     /// Connection 0 makes the room; then all others enter, some at a time.
-    async fn enter_all(self: Rc<Self>, server: &str) -> Result<Vec<Writer>> {
+    async fn enter_all(self: Rc<Self>, server: &str) -> Result<Vec<Rc<Connection>>> {
         let room = matches!(self.plan.pattern, Pattern::Fanout { .. }).then_some(self.room.as_str());
         let first = room.map_or_else(|| self.dialect.enter(0, None), |room| self.dialect.create(room));
         let room_of = |me| room.filter(|_| D::SENDERS_LISTEN || me >= self.senders());
-        let mut writers = vec![Rc::clone(&self).enter(0, server.to_owned(), first).await?];
+        let mut connections = vec![Rc::clone(&self).enter(0, server.to_owned(), first).await?];
         let turns = Rc::new(Semaphore::new(ENTERING));
         let entering: Vec<_> = (1..self.plan.connections)
             .map(|me| {
@@ -186,66 +185,36 @@ impl<D: Dialect + 'static> Run<D> {
             })
             .collect();
         for task in entering {
-            writers.push(task.await??);
+            connections.push(task.await??);
         }
-        Ok(writers)
+        Ok(connections)
     }
 
-    async fn enter(self: Rc<Self>, me: usize, server: String, lines: String) -> Result<Writer> {
-        let stream = TcpStream::connect(&server).await.with_context(|| format!("connection {me} to {server}"))?;
-        stream.set_nodelay(true)?;
-        let (reader, writer) = stream.into_split();
-        let writer = Rc::new(Mutex::new(writer));
-        writer.lock().await.write_all(lines.as_bytes()).await?;
-        let mut reader = BufReader::new(reader);
-        let entered = async {
-            let mut line = String::new();
-            loop {
-                line.clear();
-                if reader.read_line(&mut line).await? == 0 {
-                    bail!("connection {me} was closed by the server");
-                }
-                match self.dialect.read(line.trim_end()) {
-                    Seen::Entered => return Ok(()),
-                    Seen::Demand(answer) => writer.lock().await.write_all(answer.as_bytes()).await?,
-                    Seen::Refused(why) => bail!("connection {me} was refused: {why}"),
-                    _ => {}
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, entered)
-            .await
-            .with_context(|| format!("connection {me} did not enter in a minute"))??;
-        tokio::task::spawn_local(self.receive(me, reader, Rc::clone(&writer)));
-        Ok(writer)
+    async fn enter(self: Rc<Self>, me: usize, server: String, lines: Vec<u8>) -> Result<Rc<Connection>> {
+        let connection = Rc::new(Connection::enter(&self.dialect, &server, me, &lines).await?);
+        tokio::task::spawn_local(self.receive(me, Rc::clone(&connection)));
+        Ok(connection)
     }
 
     /// Reads and checks until the connection ends.
-    async fn receive(self: Rc<Self>, me: usize, mut reader: BufReader<OwnedReadHalf>, writer: Writer) {
+    async fn receive(self: Rc<Self>, me: usize, connection: Rc<Connection>) {
         let mut expected = vec![0; if self.plan.pattern == Pattern::Pairs { 1 } else { self.senders() }];
-        let mut partial = Vec::new();
-        loop {
-            let Ok(chunk) = reader.fill_buf().await else { return };
-            if chunk.is_empty() {
-                return;
-            }
-            let (length, now, mut demand) = (chunk.len(), Instant::now(), None);
-            for piece in chunk.split_inclusive(|&byte| byte == b'\n') {
-                match (piece.last(), partial.is_empty()) {
-                    (Some(b'\n'), true) => demand = self.line(me, piece, &mut expected, now).or(demand),
-                    (Some(b'\n'), false) => {
-                        partial.extend_from_slice(piece);
-                        demand = self.line(me, &partial, &mut expected, now).or(demand);
-                        partial.clear();
-                    }
-                    _ => partial.extend_from_slice(piece),
+        let mut open = true;
+        while open {
+            let mut demand = None;
+            let mut now = None;
+            let read = connection.read(&self.dialect, |seen| match seen {
+                Seen::Message(text) => self.message(text, &mut expected, *now.get_or_insert_with(Instant::now)),
+                Seen::Accepted if me < self.senders() => self.flights.accept(me),
+                Seen::Refused(why) => {
+                    self.flights.fail(format!("the server refused: {}", String::from_utf8_lossy(why).trim_end()))
                 }
-            }
-            reader.consume(length);
-            if let Some(answer) = demand
-                && writer.lock().await.write_all(answer.as_bytes()).await.is_err()
-            {
-                return;
+                Seen::Demand(answer) => demand = Some(answer),
+                _ => {}
+            });
+            open = read.await.unwrap_or(false);
+            if let Some(answer) = demand {
+                open &= connection.write(answer).await.is_ok();
             }
         }
     }
@@ -257,23 +226,7 @@ impl<D: Dialect + 'static> Run<D> {
         }
     }
 
-    /// Counts a line; returns what must be answered at once.
-    fn line(&self, me: usize, line: &[u8], expected: &mut [u64], now: Instant) -> Option<&'static str> {
-        let Ok(line) = std::str::from_utf8(line.trim_ascii_end()) else {
-            self.flights.fail("a line is not UTF-8".into());
-            return None;
-        };
-        match self.dialect.read(line) {
-            Seen::Message(text) => self.message(text, expected, now),
-            Seen::Accepted if me < self.senders() => self.flights.accept(me),
-            Seen::Refused(why) => self.flights.fail(format!("the server refused: {why}")),
-            Seen::Demand(answer) => return Some(answer),
-            _ => {}
-        }
-        None
-    }
-
-    fn message(&self, text: &str, expected: &mut [u64], now: Instant) {
+    fn message(&self, text: &[u8], expected: &mut [u64], now: Instant) {
         let Some((sender, number)) = read_text(text) else { return };
         let slot = if self.plan.pattern == Pattern::Pairs { 0 } else { sender };
         match expected.get_mut(slot) {
@@ -286,7 +239,7 @@ impl<D: Dialect + 'static> Run<D> {
     }
 
     /// Sends until `end`, then waits until everything has landed.
-    async fn send(self: Rc<Self>, me: usize, writer: Writer, end: Instant) -> Result<Writer> {
+    async fn send(self: Rc<Self>, me: usize, connection: Rc<Connection>, end: Instant) -> Result<()> {
         let mut due = Instant::now();
         let mut batch = Vec::new();
         while self.flights.failure().is_none() && Instant::now() < end {
@@ -303,7 +256,7 @@ impl<D: Dialect + 'static> Run<D> {
                     }
                 }
             }
-            writer.lock().await.write_all(&batch).await?;
+            connection.write(&batch).await?;
             batch.clear();
             match self.plan.rhythm {
                 Rhythm::Closed(_) => drop(tokio::time::timeout_at(end.into(), self.flights.landed(me)).await),
@@ -313,7 +266,7 @@ impl<D: Dialect + 'static> Run<D> {
         while self.flights.failure().is_none() && self.flights.in_flight(me) > 0 {
             self.flights.landed(me).await;
         }
-        Ok(writer)
+        Ok(())
     }
 
     fn add(&self, me: usize, due: Instant, batch: &mut Vec<u8>) {

@@ -1,6 +1,7 @@
 //! `linechat bench`: load for a running server. It checks what it receives: a message that is lost, doubled or out of order
 //! fails the run. Uses [`wire`](crate::wire) and nothing else of the server.
 
+pub mod connection;
 pub mod crowd;
 pub mod dialect;
 pub mod flight;

@@ -1,0 +1,114 @@
+//! A connection of the load: it writes, and cuts what it reads into frames. Owns the stream and the beginning of a frame whose
+//! end has not come yet; what frames mean is the [`dialect`](super::dialect)'s.
+
+use std::cell::RefCell;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+
+use crate::bench::dialect::{Dialect, Seen};
+
+/// How long a connection may take to enter.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What is read at a time: more than a socket holds, and the longest frame.
+const READ_BYTES: usize = 512 * 1024;
+
+thread_local! {
+    // All connections of a load live in one thread, and none of them keeps what it has read.
+    static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
+
+/// See the module.
+pub struct Connection {
+    stream: TcpStream,
+    partial: RefCell<Vec<u8>>,
+    writing: Mutex<()>,
+}
+
+impl Connection {
+    /// Connects, writes `lines`, and reads until connection `me` has entered.
+    ///
+    /// # Errors
+    /// When the connection fails, is refused, or takes longer than a minute.
+    pub async fn enter<D: Dialect>(dialect: &D, server: &str, me: usize, lines: &[u8]) -> Result<Self> {
+        let stream = TcpStream::connect(server).await.with_context(|| format!("connection {me} to {server}"))?;
+        stream.set_nodelay(true)?;
+        let connection = Self { stream, partial: RefCell::default(), writing: Mutex::default() };
+        connection.write(lines).await?;
+        tokio::time::timeout(PATIENCE, connection.entered(dialect, me))
+            .await
+            .with_context(|| format!("connection {me} did not enter in a minute"))??;
+        Ok(connection)
+    }
+
+    async fn entered<D: Dialect>(&self, dialect: &D, me: usize) -> Result<()> {
+        loop {
+            let (mut entered, mut demand, mut refused) = (false, None, None);
+            let open = self.read(dialect, |seen| match seen {
+                Seen::Entered => entered = true,
+                Seen::Demand(answer) => demand = Some(answer),
+                Seen::Refused(why) => refused = Some(String::from_utf8_lossy(why).into_owned()),
+                _ => {}
+            });
+            let open = open.await?;
+            match (entered, demand, refused) {
+                (_, _, Some(why)) => bail!("connection {me} was refused: {}", why.trim_end()),
+                (true, ..) => return Ok(()),
+                (_, Some(answer), _) => self.write(answer).await?,
+                _ if !open => bail!("connection {me} was closed by the server"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub async fn write(&self, mut bytes: &[u8]) -> std::io::Result<()> {
+        // Two may write: who sends, and who answers what the server demands.
+        let _turn = self.writing.lock().await;
+        while !bytes.is_empty() {
+            match self.stream.try_write(bytes) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.stream.writable().await?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until something can be read, and shows the meaning of each whole frame of it to `see`. False when the server has
+    /// closed the connection.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub async fn read<D: Dialect>(&self, dialect: &D, mut see: impl FnMut(Seen)) -> std::io::Result<bool> {
+        loop {
+            self.stream.readable().await?;
+            let read = READ.with_borrow_mut(|buffer| {
+                let mut partial = self.partial.borrow_mut();
+                let (kept, space) = buffer.split_at_mut(partial.len());
+                kept.copy_from_slice(&partial);
+                let filled = partial.len() + self.stream.try_read(space)?;
+                let mut rest = &buffer[..filled];
+                let open = filled > partial.len();
+                while let Some(length) = dialect.frame(rest) {
+                    let (frame, after) = rest.split_at(length);
+                    see(dialect.read(frame));
+                    rest = after;
+                }
+                partial.clear();
+                partial.extend_from_slice(rest);
+                Ok::<_, std::io::Error>(open)
+            });
+            match read {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The same load on other servers: IRC daemons, Redis and NATS, by the engine of `linechat bench`. `scripts/bench-peers` runs it.
+//!
+//! `cargo bench --bench peers -- redis fanout 127.0.0.1:6379 --connections 104 --json`
+
+mod floor;
+mod irc;
+mod nats;
+mod redis;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+use linechat::bench::Work;
+use linechat::bench::dialect::Dialect;
+use linechat::bench::process::Process;
+use linechat::bench::report::Report;
+use linechat::bench::{Options, crowd, load, plan};
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Whose protocol.
+    #[arg(value_enum)]
+    peer: Peer,
+    #[command(flatten)]
+    options: Options,
+    /// What `cargo bench` adds.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Peer {
+    Irc,
+    Redis,
+    Nats,
+    Floor,
+}
+
+async fn measure<D: Dialect + 'static>(dialect: D, options: &Options) -> Result<Report> {
+    let (server, room, process) = (options.server.as_str(), "#bench", options.pid.map(Process));
+    match options.work {
+        Work::Idle => crowd::idle(&dialect, server, room, options, process).await,
+        Work::Connect => crowd::connect(&dialect, server, room, options, process).await,
+        Work::Fanout | Work::Direct => {
+            Ok(Report::of_load(options, &load::run(dialect, server, room, plan(options)?, process).await?))
+        }
+    }
+}
+
+fn main() -> Result<()> {
+    let Arguments { peer, options, bench: _ } = Arguments::parse();
+    rlimit::increase_nofile_limit(u64::MAX)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(async {
+        let limit = Duration::from_secs_f64(options.seconds + options.warm_up + 180.0);
+        tokio::time::timeout(limit, async {
+            match peer {
+                Peer::Irc => measure(irc::Irc, &options).await,
+                Peer::Redis => measure(redis::Redis, &options).await,
+                Peer::Nats => measure(nats::Nats, &options).await,
+                Peer::Floor => measure(floor::Floor, &options).await,
+            }
+        })
+        .await?
+    })?;
+    println!("{}", if options.json { report.json().to_string() } else { report.table() });
+    Ok(())
+}
