@@ -1,7 +1,7 @@
 //! How to talk to a server under load: what to write, and what its lines mean. linechat's own, and a seam for peers that are
 //! measured beside it.
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memrchr};
 
 /// What a frame from the server is to the load.
 #[derive(Debug, PartialEq, Eq)]
@@ -87,8 +87,8 @@ impl Dialect for Linechat {
 
     fn read<'a>(&self, line: &'a [u8]) -> Seen<'a> {
         if line.starts_with(b"* MSG ") {
-            // `* MSG SEQ TIME TARGET FROM TEXT`
-            return memchr_iter(b' ', line).nth(5).map_or(Seen::Other, |space| Seen::Message(&line[space + 1..]));
+            // The last of its words: the texts of a load have no spaces.
+            return memrchr(b' ', line).map_or(Seen::Other, |space| Seen::Message(&line[space + 1..]));
         }
         if line.starts_with(b"OK SAY ") || line.starts_with(b"OK MSG ") {
             return Seen::Accepted;

@@ -81,6 +81,8 @@ impl<S: Store> Writer<S> {
                 first = queue.recv() => first,
             };
             let Some(mut batch) = first else { return Ok(()) };
+            // Whoever else is ready may add to the batch: what a batch costs beside its entries is shared by more of them.
+            tokio::task::yield_now().await;
             while batch.len() < COMMIT_ENTRIES
                 && let Ok(more) = queue.try_recv()
             {

@@ -15,9 +15,11 @@ mod socket;
 mod turn;
 mod verbs;
 
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -146,7 +148,7 @@ impl Session {
         while self.ending.is_none() {
             self.take_verdicts();
             self.follow().await?;
-            self.take_lines()?;
+            poll_fn(|context| Poll::Ready(self.take_lines(context))).await?;
             self.append().await?;
             if let Some(line) = self.slow.take() {
                 // Boxed, like all that is rare: a silent connection's future must not reserve room for it.
@@ -168,7 +170,7 @@ impl Session {
         let deadline = Instant::now() + Duration::from_secs(self.shared.limits.shutdown_seconds) / 2;
         loop {
             self.paced_until = None;
-            let took_all = self.take_lines()?;
+            let took_all = poll_fn(|context| Poll::Ready(self.take_lines(context))).await?;
             if let Some(line) = self.slow.take() {
                 self.execute_slow(&line).await?;
             }
@@ -264,7 +266,7 @@ impl Session {
     }
 
     async fn woken(&self) {
-        std::future::poll_fn(|context| self.sitting.seat.poll_take(context)).await;
+        poll_fn(|context| self.sitting.seat.poll_take(context)).await;
     }
 }
 

@@ -6,8 +6,11 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::Shutdown;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -72,6 +75,13 @@ impl Socket {
     /// How many bytes wait for the peer.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// Takes in what has come, if anything has; 0 bytes are the peer's end. A read that does not fill the buffer is known to have
+    /// taken everything, which spares the system call that would find nothing.
+    pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        Pin::new(&mut self.stream).poll_read(context, &mut buffer).map_ok(|()| buffer.filled().len())
     }
 
     /// Adds lines, each ending in LF.

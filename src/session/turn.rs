@@ -1,7 +1,6 @@
 //! One turn of a session: taking in bytes, taking lines from them, and waiting for what comes first.
 
 use std::future::{Future, poll_fn};
-use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ const READS: usize = 4;
 
 impl Session {
     /// Takes in what has come and executes its lines, as far as the session may and its turn lasts. Returns whether that was all.
-    pub(super) fn take_lines(&mut self) -> Result<bool, Gone> {
+    pub(super) fn take_lines(&mut self, context: &mut Context<'_>) -> Result<bool, Gone> {
         if self.paced_until.is_some_and(|until| until <= Instant::now()) {
             self.paced_until = None;
         }
@@ -24,7 +23,7 @@ impl Session {
         while self.may_take_lines() && reads < READS {
             if self.unread.is_empty() {
                 reads += 1;
-                if !self.receive()? {
+                if !self.receive(context)? {
                     self.note_line_deadline();
                     return Ok(true);
                 }
@@ -39,13 +38,9 @@ impl Session {
     }
 
     /// Takes in what has come, in a buffer that belongs to the thread; returns whether anything has.
-    fn receive(&mut self) -> Result<bool, Gone> {
+    fn receive(&mut self, context: &mut Context<'_>) -> Result<bool, Gone> {
         with_incoming(|buffer| {
-            let length = match self.socket.stream.try_read(buffer) {
-                Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error.into()),
-            };
+            let Poll::Ready(length) = self.socket.poll_read(context, buffer)? else { return Ok(false) };
             if length == 0 {
                 self.end_of_input();
             } else {
