@@ -239,13 +239,14 @@ fn welcome(shared: &Arc<Shared>, admission: &Arc<Admission>, stream: TcpStream, 
     if let Err(error) = admission::prepare(&stream) {
         tracing::debug!(%error, %peer, "the connection was lost before it began");
     }
-    let span = tracing::info_span!("connection", session = seated.seat.session, %peer);
+    // Kept only where it is looked at: it is a tenth of what a silent connection costs.
+    let span = tracing::debug_span!("connection", session = seated.seat.session, %peer);
     let session = Session::new(Arc::clone(shared), stream, peer.ip(), seated);
     let work = async move {
         let _place = place;
         match session.run().await {
             Ok(()) => tracing::debug!("ended"),
-            Err(error @ Gone::Journal) => tracing::warn!(%error, "cut off"),
+            Err(error @ Gone::Journal) => tracing::warn!(%error, %peer, "cut off"),
             Err(error) => tracing::debug!(%error, "cut off"),
         }
     };

@@ -100,8 +100,7 @@ impl Hub {
         // In the replay memberships come by themselves, for who created the channel may have left it since; and a guest who has
         // gone meanwhile is no member.
         let is_there = self.is_live() && (lasts || directory.online.contains_key(&owner.id));
-        if is_there && let Some(channels) = directory.channels_of(owner.id) {
-            channels.insert(channel.id);
+        if is_there && directory.enter_channel(owner.id, channel.id) {
             channel.add(owner, entry.time, lasts, self.now(&channel.room));
         }
         directory.mark_moved(owner.id);
@@ -115,11 +114,7 @@ impl Hub {
         let name = &channel.name;
         match change {
             Change::Joined => {
-                let mut directory = self.directory_mut();
-                if let Some(channels) = directory.channels_of(who.id) {
-                    channels.insert(channel.id);
-                }
-                drop(directory);
+                self.directory_mut().enter_channel(who.id, channel.id);
                 self.add_member(channel, who, time, true, by);
                 self.directory().mark_moved(who.id);
             }

@@ -2,7 +2,7 @@
 //!
 //! Users and channels are found by id or by their folded name; look-alikes of a name cannot be taken while it is held.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub struct Account {
     pub who: Who,
     /// The PHC string of its password.
     pub password: Arc<str>,
-    pub(super) channels: BTreeSet<Seq>,
+    pub(super) channels: Vec<Seq>,
 }
 
 /// A user who is connected.
@@ -32,7 +32,7 @@ pub(super) struct Online {
     pub inbox: Arc<Room>,
     pub seats: Vec<Arc<Seat>>,
     /// A guest's channels; an account's are with the account.
-    pub channels: BTreeSet<Seq>,
+    pub channels: Vec<Seq>,
 }
 
 /// A user who can be written to.
@@ -126,8 +126,26 @@ impl Directory {
         }
     }
 
-    /// The user's channels, by identity.
-    pub fn channels_of(&mut self, id: UserId) -> Option<&mut BTreeSet<Seq>> {
+    /// Notes that the user is in a channel; false when there is no such user.
+    pub fn enter_channel(&mut self, id: UserId, channel: Seq) -> bool {
+        let Some(channels) = self.channels_of(id) else { return false };
+        if let Err(place) = channels.binary_search(&channel) {
+            // Most are in one, and a set of one takes as much memory as one of eleven.
+            channels.reserve_exact(1);
+            channels.insert(place, channel);
+        }
+        true
+    }
+
+    /// Notes that the user is not in it any more.
+    pub fn leave_channel(&mut self, id: UserId, channel: Seq) {
+        if let Some(channels) = self.channels_of(id) {
+            channels.retain(|other| *other != channel);
+        }
+    }
+
+    /// The user's channels by identity, in the order of their creation.
+    fn channels_of(&mut self, id: UserId) -> Option<&mut Vec<Seq>> {
         match self.accounts.get_mut(&id) {
             Some(account) => Some(&mut account.channels),
             None => self.online.get_mut(&id).map(|online| &mut online.channels),
@@ -149,7 +167,7 @@ impl Directory {
         self.channels.remove(&fold(channel.name.as_str()));
         self.channel_looks.remove(&look(channel.name.as_str()));
         for member in channel.list(None, usize::MAX) {
-            self.channels_of(member.who.id).map(|channels| channels.remove(&id));
+            self.leave_channel(member.who.id, id);
         }
         Some(channel)
     }

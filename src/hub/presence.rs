@@ -1,6 +1,5 @@
 //! Presence: sessions that come, take a name, log in, join as guests, and go. None of it is durable.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -70,7 +69,7 @@ impl Hub {
             since: Time::now(),
             inbox: Arc::clone(&inbox),
             seats: vec![Arc::clone(&seat)],
-            channels: BTreeSet::new(),
+            channels: Vec::new(),
         };
         directory.online.insert(id, online);
         drop(directory);
@@ -146,9 +145,7 @@ impl Hub {
     /// Makes a guest a member; returns how many members there are then. The session attaches to the room itself.
     pub fn join_as_guest(&self, seat: &Seat, who: &Who, channel: &Channel) -> usize {
         let time = Time::now();
-        if let Some(channels) = self.directory_mut().channels_of(who.id) {
-            channels.insert(channel.id);
-        }
+        self.directory_mut().enter_channel(who.id, channel.id);
         self.add_member(channel, who, time, false, Some(seat.session));
         if channel.owner().is_none() && channel.set_owner(Some(who.clone())) {
             self.announce(&channel.room, Some(seat.session), Happening::Owner { channel: &channel.name, who, time });
@@ -168,9 +165,7 @@ impl Hub {
 
     /// Ends a membership and tells the others.
     pub(super) fn remove_member(&self, channel: &Channel, who: &Who, time: Time, reason: &str, by: Option<u64>) {
-        if let Some(channels) = self.directory_mut().channels_of(who.id) {
-            channels.remove(&channel.id);
-        }
+        self.directory_mut().leave_channel(who.id, channel.id);
         if let Some(members) = channel.remove(who.id)
             && members as u64 <= self.limits.announce_members
         {
@@ -200,7 +195,7 @@ impl Hub {
             since: Time::now(),
             inbox: Arc::new(Room::new(event::Room::Inbox(who.id))),
             seats: Vec::new(),
-            channels: BTreeSet::new(),
+            channels: Vec::new(),
         });
         online.seats.push(Arc::clone(seat));
         let inbox = Arc::clone(&online.inbox);

@@ -68,7 +68,9 @@ struct Inner {
 
 impl Room {
     pub(super) fn new(id: event::Room) -> Self {
-        Self { id, end: AtomicU64::new(0), closed: AtomicBool::new(false), inner: Mutex::default() }
+        // Most rooms are inboxes, which one session reads.
+        let inner = Inner { seats: Slab::with_capacity(1), ..Inner::default() };
+        Self { id, end: AtomicU64::new(0), closed: AtomicBool::new(false), inner: Mutex::new(inner) }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

@@ -78,8 +78,8 @@ impl Seat {
         self.moved.load(Ordering::Acquire) && self.moved.swap(false, Ordering::AcqRel)
     }
 
-    /// Moves the verdicts that have come, in the order of the drafts, to the end of `into`.
-    pub fn take_verdicts(&self, into: &mut Vec<Verdict>) {
-        into.append(&mut self.verdicts.lock().expect("invariant: nothing panics under this lock"));
+    /// The verdicts that have come since the last time, in the order of the drafts.
+    pub fn take_verdicts(&self) -> Vec<Verdict> {
+        std::mem::take(&mut self.verdicts.lock().expect("invariant: nothing panics under this lock"))
     }
 }

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::event::{Draft, Event, Guard, Origin, Outcome, Room};
-use crate::hub::{Hub, Seated, Verdict};
+use crate::hub::{Hub, Seated};
 use crate::journal::Journal;
 use crate::limits::{IN_FLIGHT, IN_FLIGHT_BYTES, Limits, OUT_BYTES};
 use crate::wire::{Code, LineDecoder, Refusal, reply};
@@ -83,7 +83,6 @@ pub struct Session {
     sitting: Sitting,
     drafts: Vec<Draft>,
     next_tag: u64,
-    verdicts: Vec<Verdict>,
     pace: Pace,
     errors_in_a_row: u64,
     /// No command has been executed yet: the guard is up.
@@ -114,7 +113,6 @@ impl Session {
             sitting,
             drafts: Vec::new(),
             next_tag: 0,
-            verdicts: Vec::new(),
             pace,
             errors_in_a_row: 0,
             is_new: true,
@@ -161,8 +159,11 @@ impl Session {
             self.wait().await?;
             tokio::task::coop::consume_budget().await;
         }
-        self.settle().await?;
-        self.socket.flush().await
+        Box::pin(async {
+            self.settle().await?;
+            self.socket.flush().await
+        })
+        .await
     }
 
     /// The server stops: what was received is answered, then the peer is told. A peer that never pauses is cut off in time.
@@ -209,12 +210,8 @@ impl Session {
     }
 
     fn take_verdicts(&mut self) {
-        self.sitting.seat.take_verdicts(&mut self.verdicts);
-        for verdict in self.verdicts.drain(..) {
+        for verdict in self.sitting.seat.take_verdicts() {
             self.replies.verdict(&mut self.socket, &verdict);
-        }
-        if self.verdicts.capacity() > 0 && self.replies.in_flight() == 0 {
-            self.verdicts = Vec::new();
         }
         if self.sitting.seat.take_moved() {
             self.sitting.reconcile();
@@ -257,7 +254,7 @@ impl Session {
         let mut verdicts = Vec::new();
         while verdicts.len() < count {
             self.woken().await;
-            self.sitting.seat.take_verdicts(&mut verdicts);
+            verdicts.extend(self.sitting.seat.take_verdicts());
         }
         if self.sitting.seat.take_moved() {
             self.sitting.reconcile();

@@ -72,6 +72,8 @@ impl Sitting {
     fn attach(&mut self, channel: Arc<Channel>, from: Option<crate::hub::Cursor>) {
         let from = from.unwrap_or_else(|| self.shared.hub.cursor_now(&channel));
         let attached = channel.room.attach(Arc::clone(&self.seat), from);
+        // Most follow one channel, and there are many thousands of them.
+        self.follows.reserve_exact(1);
         self.follows.push(Follow { channel, attached });
     }
 
