@@ -11,7 +11,7 @@ use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi, params};
 use tokio::sync::Semaphore;
@@ -89,8 +89,16 @@ pub enum OpenError {
     },
 }
 
+/// Rows that are inserted by one statement: a statement costs about as much as a row.
+const ROWS: usize = 16;
+
+static INSERT_ONE: LazyLock<String> = LazyLock::new(|| row::insert_sql(1));
+static INSERT_MANY: LazyLock<String> = LazyLock::new(|| row::insert_sql(ROWS));
+
 struct Disk {
     connection: Connection,
+    /// Put, and not inserted yet.
+    pending: Vec<Record>,
     reserve: PathBuf,
     log: PathBuf,
     /// Held for as long as the store is open.
@@ -142,7 +150,7 @@ pub fn open(directory: &Path) -> Result<Arc<dyn Journal>, OpenError> {
     let connections = Arc::new(Mutex::new(readers.collect::<Result<_, _>>().map_err(failed)?));
     let reader = DiskReader { connections, turns: Arc::new(Semaphore::new(READS_AT_ONCE)) };
     let (reserve, log) = (directory.join("reserve"), directory.join("journal.db-wal"));
-    let mut disk = Disk { connection, reserve, log, _lock: lock };
+    let mut disk = Disk { connection, pending: Vec::new(), reserve, log, _lock: lock };
     disk.take_reserve();
     let journal = Local::start(disk, reader, Place::Thread).map_err(not_writable)?;
     Ok(Arc::new(journal))
@@ -231,7 +239,10 @@ impl Look for Connection {
 
 impl Look for Disk {
     fn record(&self, seq: Seq) -> Result<Option<Record>, StoreError> {
-        self.connection.record(seq)
+        match self.pending.iter().find(|record| record.entry.seq == seq) {
+            Some(record) => Ok(Some(record.clone())),
+            None => self.connection.record(seq),
+        }
     }
 
     fn end(&self, chain: Chain) -> Result<End, StoreError> {
@@ -242,6 +253,16 @@ impl Look for Disk {
 impl Disk {
     fn run(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<(), StoreError> {
         self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(parameters)).map_err(store_error)?;
+        Ok(())
+    }
+
+    fn insert_pending(&mut self) -> Result<(), StoreError> {
+        for records in self.pending.chunks(if self.pending.len() == ROWS { ROWS } else { 1 }) {
+            let sql = if records.len() == ROWS { &*INSERT_MANY } else { &*INSERT_ONE };
+            let mut statement = self.connection.prepare_cached(sql).map_err(store_error)?;
+            row::insert(&mut statement, records).map_err(store_error)?;
+        }
+        self.pending.clear();
         Ok(())
     }
 
@@ -282,8 +303,8 @@ impl Store for Disk {
     }
 
     fn put(&mut self, record: &Record) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare_cached(row::INSERT).map_err(store_error)?;
-        row::insert(&mut statement, record).map_err(store_error)
+        self.pending.push(record.clone());
+        if self.pending.len() == ROWS { self.insert_pending() } else { Ok(()) }
     }
 
     fn set_end(&mut self, chain: Chain, end: End) -> Result<(), StoreError> {
@@ -302,6 +323,7 @@ impl Store for Disk {
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
+        self.insert_pending()?;
         self.run("COMMIT", [])?;
         // SQLite begins its log again by itself in a moment without readers. Where there never is one, the log would grow
         // for ever, and past what the reserve can make room for: this waits for the readers of now, and later ones wait not.
@@ -312,6 +334,7 @@ impl Store for Disk {
     }
 
     fn rollback(&mut self) {
+        self.pending.clear();
         if !self.connection.is_autocommit() {
             // SQLite has rolled back by itself where this fails.
             let _ = self.connection.execute_batch("ROLLBACK");
