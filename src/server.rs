@@ -206,7 +206,7 @@ async fn pump(shared: Arc<Shared>, mut feed: Feed, failed: oneshot::Sender<Strin
 }
 
 async fn accept(shared: Arc<Shared>, admission: Arc<Admission>, listener: TcpListener) {
-    let mut next_reserving = Instant::now();
+    let (mut reserving, mut next_try) = (UserId(0), Instant::now());
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => welcome(&shared, &admission, stream, peer),
@@ -216,9 +216,10 @@ async fn accept(shared: Arc<Shared>, admission: Arc<Admission>, listener: TcpLis
                 tokio::time::sleep(REST).await;
             }
         }
-        // Again and again while few are left: it may be refused, and twice does no harm.
-        if shared.hub.ids_left() < IDS_RESERVED / 2 && next_reserving <= Instant::now() {
-            next_reserving = Instant::now() + REST;
+        // As soon as the last reservation is there; and again after a while when it is not, for it may have been refused.
+        if shared.hub.ids_left() < IDS_RESERVED / 2 && (shared.hub.ids_below() >= reserving || next_try <= Instant::now()) {
+            next_try = Instant::now() + REST;
+            reserving = UserId(shared.hub.ids_below().0 + IDS_RESERVED);
             reserve_ids(&shared).await;
         }
     }
