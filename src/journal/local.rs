@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::Draft;
 use crate::journal::store::Store;
+use crate::journal::writer::Place;
 use crate::journal::{Closed, Feed, Journal, Page, Promise, Query, ReadError, writer};
 use crate::limits::{FEED_BATCHES, QUEUE_BATCHES};
 
@@ -17,14 +18,6 @@ pub trait Reader: Send + Sync + 'static {
 
     /// Reads a page of what is committed.
     fn read(&self, query: Query) -> Promise<'_, Result<Page, ReadError>>;
-}
-
-/// Where the writer runs.
-pub enum Place {
-    /// In a task, for a store that never blocks.
-    Task,
-    /// In a thread of its own, for one that waits for the disk.
-    Thread,
 }
 
 /// See the module.
@@ -46,7 +39,7 @@ impl<R: Reader> Local<R> {
         let (fed, feed) = mpsc::channel(FEED_BATCHES);
         let (closing, closed) = (CancellationToken::new(), CancellationToken::new());
         let guard = closed.clone().drop_guard();
-        let writer = writer::run(store, drafts, fed, closing.clone());
+        let writer = writer::run(store, drafts, fed, closing.clone(), place);
         let work = async move {
             let _closed_at_the_end = guard;
             writer.await;

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::event::{Change, Entry, Event};
-use crate::journal::local::{Local, Place, Reader};
+use crate::journal::local::{Local, Reader};
 use crate::journal::slot;
 use crate::journal::store::{Chain, End, Look, Record, Store, StoreError};
+use crate::journal::writer::Place;
 use crate::journal::{Journal, Page, Promise, Query, ReadError, chain};
 use crate::names::Seq;
 
