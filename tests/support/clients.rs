@@ -148,7 +148,8 @@ pub fn is_installed(program: &str, package: &str) -> bool {
     there
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+/// Where a program is.
+pub fn find(program: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&folders).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
