@@ -68,8 +68,7 @@ pub async fn connect<D: Dialect>(
         while began.elapsed() < time {
             numbers.set(numbers.get() + 1);
             let me = numbers.get();
-            let lines = [&dialect.enter(me, Some(room)), dialect.leave()].concat();
-            let connection = Connection::enter(dialect, server, me, &lines).await?;
+            let connection = Connection::enter(dialect, server, me, &dialect.visit(me, room)).await?;
             while connection.read(dialect, |_| {}).await? {}
             visits += 1;
         }

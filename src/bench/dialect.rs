@@ -28,6 +28,8 @@ pub trait Dialect {
     const ANSWERS: bool;
     /// Whether a connection can both send and receive. Where it cannot, senders enter no room.
     const SENDERS_LISTEN: bool;
+    /// Whether anybody is shown what was sent. Where nobody is, a message has landed when it is answered.
+    const DELIVERS: bool = true;
 
     /// What connection `me` writes to become known as its name and, with a room, to read there.
     fn enter(&self, me: usize, room: Option<&str>) -> Vec<u8>;
@@ -45,6 +47,10 @@ pub trait Dialect {
     fn read<'a>(&self, frame: &'a [u8]) -> Seen<'a>;
     /// What ends a connection.
     fn leave(&self) -> &'static [u8];
+    /// What a connection writes that comes only to leave again; it must be seen to enter.
+    fn visit(&self, me: usize, room: &str) -> Vec<u8> {
+        [&self.enter(me, Some(room)), self.leave()].concat()
+    }
 }
 
 /// linechat.
@@ -95,6 +101,7 @@ impl Dialect for Linechat {
         }
         match line {
             b"OK PING entered\n" => Seen::Entered,
+            _ if line.starts_with(b"OK JOIN ") => Seen::Entered,
             _ if line.starts_with(b"ERR ") => Seen::Refused(line),
             _ => Seen::Other,
         }
@@ -102,5 +109,9 @@ impl Dialect for Linechat {
 
     fn leave(&self) -> &'static [u8] {
         b"QUIT\n"
+    }
+
+    fn visit(&self, _me: usize, room: &str) -> Vec<u8> {
+        format!("JOIN {room}\nQUIT\n").into()
     }
 }

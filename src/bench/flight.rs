@@ -29,6 +29,7 @@ struct Sender {
 pub struct Flights {
     senders: Vec<Sender>,
     latencies: RefCell<Histogram<u64>>,
+    completions: RefCell<Histogram<u64>>,
     /// Deliveries since the measuring began.
     pub deliveries: Cell<u64>,
     /// Messages that everybody has, since the measuring began.
@@ -50,6 +51,7 @@ impl Flights {
         let latencies = Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, 3).expect("invariant: the bounds are valid");
         Self {
             senders: audiences.iter().map(sender).collect(),
+            completions: RefCell::new(latencies.clone()),
             latencies: RefCell::new(latencies),
             deliveries: Cell::new(0),
             messages: Cell::new(0),
@@ -107,9 +109,12 @@ impl Flights {
         };
         message.missing -= 1;
         if self.measuring.get() {
+            let latency = (now.saturating_duration_since(message.due).min(LONGEST).as_nanos() as u64).max(1);
             self.deliveries.set(self.deliveries.get() + 1);
-            let latency = now.saturating_duration_since(message.due).min(LONGEST).as_nanos() as u64;
-            self.latencies.borrow_mut().record(latency.max(1)).expect("invariant: clamped to the bounds");
+            self.latencies.borrow_mut().record(latency).expect("invariant: clamped to the bounds");
+            if message.missing == 0 {
+                self.completions.borrow_mut().record(latency).expect("invariant: clamped to the bounds");
+            }
         }
         let mut any = false;
         while messages.front().is_some_and(|message| message.missing == 0) {
@@ -138,6 +143,11 @@ impl Flights {
     pub fn latencies(&self) -> Histogram<u64> {
         self.latencies.borrow().clone()
     }
+
+    /// How long each message took until everybody had it.
+    pub fn completions(&self) -> Histogram<u64> {
+        self.completions.borrow().clone()
+    }
 }
 
 #[cfg(test)]
@@ -155,6 +165,7 @@ mod tests {
             fine.land(0, number, number, now);
         }
         assert_eq!((fine.deliveries.get(), fine.messages.get(), fine.in_flight(0), fine.failure()), (4, 2, 0, None));
+        assert_eq!((fine.latencies().len(), fine.completions().len()), (4, 2));
         for (number, expected) in [(1, 0), (0, 1), (5, 5)] {
             let flights = Flights::new(&[1]);
             flights.take_off(0, now);

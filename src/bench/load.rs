@@ -64,8 +64,10 @@ pub struct Measured {
     pub messages: u64,
     /// Deliveries.
     pub deliveries: u64,
-    /// Latencies in nanoseconds.
+    /// Latencies of deliveries in nanoseconds.
     pub latencies: hdrhistogram::Histogram<u64>,
+    /// How long each message took until everybody had it, in nanoseconds.
+    pub completions: hdrhistogram::Histogram<u64>,
     /// What the server used meanwhile, when its pid is known.
     pub usage: Option<Usage>,
 }
@@ -101,6 +103,17 @@ fn read_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     Some((number?, bytes[digits..].strip_prefix(b".")?))
 }
 
+/// Waits, right to microseconds: a timer alone would be late by up to a millisecond, which would count as the server's.
+async fn wait_until(due: Instant) {
+    const TIMER: Duration = Duration::from_millis(2);
+    if due.saturating_duration_since(Instant::now()) > TIMER {
+        tokio::time::sleep_until((due - TIMER).into()).await;
+    }
+    while Instant::now() < due {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Runs the plan against a server.
 ///
 /// # Errors
@@ -113,6 +126,7 @@ pub async fn run<D: Dialect + 'static>(
     process: Option<Process>,
 ) -> Result<Measured> {
     let audience = match plan.pattern {
+        _ if !D::DELIVERS => 1,
         Pattern::Fanout { senders } if !D::SENDERS_LISTEN => plan.connections - senders,
         Pattern::Fanout { .. } if D::ECHOES => plan.connections,
         Pattern::Fanout { .. } => plan.connections - 1,
@@ -163,6 +177,7 @@ impl<D: Dialect + 'static> Run<D> {
             messages: self.flights.messages.get(),
             deliveries: self.flights.deliveries.get(),
             latencies: self.flights.latencies(),
+            completions: self.flights.completions(),
             usage: before.zip(after).map(|(before, after)| after.since(&before)),
         })
     }
@@ -205,7 +220,7 @@ impl<D: Dialect + 'static> Run<D> {
             let mut now = None;
             let read = connection.read(&self.dialect, |seen| match seen {
                 Seen::Message(text) => self.message(text, &mut expected, *now.get_or_insert_with(Instant::now)),
-                Seen::Accepted if me < self.senders() => self.flights.accept(me),
+                Seen::Accepted if me < self.senders() => self.accepted(me, *now.get_or_insert_with(Instant::now)),
                 Seen::Refused(why) => {
                     self.flights.fail(format!("the server refused: {}", String::from_utf8_lossy(why).trim_end()))
                 }
@@ -223,6 +238,15 @@ impl<D: Dialect + 'static> Run<D> {
         match self.plan.pattern {
             Pattern::Fanout { senders } => senders,
             Pattern::Pairs => self.plan.connections,
+        }
+    }
+
+    fn accepted(&self, me: usize, now: Instant) {
+        self.flights.accept(me);
+        if !D::DELIVERS {
+            // Answers come in the order of what they answer.
+            let number = self.flights.accounts(me).0 - 1;
+            self.flights.land(me, number, number, now);
         }
     }
 
@@ -260,7 +284,7 @@ impl<D: Dialect + 'static> Run<D> {
             batch.clear();
             match self.plan.rhythm {
                 Rhythm::Closed(_) => drop(tokio::time::timeout_at(end.into(), self.flights.landed(me)).await),
-                Rhythm::Open(_) => tokio::time::sleep_until(due.min(end).into()).await,
+                Rhythm::Open(_) => wait_until(due.min(end)).await,
             }
         }
         while self.flights.failure().is_none() && self.flights.in_flight(me) > 0 {

@@ -43,6 +43,9 @@ impl Report {
         for (name, quantile) in PERCENTILES {
             report.add(name, measured.latencies.value_at_quantile(quantile) as f64 / 1000.0, "µs");
         }
+        for (name, quantile) in [("all have it p50", 0.5), ("all have it max", 1.0)] {
+            report.add(name, measured.completions.value_at_quantile(quantile) as f64 / 1000.0, "µs");
+        }
         if let Some(usage) = measured.usage {
             report.add("processor", usage.cpu_seconds / measured.seconds * 100.0, "%");
             report.add("processor per delivery", usage.cpu_seconds / deliveries * 1e6, "µs");

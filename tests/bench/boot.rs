@@ -1,6 +1,7 @@
 //! How long a server takes to serve again, and what memory it has then, after it was killed with 1,000,000 messages stored.
 //!
-//! `cargo bench --bench boot`. Serving means that a message was answered OK. `LINECHAT_BOOT_MESSAGES` stores another number.
+//! `cargo bench --bench boot`. Serving means that a message was answered OK. `LINECHAT_BOOT_MESSAGES` stores another number;
+//! `-- --json` ends with a line for scripts.
 
 #[path = "../support/store.rs"]
 mod store;
@@ -10,6 +11,7 @@ mod support;
 use std::fs;
 use std::time::Instant;
 
+use serde_json::json;
 use support::server::Server;
 
 const RUNS: u32 = 5;
@@ -26,6 +28,7 @@ fn main() {
     let size = fs::metadata(server.dir().join("journal.db")).expect("the store").len();
     println!("{count} messages, {} MiB, stored in {:.2?}", size >> 20, began.elapsed());
     server.restart();
+    let (mut times, mut rss) = (Vec::new(), 0.0);
     for run in 1..=RUNS {
         let mut client = server.connect();
         for number in 0..1000 {
@@ -40,9 +43,20 @@ fn main() {
         server.restart();
         let mut client = server.connect();
         client.ok(&format!("MSG {} hi", client.id()));
+        let taken = began.elapsed();
         let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap_or_default();
         let memory = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or("VmRSS: unknown");
         let cache = if run == RUNS { ", nothing cached" } else { "" };
-        println!("after kill -9: serving in {:.3?}, {}{cache}", began.elapsed(), memory.replace('\t', " "));
+        println!("after kill -9: serving in {taken:.3?}, {}{cache}", memory.replace('\t', " "));
+        times.push(taken.as_secs_f64() * 1000.0);
+        rss = memory.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).unwrap_or(f64::NAN);
+    }
+    if std::env::args().any(|argument| argument == "--json") {
+        // The last run is another measurement: it reads the store from the disk.
+        let uncached = times.pop();
+        times.sort_by(f64::total_cmp);
+        let measured =
+            json!({ "serving_ms": times[times.len() / 2], "serving_uncached_ms": uncached, "memory_mib": rss / 1024.0 });
+        println!("{}", json!({ "work": "boot", "measured": measured }));
     }
 }

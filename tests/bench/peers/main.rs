@@ -1,11 +1,14 @@
-//! The same load on other servers: IRC daemons, Redis and NATS, by the engine of `linechat bench`. `scripts/bench-peers` runs it.
+//! The same load on other servers: IRC daemons, Redis, NATS and Mosquitto, by the engine of `linechat bench`.
+//! `scripts/bench-peers` runs it.
 //!
 //! `cargo bench --bench peers -- redis fanout 127.0.0.1:6379 --connections 104 --json`
 
 mod floor;
 mod irc;
+mod mqtt;
 mod nats;
 mod redis;
+mod streams;
 
 use std::time::Duration;
 
@@ -33,7 +36,9 @@ struct Arguments {
 enum Peer {
     Irc,
     Redis,
+    Streams,
     Nats,
+    Mqtt,
     Floor,
 }
 
@@ -58,7 +63,9 @@ fn main() -> Result<()> {
             match peer {
                 Peer::Irc => measure(irc::Irc, &options).await,
                 Peer::Redis => measure(redis::Redis, &options).await,
+                Peer::Streams => measure(streams::Streams, &options).await,
                 Peer::Nats => measure(nats::Nats, &options).await,
+                Peer::Mqtt => measure(mqtt::Mqtt, &options).await,
                 Peer::Floor => measure(floor::Floor, &options).await,
             }
         })

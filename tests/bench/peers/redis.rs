@@ -63,4 +63,8 @@ impl Dialect for Redis {
     fn leave(&self) -> &'static [u8] {
         b"QUIT\r\n"
     }
+
+    fn visit(&self, _me: usize, _room: &str) -> Vec<u8> {
+        b"PING\r\nQUIT\r\n".into()
+    }
 }
