@@ -89,13 +89,12 @@ class Bench:
         """Runs a program pinned to a core; returns what it measured, which is the last line that it prints."""
         try:
             done = subprocess.run(["taskset", "-c", core, *command], capture_output=True, text=True, timeout=LOAD_SECONDS,
-                                  env={**os.environ, **(environment or {})})
+                                  env={**os.environ, "RUST_BACKTRACE": "0", **(environment or {})})
         except subprocess.TimeoutExpired:
             raise Failed(f"not done after {LOAD_SECONDS} s") from None
         if done.returncode != 0:
-            # The reason is the last line of an anyhow error or of a panic without its hints.
             said = [line.strip() for line in done.stderr.splitlines() if line.strip() and not line.startswith("note:")]
-            raise Failed(" ".join(said[-3:]) or f"the load ended with {done.returncode}")
+            raise Failed(" ".join(said).removeprefix("Error: ") or f"the load ended with {done.returncode}")
         return json.loads(done.stdout.splitlines()[-1])["measured"]
 
 

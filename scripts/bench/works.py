@@ -6,6 +6,8 @@ Only tables: nothing here measures or decides.
 import dataclasses
 
 ALL = ["memory", "disk", "redis", "nats", "mosquitto", "inspircd", "ngircd", "floor"]
+# ngIRCd admits some tens of users a second, so that it is measured in small channels only.
+LARGE = [kind for kind in ALL if kind != "ngircd"]
 CONNECTIONS_HELD = [100, 1000, 5000, 10000]
 CHANNEL_SIZES = [10, 100, 1000, 10000]
 LISTED = [100, 300, 1000, 3000, 10000]
@@ -87,7 +89,7 @@ WORKS = [
           Goal("deliveries a second, disk: at least 1.5 x Redis", "disk", DELIVERIES, at_least=1.5, of="redis")]),
     Work("channel-5000", "A channel of 5,000",
          "5,000 connections in one channel, 4 of them send, 4 messages in flight.",
-         ["fanout", "--connections", "5000", "--in-flight", "4"], ALL, [DELIVERIES, CPU, P50, P99],
+         ["fanout", "--connections", "5000", "--in-flight", "4"], LARGE, [DELIVERIES, CPU, P50, P99],
          [Goal("deliveries a second, memory: at least 3 x Redis", "memory", DELIVERIES, at_least=3, of="redis"),
           Goal("CPU per delivery, memory: less than the floor", "memory", CPU, at_most=1, of="floor")]),
     Work("one-at-a-time", "A channel of 100, one message at a time",
@@ -99,7 +101,7 @@ WORKS = [
     Work("pairs", "1,000 users in pairs",
          "Each writes to its neighbour and is written to, 8 messages in flight each. linechat also answers each message with an "
          "OK, which the others do not.",
-         ["direct", "--connections", "1000", "--in-flight", "8000"], ["memory", "disk", "nats", "mosquitto", "inspircd", "ngircd"],
+         ["direct", "--connections", "1000", "--in-flight", "8000"], ["memory", "disk", "nats", "mosquitto", "inspircd"],
          [MESSAGES, CPU, P50, P99],
          [Goal("messages a second, memory: at least 1.2 x InspIRCd", "memory", MESSAGES, at_least=1.2, of="inspircd"),
           Goal("messages a second, disk: at least InspIRCd", "disk", MESSAGES, at_least=1, of="inspircd")]),
@@ -111,7 +113,7 @@ WORKS = [
          needs_fsync=True),
     Work("idle", "10,000 idle connections",
          "10,000 connections, logged in and in one channel, that say nothing.",
-         ["idle", "--connections", "10000"], ["memory", "disk", "redis", "nats", "mosquitto", "inspircd", "ngircd"],
+         ["idle", "--connections", "10000"], ["memory", "disk", "redis", "nats", "mosquitto", "inspircd"],
          [MEMORY_EACH, IDLE_CPU],
          [Goal("memory per connection: at most 2.5 KiB", "memory", MEMORY_EACH, at_most=2.5),
           Goal("no CPU", "memory", IDLE_CPU, at_most=0)]),
@@ -128,8 +130,9 @@ WORKS = [
          [Goal("p99, memory: no worse than the best peer", "memory", P99, at_most=1, of="best peer"),
           Goal("p99.9, memory: no worse than the best peer", "memory", P999, at_most=1, of="best peer")], half_of_best=True),
     Work("crowd", "19,000 connections in one channel",
-         "One sends, the next message when everybody has the last one. 20,000 descriptors is what these machines give a process.",
-         ["fanout", "--connections", "19000", "--senders", "1", "--in-flight", "1"], ALL,
+         "One sends, the next message when everybody has the last one. 20,000 descriptors is what these machines give a process. "
+         "The IRC daemons are not here: they tell everybody of each who joins, 180 million times.",
+         ["fanout", "--connections", "19000", "--senders", "1", "--in-flight", "1"], [kind for kind in LARGE if kind != "inspircd"],
          [ALL_HAVE_IT, ALL_HAVE_IT_MAX, CPU],
          [Goal("even the slowest message, memory, reaches all in 150 ms", "memory", ALL_HAVE_IT_MAX, at_most=150_000)]),
     Work("growth-channel", "As a channel grows",

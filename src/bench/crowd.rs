@@ -1,13 +1,16 @@
 //! Loads that say nothing: connections that are only there, and connections that come and go.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use futures_util::future::try_join_all;
+use tokio::task::LocalSet;
 
 use crate::bench::Options;
 use crate::bench::connection::Connection;
 use crate::bench::dialect::Dialect;
+use crate::bench::load::{Pattern, Plan, Rhythm, Run};
 use crate::bench::process::Process;
 use crate::bench::report::Report;
 
@@ -18,24 +21,36 @@ const REST: Duration = Duration::from_secs(4);
 ///
 /// # Errors
 /// When a connection fails.
-pub async fn idle<D: Dialect>(
-    dialect: &D,
+pub async fn idle<D: Dialect + 'static>(
+    dialect: D,
     server: &str,
     room: &str,
     options: &Options,
     process: Option<Process>,
 ) -> Result<Report> {
-    let first = Connection::enter(dialect, server, 0, &dialect.create(room)).await?;
-    let before = process.map(Process::usage).transpose()?;
-    let (mut held, began) = (vec![first], Instant::now());
-    for me in 1..=options.connections {
-        held.push(Connection::enter(dialect, server, me, &dialect.enter(me, Some(room))).await?);
-    }
-    let entered = began.elapsed();
-    tokio::time::sleep(REST).await;
-    let quiet = process.map(Process::usage).transpose()?;
-    tokio::time::sleep(Duration::from_secs_f64(options.seconds)).await;
-    let after = process.map(Process::usage).transpose()?;
+    let usage = || process.map(Process::usage).transpose();
+    // The first makes the room and is not counted.
+    let plan = Plan {
+        connections: options.connections + 1,
+        pattern: Pattern::Fanout { senders: 0 },
+        rhythm: Rhythm::Closed(0),
+        size: 0,
+        time: Duration::ZERO,
+        warm_up: Duration::ZERO,
+    };
+    let run = Run::new(dialect, room, plan, &[]);
+    let hold = async {
+        let _first = Rc::clone(&run).enter_first(server).await?;
+        let (before, began) = (usage()?, Instant::now());
+        let _held = Rc::clone(&run).enter_others(server).await?;
+        let entered = began.elapsed();
+        tokio::time::sleep(REST).await;
+        let quiet = usage()?;
+        tokio::time::sleep(Duration::from_secs_f64(options.seconds)).await;
+        Ok::<_, anyhow::Error>((entered, before, quiet, usage()?))
+    };
+    let (entered, before, quiet, after) = LocalSet::new().run_until(hold).await?;
+    run.check()?;
     let mut report = Report::new(options);
     report.add("connections", options.connections as f64, "");
     report.add("entered", options.connections as f64 / entered.as_secs_f64(), "1/s");

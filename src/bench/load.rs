@@ -72,7 +72,8 @@ pub struct Measured {
     pub usage: Option<Usage>,
 }
 
-struct Run<D> {
+/// A load that goes on: its connections are read, and what servers demand is answered.
+pub(super) struct Run<D> {
     dialect: D,
     plan: Plan,
     room: String,
@@ -136,14 +137,19 @@ pub async fn run<D: Dialect + 'static>(
         Pattern::Fanout { senders } => senders,
         Pattern::Pairs => plan.connections,
     };
-    let flights = Flights::new(&vec![audience as u32; senders]);
-    let run = Rc::new(Run { dialect, plan, room: room.to_owned(), flights });
+    let run = Run::new(dialect, room, plan, &vec![audience as u32; senders]);
     LocalSet::new().run_until(run.measure(server, senders, process)).await
 }
 
 impl<D: Dialect + 'static> Run<D> {
+    /// Nobody has entered. `audiences` says how many receive a message of each sender.
+    pub(super) fn new(dialect: D, room: &str, plan: Plan, audiences: &[u32]) -> Rc<Self> {
+        Rc::new(Self { dialect, plan, room: room.to_owned(), flights: Flights::new(audiences) })
+    }
+
     async fn measure(self: Rc<Self>, server: &str, senders: usize, process: Option<Process>) -> Result<Measured> {
-        let connections = Rc::clone(&self).enter_all(server).await?;
+        let mut connections = vec![Rc::clone(&self).enter_first(server).await?];
+        connections.extend(Rc::clone(&self).enter_others(server).await?);
         let mut sending = Vec::new();
         let start = Instant::now();
         let end = start + self.plan.warm_up + self.plan.time;
@@ -159,9 +165,7 @@ impl<D: Dialect + 'static> Run<D> {
         for task in sending {
             tokio::time::timeout(PATIENCE, task).await.context("the last messages did not land in a minute")???;
         }
-        if let Some(why) = self.flights.failure() {
-            bail!(why);
-        }
+        self.check()?;
         for sender in (0..senders).filter(|_| D::ANSWERS) {
             let deadline = Instant::now() + PATIENCE;
             while self.flights.accounts(sender).0 < self.flights.accounts(sender).1 && Instant::now() < deadline {
@@ -182,12 +186,25 @@ impl<D: Dialect + 'static> Run<D> {
         })
     }
 
-    /// Connection 0 makes the room; then all others enter, some at a time.
-    async fn enter_all(self: Rc<Self>, server: &str) -> Result<Vec<Rc<Connection>>> {
+    /// # Errors
+    /// When something was refused, or a connection or a message was lost.
+    pub(super) fn check(&self) -> Result<()> {
+        self.flights.failure().map_or(Ok(()), |why| bail!(why))
+    }
+
+    /// Connection 0 makes the room.
+    pub(super) async fn enter_first(self: Rc<Self>, server: &str) -> Result<Rc<Connection>> {
+        let lines = match self.plan.pattern {
+            Pattern::Fanout { .. } => self.dialect.create(&self.room),
+            Pattern::Pairs => self.dialect.enter(0, None),
+        };
+        self.enter(0, server.to_owned(), lines).await
+    }
+
+    /// Then all others enter, some at a time.
+    pub(super) async fn enter_others(self: Rc<Self>, server: &str) -> Result<Vec<Rc<Connection>>> {
         let room = matches!(self.plan.pattern, Pattern::Fanout { .. }).then_some(self.room.as_str());
-        let first = room.map_or_else(|| self.dialect.enter(0, None), |room| self.dialect.create(room));
         let room_of = |me| room.filter(|_| D::SENDERS_LISTEN || me >= self.senders());
-        let mut connections = vec![Rc::clone(&self).enter(0, server.to_owned(), first).await?];
         let turns = Rc::new(Semaphore::new(ENTERING));
         let entering: Vec<_> = (1..self.plan.connections)
             .map(|me| {
@@ -199,6 +216,7 @@ impl<D: Dialect + 'static> Run<D> {
                 })
             })
             .collect();
+        let mut connections = Vec::with_capacity(entering.len());
         for task in entering {
             connections.push(task.await??);
         }
@@ -232,6 +250,8 @@ impl<D: Dialect + 'static> Run<D> {
                 open &= connection.write(answer).await.is_ok();
             }
         }
+        // Who ends a run itself reads no further.
+        self.flights.fail(format!("the server closed connection {me}"));
     }
 
     fn senders(&self) -> usize {

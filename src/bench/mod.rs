@@ -93,7 +93,7 @@ async fn measure(options: &Options) -> Result<Report> {
     let process = options.pid.map(Process);
     let server = options.server.as_str();
     match options.work {
-        Work::Idle => crowd::idle(&dialect, server, &room, options, process).await,
+        Work::Idle => crowd::idle(dialect, server, &room, options, process).await,
         Work::Connect => crowd::connect(&dialect, server, &room, options, process).await,
         Work::Fanout | Work::Direct => {
             let measured = load::run(dialect, server, &room, plan(options)?, process).await?;

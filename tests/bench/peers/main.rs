@@ -45,7 +45,7 @@ enum Peer {
 async fn measure<D: Dialect + 'static>(dialect: D, options: &Options) -> Result<Report> {
     let (server, room, process) = (options.server.as_str(), "#bench", options.pid.map(Process));
     match options.work {
-        Work::Idle => crowd::idle(&dialect, server, room, options, process).await,
+        Work::Idle => crowd::idle(dialect, server, room, options, process).await,
         Work::Connect => crowd::connect(&dialect, server, room, options, process).await,
         Work::Fanout | Work::Direct => {
             Ok(Report::of_load(options, &load::run(dialect, server, room, plan(options)?, process).await?))
@@ -61,7 +61,7 @@ fn main() -> Result<()> {
         let limit = Duration::from_secs_f64(options.seconds + options.warm_up + 180.0);
         tokio::time::timeout(limit, async {
             match peer {
-                Peer::Irc => measure(irc::Irc, &options).await,
+                Peer::Irc => measure(irc::Irc { joins: options.work != Work::Direct }, &options).await,
                 Peer::Redis => measure(redis::Redis, &options).await,
                 Peer::Streams => measure(streams::Streams, &options).await,
                 Peer::Nats => measure(nats::Nats, &options).await,
