@@ -22,12 +22,14 @@ use tempfile::TempDir;
 
 const README: &str = include_str!("../README.md");
 const CARGO: &str = include_str!("../Cargo.toml");
+/// The measurements that README's plots show.
+const MEASURED: &str = include_str!("bench/results/peers.json");
 /// What README names as the limits that people meet.
 const LIMITS: &[&str] =
     &["line-length", "text-length", "inbox", "members", "connections", "connections-per-address", "commands-per-second"];
 
 /// The shell commands that README shows, in its order.
-fn shown() -> [&'static str; 8] {
+fn shown() -> [&'static str; 9] {
     let blocks = README.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     let blocks: Vec<_> = blocks.collect();
     blocks.try_into().unwrap_or_else(|blocks: Vec<_>| panic!("each block has its test: {blocks:#?}"))
@@ -126,7 +128,7 @@ fn sqlite_shows(server: &Server, expected: &str) {
     if !clients::is_installed("sqlite3", "sqlite3") {
         return;
     }
-    let [.., sqlite, _, _] = shown();
+    let [.., sqlite, _, _, _] = shown();
     let command = sqlite.replace("~/.local/state/linechat", server.dir().to_str().expect("its path is UTF-8"));
     let output = Command::new("bash").args(["-c", &command]).output().expect("bash runs");
     assert!(output.status.success() && said(&output).contains(expected), "{}", said(&output));
@@ -134,12 +136,22 @@ fn sqlite_shows(server: &Server, expected: &str) {
 
 #[test]
 fn the_test_commands_are_there() {
-    let [.., test, protocol] = shown();
+    let [.., peers, test, protocol] = shown();
+    assert_eq!(peers, "scripts/bench-peers\n");
     assert_eq!((test, protocol), ("scripts/test\n", "scripts/protocol/run localhost 12000\n"));
-    for command in [test, protocol] {
+    for command in [peers, test, protocol] {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(command.split_whitespace().next().expect("a command"));
         let mode = file.metadata().expect("it is there").permissions().mode();
         assert!(mode & 0o111 != 0, "{command}");
+    }
+}
+
+#[test]
+fn the_plots_were_measured_on_the_machine_that_it_names() {
+    let measured: serde_json::Value = serde_json::from_str(MEASURED).expect("measurements are JSON");
+    for work in ["channel-100", "growth-channel"] {
+        let machine = measured[work]["machine"].as_str().expect("a work says its machine");
+        has(&format!("\nOn {machine}; the server has one core"));
     }
 }
 

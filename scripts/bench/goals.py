@@ -3,7 +3,7 @@
 import dataclasses
 
 from bench import show
-from bench.results import Numbers, numbers
+from bench.results import Numbers, numbers, reasons
 from bench.servers import SERVERS
 
 # A cost counts as flat while it grows by no more than what one round differs from the next.
@@ -24,7 +24,7 @@ def judge(goal, work, record):
         return growth(goal, work, record)
     ours = numbers(record, goal.ours, goal.column)
     if not ours:
-        return Verdict("not measured", None)
+        return nothing(goal, record)
     if goal.of is None:
         low, high = ours.spread
         spread = f" ({show.number(low, goal.column.unit)} to {show.number(high, goal.column.unit)})" if low < high else ""
@@ -36,6 +36,12 @@ def judge(goal, work, record):
     middle, low, high = ratio
     spread = f" ({show.ratio(low)} to {show.ratio(high)})" if low < high else ""
     return Verdict(f"{show.ratio(middle)} x {name}{spread}", within(goal, middle))
+
+
+def nothing(goal, record):
+    """The verdict where linechat has no number: to fail is not to meet a goal."""
+    has_failed = any(kind == goal.ours for kind, *_ in reasons(record))
+    return Verdict("failed", False) if has_failed else Verdict("not measured", None)
 
 
 def within(goal, value):
@@ -63,7 +69,7 @@ def growth(goal, work, record):
     """Compares the largest size with the smallest."""
     points = [(at, numbers(record, goal.ours, goal.column, at)) for at in work.points if at >= goal.since]
     if not all(found for _, found in points):
-        return Verdict("not measured", None)
+        return nothing(goal, record)
     (first, small), (last, large) = points[0], points[-1]
     times = large.median / small.median if small.median else float("inf")
     allowed = FLAT if goal.growth == "flat" else FLAT * last / first

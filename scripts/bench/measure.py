@@ -1,6 +1,6 @@
 """Measures a work: all servers, round after round, because machines drift.
 
-A server that fails is an entry among the measurements, with the reason.
+A server that fails is an entry among the measurements, with the reason; so is one that was not tried.
 """
 
 import datetime
@@ -52,8 +52,8 @@ class Bench:
                 for kind in kinds:
                     run = {"server": kind, "round": number} | ({"at": at} if at is not None else {})
                     try:
-                        check_rate(kind, rate, closed_loop)
-                        run["measured"] = self.one(work, kind, at, rate)
+                        too_slow = cannot_carry(rate, kind, closed_loop or [])
+                        run |= {"skipped": too_slow} if too_slow else {"measured": self.one(work, kind, at, rate)}
                     except (Failed, CannotStart) as why:
                         run["failed"] = str(why)
                     runs.append(run)
@@ -122,11 +122,10 @@ def half_of_best(runs):
     return round(best / 2)
 
 
-def check_rate(kind, rate, closed_loop):
-    """A peer whose best is below the rate would only grow a queue until it fails, minutes later."""
-    best = [run["measured"] for run in closed_loop or [] if run["server"] == kind and "measured" in run]
-    if rate and best and best[0][MESSAGES.key] < rate:
-        raise Failed(f"not tried: its best is {best[0][MESSAGES.key]:,.0f} messages a second, the rate is {rate:,}")
+def cannot_carry(rate, kind, closed_loop):
+    """Why a peer is not tried: with a best below the rate it would only grow a queue until it fails, minutes later."""
+    best = [run["measured"][MESSAGES.key] for run in closed_loop if run["server"] == kind and "measured" in run]
+    return f"its best is {best[0]:,.0f} messages a second" if rate and best and best[0] < rate else ""
 
 
 def fsync(directory):
@@ -146,7 +145,9 @@ def fsync(directory):
 def tell(work, run):
     """A line for who waits."""
     where = f" {run['at']:,} {work.of_what}" if "at" in run else ""
-    what = f"FAILED: {run['failed']}" if "failed" in run else ", ".join(
-        f"{column.label} {run['measured'].get(column.key, float('nan')):.6g}" for column in work.columns)
+    if "measured" in run:
+        what = ", ".join(f"{column.label} {run['measured'].get(column.key, float('nan')):.6g}" for column in work.columns)
+    else:
+        what = f"FAILED: {run['failed']}" if "failed" in run else f"not tried: {run['skipped']}"
     print(f"{work.slug}{where} · round {run['round'] + 1} · {SERVERS[run['server']].label}: {what}", flush=True,
           file=sys.stderr if "failed" in run else sys.stdout)

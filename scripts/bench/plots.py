@@ -4,7 +4,7 @@ import dataclasses
 import functools
 
 from bench import show, svg
-from bench.results import failures, numbers
+from bench.results import numbers, reasons
 from bench.servers import SERVERS
 from bench.works import BY_SLUG, CPU, DELIVERIES, JOIN, LIST, LIST_CHANNEL, MEMORY_EACH, P50, P99, P999, SERVING
 
@@ -70,12 +70,12 @@ def open_loop(results):
     columns = [P50, P99, P999]
     found = {kind: [numbers(record, kind, column) for column in columns] for kind in work.servers}
     kinds = sorted(work.servers, key=lambda kind: (not found[kind][1], found[kind][1].median if found[kind][1] else 0))
-    reasons = {kind: why for kind, _, why, _ in failures(record)}
+    skipped = {kind for kind, *_ in reasons(record, "skipped")}
 
     def values(kind):
         if all(found[kind]):
             return [one.median for one in found[kind]]
-        return "cannot carry this rate" if reasons.get(kind, "").startswith("not tried") else "failed"
+        return "cannot carry this rate" if kind in skipped else "failed"
 
     parts, end = svg.spans(72, [(*row(kind), values(kind)) for kind in kinds], [column.label for column in columns],
                            functools.partial(show.number, unit="us"))

@@ -65,7 +65,9 @@ def versions(kinds):
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         return done.stdout.strip() if done.returncode == 0 else "unknown"
 
-    found = {"linechat": said("git", "describe", "--always", "--dirty", "--exclude", "*")}
+    sources = ["src", "Cargo.toml", "Cargo.lock", ".cargo"]
+    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", *sources], cwd=ROOT).returncode != 0
+    found = {"linechat": said("git", "log", "-1", "--format=%h", "--", *sources) + (" with changes" if changed else "")}
     for kind in kinds:
         if SERVERS[kind].is_peer:
             version = said("dpkg-query", "-W", "-f", "${Version}", SERVERS[kind].package)

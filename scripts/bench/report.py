@@ -3,7 +3,7 @@
 from bench import show
 from bench.goals import judge
 from bench.plots import PLOTS
-from bench.results import Numbers, failures, numbers
+from bench.results import Numbers, numbers, reasons
 from bench.servers import SERVERS
 from bench.works import WORKS
 
@@ -26,7 +26,7 @@ def label(kind):
 
 def cell(found, unit):
     if not found:
-        return "failed"
+        return "-"
     low, high = found.spread
     spread = f" ({show.number(low, unit)} to {show.number(high, unit)})" if low < high else ""
     return show.number(found.median, unit) + spread
@@ -87,10 +87,12 @@ def measured_how(work, record):
 
 
 def failed(record):
-    """What failed, one line each."""
-    for kind, at, why, times in failures(record):
+    """What failed or was not tried, one line each."""
+    for kind, at, why, times in reasons(record):
         where = f" at {at:,}" if at is not None else ""
-        yield f"- {SERVERS[kind].label} failed{where}, {times} of {record['rounds']} rounds: {why}"
+        yield f"- {SERVERS[kind].label} failed{where} in {times} of {record['rounds']} rounds: {why}"
+    for kind, _, why, _ in reasons(record, "skipped"):
+        yield f"- {SERVERS[kind].label} was not tried: {why}"
 
 
 def section(work, record):

@@ -47,11 +47,11 @@ def numbers(record, server, column, at=None):
     return Numbers({run["round"]: run["measured"].get(column.key) for run in runs})
 
 
-def failures(record, server=None):
-    """Why measurements came to nothing, each reason once, with how often: (server, at, reason, times)."""
+def reasons(record, kind="failed"):
+    """Why servers "failed" or were "skipped", each reason once, with how often: (server, at, reason, times)."""
     counted = {}
     for run in record["runs"]:
-        if "failed" in run and server in (None, run["server"]):
-            key = (run["server"], run.get("at"), run["failed"])
+        if kind in run:
+            key = (run["server"], run.get("at"), run[kind])
             counted[key] = counted.get(key, 0) + 1
     return [(*key, times) for key, times in counted.items()]

@@ -39,7 +39,7 @@ SERVERS = {
     "memory": Kind("linechat, memory", "linechat"),
     "disk": Kind("linechat, disk", "linechat"),
     "redis": Kind("Redis", "redis", "redis-server", "redis-server"),
-    "streams": Kind("Redis Streams, fsync always", "streams", "redis-server", "redis-server"),
+    "streams": Kind("Redis Streams", "streams", "redis-server", "redis-server"),
     "nats": Kind("NATS", "nats", "nats-server", "nats-server"),
     "mosquitto": Kind("Mosquitto", "mqtt", "mosquitto", "mosquitto"),
     "inspircd": Kind("InspIRCd", "irc", "inspircd", "inspircd"),

@@ -4,6 +4,7 @@ Knows shapes and scales, and nothing of servers: who calls says the colours.
 """
 
 import math
+import re
 from xml.sax.saxutils import escape
 
 FONT = "system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif"
@@ -14,6 +15,8 @@ LABELS = 165
 VALUES = 62
 ROW = 27
 BAR = 17
+# A bar so many times as long as the next one is cut, or nobody could tell the others apart.
+CUT = 3
 
 
 def fixed(value):
@@ -60,8 +63,10 @@ def bars(top, rows, panels):
         parts.append(text(MARGIN + LABELS - 12, y + BAR - 4, name, 13, "end", weight="600" if is_bold else "400"))
     for number, (head, values, show) in enumerate(panels):
         left = MARGIN + LABELS + number * width
-        longest = max((value[2] for value in values if value), default=0) or 1
-        scale = (width - VALUES - 18) / longest
+        *_, second, longest = [0, 0, *sorted(value[2] for value in values if value)]
+        is_cut = second > 0 and longest > CUT * second
+        end = width - VALUES - 18
+        scale = end / ((1.25 * second if is_cut else longest) or 1)
         parts.append(text(left, top + 10, head, 12, fill=FAINT))
         parts.append(line(left, top + 18, left, top + 24 + len(rows) * ROW - 4, FAINT))
         for index, ((_, colour, is_bold), value) in enumerate(zip(rows, values)):
@@ -70,7 +75,12 @@ def bars(top, rows, panels):
                 parts.append(text(left + 6, y + BAR - 4, "failed", 12, fill=FAINT))
                 continue
             middle, low, high = value
-            parts.append(bar(left, y, middle * scale, colour))
+            if high * scale > end + 1:
+                # The gap says that the bar goes on.
+                parts += [bar(left, y, end - 22, colour), bar(left + end - 16, y, 16, colour)]
+                high = low = end / scale
+            else:
+                parts.append(bar(left, y, middle * scale, colour))
             if high > low:
                 parts.append(line(left + low * scale, y + BAR / 2, left + high * scale, y + BAR / 2, INK, 1.2))
             parts.append(text(left + high * scale + 6, y + BAR - 4, show(middle), 12, weight="600" if is_bold else "400"))
@@ -99,7 +109,7 @@ def spans(top, rows, names, show):
     place = logarithmic(ticks, left, right)
     parts = []
     for tick in ticks:
-        parts += [line(place(tick), top + 18, place(tick), bottom), text(place(tick), bottom + 14, show(tick), 11, "middle", FAINT)]
+        parts += [line(place(tick), top + 18, place(tick), bottom), text(place(tick), bottom + 14, whole(show(tick)), 11, "middle", FAINT)]
     for index, (name, colour, is_bold, values) in enumerate(rows):
         y = top + 24 + index * ROW + BAR / 2
         parts.append(text(left - 12, y + 4, name, 13, "end", weight="600" if is_bold else "400"))
@@ -113,7 +123,7 @@ def spans(top, rows, names, show):
     legend = MARGIN + LABELS
     for number, name in enumerate(names):
         parts += [dot(legend + 5, top + 6, FAINT, 3 + 1.5 * number), text(legend + 15, top + 10, name, 12, fill=FAINT)]
-        legend += 30 + 8 * len(name)
+        legend += 34 + 6 * len(name)
     return parts, bottom + 18
 
 
@@ -127,7 +137,7 @@ def lines(left, top, width, height, head, series, show, of_what, guide=False):
     place_x, place_y = logarithmic([xs[0], xs[-1]], x0, x1), logarithmic(ticks, y0, y1)
     parts = [text(left, top + 10, head, 13, weight="600")]
     for tick in ticks:
-        parts += [line(x0, place_y(tick), x1, place_y(tick)), text(x0 - 6, place_y(tick) + 4, show(tick), 11, "end", FAINT)]
+        parts += [line(x0, place_y(tick), x1, place_y(tick)), text(x0 - 6, place_y(tick) + 4, whole(show(tick)), 11, "end", FAINT)]
     for x in xs:
         parts.append(text(place_x(x), y0 + 16, size(x), 11, "middle", FAINT))
     parts.append(text((x0 + x1) / 2, y0 + 32, of_what, 11, "middle", FAINT))
@@ -149,6 +159,11 @@ def lines(left, top, width, height, head, series, show, of_what, guide=False):
         taken.append(y)
         parts.append(text(place_x(curve[-1][0]) + 9, y, name, 12, fill=colour, weight="600"))
     return parts
+
+
+def whole(shown):
+    """A power of ten without the zeros that say how exact it is."""
+    return re.sub(r"\.0+(?= )|(\.\d*?)0+(?= )", r"\1", shown)
 
 
 def size(value):
