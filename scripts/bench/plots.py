@@ -10,7 +10,7 @@ from bench.works import BY_SLUG, CPU, DELIVERIES, JOIN, LIST, LIST_CHANNEL, MEMO
 
 COLOURS = {"memory": "#0a5bd3", "disk": "#6ba4f4", "redis": "#c2352b", "floor": "none"}
 PEER = "#a3acb6"
-GROWTH_HEIGHT = 230
+GROWTH_HEIGHT = 245
 
 
 @dataclasses.dataclass(frozen=True)

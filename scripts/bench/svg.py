@@ -132,7 +132,7 @@ def lines(left, top, width, height, head, series, show, of_what, guide=False):
     be from the first point of the first."""
     points = [point for _, _, _, curve in series for point in curve]
     xs = sorted({x for x, _ in points})
-    x0, x1, y0, y1 = left + 52, left + width - 92, top + height - 40, top + 26
+    x0, x1, y0, y1 = left + 52, left + width - 92, top + height - 60, top + 26
     ticks = decades(min(y for _, y in points), max(y for _, y in points))
     place_x, place_y = logarithmic([xs[0], xs[-1]], x0, x1), logarithmic(ticks, y0, y1)
     parts = [text(left, top + 10, head, 13, weight="600")]
@@ -146,7 +146,9 @@ def lines(left, top, width, height, head, series, show, of_what, guide=False):
         top_y = start[1] * end / start[0]
         end, top_y = (end, top_y) if top_y <= ticks[-1] else (start[0] * ticks[-1] / start[1], ticks[-1])
         parts.append(line(place_x(start[0]), place_y(start[1]), place_x(end), place_y(top_y), FAINT, 1, "2 3"))
-        parts.append(text(place_x(end) - 6, place_y(top_y) + 10, "linear", 11, "end", FAINT))
+        # Left of the line, two thirds of the way up.
+        near_x, near_y = (a + (b - a) * 0.67 for a, b in ((place_x(start[0]), place_x(end)), (place_y(start[1]), place_y(top_y))))
+        parts.append(text(near_x - 8, near_y, "linear", 11, "end", FAINT))
     taken = []
     for name, colour, dash, curve in sorted(series, key=lambda one: one[3][-1][1]):
         path = " ".join(f"{fixed(place_x(x))},{fixed(place_y(y))}" for x, y in curve)
