@@ -36,6 +36,20 @@ fn fanout_and_direct_messages_arrive_once_and_in_order() {
     assert!(direct["messages_a_second_per_s"].as_f64() > Some(0.0), "{direct}");
 }
 
+/// The server of one core runs in one thread: another scheduler than the one of all other tests.
+#[test]
+fn a_server_on_one_core_keeps_up_with_itself() {
+    let allowed = rustix::thread::sched_getaffinity(None).expect("the system says where this may run");
+    let first = (0..rustix::thread::CpuSet::MAX_CPU).find(|&core| allowed.is_set(core)).expect("it runs somewhere");
+    let mut one = rustix::thread::CpuSet::new();
+    one.set(first);
+    // Of this thread, which its children inherit.
+    rustix::thread::sched_setaffinity(None, &one).expect("a thread may stay on one core");
+    let server = Server::start(&["--limit", "commands-per-second=none"]);
+    let fanout = measured(&server, "fanout", &["--connections", "10", "--senders", "2", "--in-flight", "8"]);
+    assert!(fanout["deliveries_a_second_per_s"].as_f64() > Some(0.0), "{fanout}");
+}
+
 #[test]
 fn crowds_are_counted() {
     let server = Server::start(&[]);

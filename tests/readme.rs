@@ -29,7 +29,7 @@ const LIMITS: &[&str] =
     &["line-length", "text-length", "inbox", "members", "connections", "connections-per-address", "commands-per-second"];
 
 /// The shell commands that README shows, in its order.
-fn shown() -> [&'static str; 9] {
+fn shown() -> [&'static str; 10] {
     let blocks = README.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     let blocks: Vec<_> = blocks.collect();
     blocks.try_into().unwrap_or_else(|blocks: Vec<_>| panic!("each block has its test: {blocks:#?}"))
@@ -128,7 +128,7 @@ fn sqlite_shows(server: &Server, expected: &str) {
     if !clients::is_installed("sqlite3", "sqlite3") {
         return;
     }
-    let [.., sqlite, _, _, _] = shown();
+    let [.., sqlite, _, _, _, _] = shown();
     let command = sqlite.replace("~/.local/state/linechat", server.dir().to_str().expect("its path is UTF-8"));
     let output = Command::new("bash").args(["-c", &command]).output().expect("bash runs");
     assert!(output.status.success() && said(&output).contains(expected), "{}", said(&output));
@@ -144,6 +144,16 @@ fn the_test_commands_are_there() {
         let mode = file.metadata().expect("it is there").permissions().mode();
         assert!(mode & 0o111 != 0, "{command}");
     }
+}
+
+#[test]
+fn the_load_is_run() {
+    let [.., load, _, _, _] = shown();
+    let arguments = load.trim().strip_prefix("cargo run --release -- ").expect("the load");
+    let server = Server::start(&[]);
+    let load = format!("{} {arguments} --seconds 0.3 --warm-up 0.1", env!("CARGO_BIN_EXE_linechat"));
+    let output = shell(&load, &Names::of(&CLIENTS[0]), server.address().port());
+    assert!(output.status.success() && said(&output).contains("deliveries a second"), "{}", said(&output));
 }
 
 #[test]
