@@ -59,7 +59,8 @@ def how(record):
 
 def describe(work, record, column, kinds):
     found = [(SERVERS[kind].label, numbers(record, kind, column)) for kind in kinds]
-    return f"{column.label}: " + ", ".join(f"{name} {show.number(one.median, column.unit)}" if one else f"{name} failed" for name, one in found)
+    said = [f"{name} {show.number(one.median, column.unit) if one else 'has none'}" for name, one in found]
+    return f"{column.label}: " + ", ".join(said)
 
 
 def open_loop(results):

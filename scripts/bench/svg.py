@@ -109,7 +109,8 @@ def spans(top, rows, names, show):
     place = logarithmic(ticks, left, right)
     parts = []
     for tick in ticks:
-        parts += [line(place(tick), top + 18, place(tick), bottom), text(place(tick), bottom + 14, whole(show(tick)), 11, "middle", FAINT)]
+        parts.append(line(place(tick), top + 18, place(tick), bottom))
+        parts.append(text(place(tick), bottom + 14, whole(show(tick)), 11, "middle", FAINT))
     for index, (name, colour, is_bold, values) in enumerate(rows):
         y = top + 24 + index * ROW + BAR / 2
         parts.append(text(left - 12, y + 4, name, 13, "end", weight="600" if is_bold else "400"))
