@@ -28,11 +28,12 @@ fn redrawn(measurements: &str) -> TempDir {
     folder
 }
 
+/// What scripts/bench-peers makes of measurements.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = fs::read_dir(folder)
         .expect("the folder can be read")
         .map(|entry| entry.expect("an entry can be read").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "md" || extension == "svg"))
+        .filter(|path| path.ends_with("peers.md") || path.extension().is_some_and(|extension| extension == "svg"))
         .collect();
     files.sort();
     files

@@ -76,7 +76,8 @@ def measured_how(work, record):
     how = f"{rounds} round{'s' if rounds != 1 else ''}"
     if work.runs == "load":
         how += f" of {show.plain(seconds) if seconds % 1 else int(seconds)} s"
-    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    ours_first = sorted(record["versions"].items(), key=lambda item: item[0] != "linechat")
+    versions = ", ".join(f"{name} {version}" for name, version in ours_first)
     lines = [f"{record['date']}, {how}, on {record['machine']}. {versions}."]
     if "rate" in record:
         lines.append(f"The rate: {record['rate']:,} messages a second.")
