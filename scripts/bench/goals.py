@@ -66,12 +66,16 @@ def compared_with(goal, work, record):
 
 
 def growth(goal, work, record):
-    """Compares the largest size with the smallest."""
-    points = [(at, numbers(record, goal.ours, goal.column, at)) for at in work.points if at >= goal.since]
-    if not all(found for _, found in points):
+    """Compares the largest size with the smallest, and tells the steepest step between: the two ends alone would hide it."""
+    found = [(at, numbers(record, goal.ours, goal.column, at)) for at in work.points if at >= goal.since]
+    # A cost of nothing is a clock that is too coarse, and no base for a ratio.
+    if not all(each and each.median > 0 for _, each in found):
         return nothing(goal, record)
+    points = [(at, each.median) for at, each in found]
     (first, small), (last, large) = points[0], points[-1]
-    times = large.median / small.median if small.median else float("inf")
+    times = large / small
     allowed = FLAT if goal.growth == "flat" else FLAT * last / first
-    sizes = f"from {first:,} to {last:,} {work.of_what}"
-    return Verdict(f"{show.ratio(times)} x {sizes}", times <= allowed)
+    steps = [(after / before, low, high) for (low, before), (high, after) in zip(points, points[1:])]
+    step, low, high = max(steps, key=lambda step: step[0] if goal.growth == "flat" else step[0] * step[1] / step[2])
+    steepest = f"steepest {show.ratio(step)} x from {low:,} to {high:,}"
+    return Verdict(f"{show.ratio(times)} x from {first:,} to {last:,} {work.of_what}; {steepest}", times <= allowed)
