@@ -24,8 +24,9 @@ const STEPS: [(&str, &str); 5] = [
 ];
 /// How often a step is taken in the two runs: what lies between them is counted. Each holds whole batches of every step.
 const COUNTS: [u64; 2] = [500, 1500];
-/// Percent that instructions may differ. The same program counts the same within 0.1; what is left is for code that moves.
-const INSTRUCTIONS: f64 = 3.0;
+/// Percent that instructions may differ. The same program counts the same within 0.1, or 2 where the disk's thread takes turns
+/// with its caller; what is left is for code that moves.
+const INSTRUCTIONS: f64 = 5.0;
 /// The same where other tools than the record's have made the program: other code, which is no change of ours.
 const INSTRUCTIONS_ELSEWHERE: f64 = 20.0;
 /// What allocations may differ: one that happens once for all 50 readers of a line is 0.02.
@@ -153,10 +154,10 @@ fn a_difference_is_told_with_both_numbers() {
     let cost = |instructions, allocations| Cost { instructions, allocations };
     let was = recorded("# step\nparse 1000 2.000 a line\ndirect 1 1.0\n", "parse");
     assert_eq!(was, Some(cost(1000.0, 2.0)));
-    assert_eq!(difference("parse", was, cost(1029.0, 2.005), INSTRUCTIONS), None);
+    assert_eq!(difference("parse", was, cost(1049.0, 2.005), INSTRUCTIONS), None);
     let told = |now| difference("parse", was, now, INSTRUCTIONS).expect("it differs");
-    let dearer = "parse: 1031 instructions, in the record 1000 (+3.1 %); 2.000 allocations, in the record 2.000";
-    assert_eq!(told(cost(1031.0, 2.0)), dearer);
+    let dearer = "parse: 1051 instructions, in the record 1000 (+5.1 %); 2.000 allocations, in the record 2.000";
+    assert_eq!(told(cost(1051.0, 2.0)), dearer);
     let cheaper =
         "parse: 900 instructions, in the record 1000 (-10.0 %); 2.000 allocations, in the record 2.000; cheaper, well done";
     assert_eq!(told(cost(900.0, 2.0)), cheaper);
