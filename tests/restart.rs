@@ -26,14 +26,20 @@ fn restarted(mut server: Server) -> Server {
     server
 }
 
-#[test]
-fn an_owner_who_has_left_has_left() {
+/// Ana has made #x and left it to Bob.
+fn passed_on() -> (Server, Client, Client) {
     let server = Server::start(&[]);
     let mut ana = account(&server, "ana");
     ana.ok("CREATE #x");
     let mut bob = account(&server, "bob");
     bob.ok("JOIN #x");
     ana.ok("LEAVE #x");
+    (server, ana, bob)
+}
+
+#[test]
+fn an_owner_who_has_left_has_left() {
+    let (server, _ana, mut bob) = passed_on();
     assert!(bob.event("OWNER ").contains("#x bob:"));
     bob.ok("PING");
     let server = restarted(server);
@@ -43,12 +49,7 @@ fn an_owner_who_has_left_has_left() {
 
 #[test]
 fn who_comes_back_to_a_channel_that_was_passed_on_does_not_own_it() {
-    let server = Server::start(&[]);
-    let mut ana = account(&server, "ana");
-    ana.ok("CREATE #x");
-    let mut bob = account(&server, "bob");
-    bob.ok("JOIN #x");
-    ana.ok("LEAVE #x");
+    let (server, mut ana, bob) = passed_on();
     ana.ok("JOIN #x");
     let owner = format!("- CHANNEL #x 2 bob:{}", bob.id());
     assert_eq!(ana.ask("CHANNELS")[0], owner);

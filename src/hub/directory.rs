@@ -35,13 +35,6 @@ pub(super) struct Online {
     pub channels: Vec<Seq>,
 }
 
-/// A user who can be written to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// The user, under the present name.
-    pub who: Who,
-}
-
 /// The first id that is given out; ids of four digits are easy to tell from text and to type.
 const FIRST_ID: u64 = 1000;
 
@@ -184,13 +177,13 @@ impl Directory {
 
 impl Hub {
     /// The user with this id, if there is one who can be written to.
-    pub fn find_id(&self, id: UserId) -> Option<Found> {
-        self.directory().user(id).map(|who| Found { who: who.clone() })
+    pub fn find_id(&self, id: UserId) -> Option<Who> {
+        self.directory().user(id).cloned()
     }
 
     /// The user of this name, whatever its case.
-    pub fn find_name(&self, name: &str) -> Option<Found> {
-        self.directory().user_named(name).map(|who| Found { who: who.clone() })
+    pub fn find_name(&self, name: &str) -> Option<Who> {
+        self.directory().user_named(name).cloned()
     }
 
     /// The account of this name, whatever its case.

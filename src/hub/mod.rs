@@ -23,7 +23,7 @@ use crate::limits::Limits;
 use crate::names::{Name, Seq, Who};
 
 pub use channel::{Channel, Closing, Listed, Membership};
-pub use directory::{Account, Found};
+pub use directory::Account;
 pub use presence::{NameTaken, NoIds, Seated, Succession};
 pub use room::{Attached, Cursor, Read, Room};
 pub use wake::{Seat, Verdict};

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::event::{Change, Draft, Event, Guard, Room};
-use crate::hub::{Attached, Channel, Room as HubRoom, Seat, Seated, Succession};
+use crate::hub::{Attached, Channel, Cursor, Room as HubRoom, Seat, Seated, Succession};
 use crate::names::{UserId, Who};
 use crate::session::Shared;
 
@@ -63,14 +63,13 @@ impl Sitting {
             if self.follows.iter().all(|follow| follow.channel.id != channel.id)
                 && let Some(membership) = channel.membership(self.who.id)
             {
-                self.attach(channel, Some(membership.from));
+                self.attach(channel, membership.from);
             }
         }
     }
 
-    /// Follows a channel from `from` on, or from now.
-    fn attach(&mut self, channel: Arc<Channel>, from: Option<crate::hub::Cursor>) {
-        let from = from.unwrap_or_else(|| self.shared.hub.cursor_now(&channel));
+    /// Follows a channel from `from` on.
+    fn attach(&mut self, channel: Arc<Channel>, from: Cursor) {
         let attached = channel.room.attach(Arc::clone(&self.seat), from);
         // Most follow one channel, and there are many thousands of them.
         self.follows.reserve_exact(1);
@@ -89,7 +88,10 @@ impl Sitting {
         self.stand_up();
         let (inbox, channels) = self.shared.hub.sit_as_account(&self.seat, &who);
         (self.who, self.is_account, self.inbox) = (who, true, inbox);
-        channels.into_iter().for_each(|channel| self.attach(channel, None));
+        for channel in channels {
+            let now = self.shared.hub.cursor_now(&channel);
+            self.attach(channel, now);
+        }
     }
 
     /// Gives back all but the seat. What accounts come to own by it is made durable.

@@ -1,17 +1,24 @@
 //! What terminals differ in: width, colour, paste, a line of 4,000 characters, and those that can do nothing.
 
 use crate::person::{OPTION, PASSWORD, TALK, account, creates, guest, joins, plain};
+use crate::support::client::Client;
 use crate::support::pty::{Pty, menu};
 use crate::support::server::Server;
+
+/// Nina at the menu and Bob at a plain connection, both in #c.
+fn two_in_a_channel(server: &Server) -> (Pty, Client) {
+    let mut nina = guest(&server.address().to_string(), "nina");
+    creates(&mut nina, "c");
+    let mut bob = plain(server, "bob");
+    bob.ok("JOIN #c");
+    nina.sees("bob joined");
+    (nina, bob)
+}
 
 #[test]
 fn a_window_that_is_resized_keeps_the_line_whole() {
     let server = Server::start(&[]);
-    let mut nina = guest(&server.address().to_string(), "nina");
-    creates(&mut nina, "c");
-    let mut bob = plain(&server, "bob");
-    bob.ok("JOIN #c");
-    nina.sees("bob joined");
+    let (mut nina, mut bob) = two_in_a_channel(&server);
     let half = "a line that is longer than a narrow window is wide, ";
     nina.types(half);
     nina.sees_at_the_cursor(&format!("> {half}"));
@@ -34,11 +41,7 @@ fn a_window_that_is_resized_keeps_the_line_whole() {
 #[test]
 fn a_line_of_4000_characters_is_refused_and_one_that_fits_arrives() {
     let server = Server::start(&[]);
-    let mut nina = guest(&server.address().to_string(), "nina");
-    creates(&mut nina, "c");
-    let mut bob = plain(&server, "bob");
-    bob.ok("JOIN #c");
-    nina.sees("bob joined");
+    let (mut nina, mut bob) = two_in_a_channel(&server);
     nina.types(&"x".repeat(4000));
     nina.enters("");
     nina.sees("Not sent: ");
@@ -55,11 +58,7 @@ fn a_line_of_4000_characters_is_refused_and_one_that_fits_arrives() {
 #[test]
 fn pasted_lines_are_lines_and_control_characters_are_refused() {
     let server = Server::start(&[]);
-    let mut nina = guest(&server.address().to_string(), "nina");
-    creates(&mut nina, "c");
-    let mut bob = plain(&server, "bob");
-    bob.ok("JOIN #c");
-    nina.sees("bob joined");
+    let (mut nina, mut bob) = two_in_a_channel(&server);
     nina.enters("\u{1b}[200~one\r\ntwo\rthree\u{1b}[201~");
     for line in ["one", "two", "three"] {
         assert!(bob.event("MSG ").ends_with(&format!(" {line}")));

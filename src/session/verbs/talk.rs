@@ -1,8 +1,7 @@
 //! MSG, SAY and ACK: what goes to the journal without waiting.
 
 use crate::event::{Event, Guard, Room};
-use crate::hub::Found;
-use crate::names::{Seq, UserId};
+use crate::names::{Seq, UserId, Who};
 use crate::session::Session;
 use crate::session::replies::Asked;
 use crate::wire::{Code, Refusal, Target};
@@ -13,7 +12,7 @@ impl Session {
             return self.say("MSG", key, channel, text);
         }
         match self.find(target) {
-            Ok(Found { who }) => {
+            Ok(who) => {
                 let guard = Guard::Unread(self.shared.limits.inbox);
                 self.send("MSG", Room::Inbox(who.id), guard, key, text);
             }
@@ -45,7 +44,7 @@ impl Session {
         }
     }
 
-    fn find(&self, target: Target<'_>) -> Result<Found, Refusal> {
+    fn find(&self, target: Target<'_>) -> Result<Who, Refusal> {
         let hub = &self.shared.hub;
         let absent = || {
             Refusal::new(
@@ -59,11 +58,10 @@ impl Session {
             Target::Both(name, id) => {
                 let found = hub.find_id(id).ok_or_else(absent)?;
                 // A wrong id with the right name must not reach a stranger.
-                if crate::names::fold(found.who.name.as_str()) == crate::names::fold(name) {
+                if crate::names::fold(found.name.as_str()) == crate::names::fold(name) {
                     return Ok(found);
                 }
-                let now = &found.who;
-                Err(Refusal::new(Code::NoSuchUser, format!("{id} is not {name} but {now}; nothing was sent")))
+                Err(Refusal::new(Code::NoSuchUser, format!("{id} is not {name} but {found}; nothing was sent")))
             }
             Target::Channel(_) => unreachable!("invariant: channels are handled before"),
         }
