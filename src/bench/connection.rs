@@ -2,11 +2,16 @@
 //! end has not come yet; what frames mean is the [`dialect`](super::dialect)'s.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::ErrorKind;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Mutex;
 
 use crate::bench::dialect::{Dialect, Seen};
@@ -23,7 +28,8 @@ thread_local! {
 
 /// See the module.
 pub struct Connection {
-    stream: TcpStream,
+    reading: RefCell<OwnedReadHalf>,
+    stream: OwnedWriteHalf,
     partial: RefCell<Vec<u8>>,
     writing: Mutex<()>,
 }
@@ -36,7 +42,9 @@ impl Connection {
     pub async fn enter<D: Dialect>(dialect: &D, server: &str, me: usize, lines: &[u8]) -> Result<Self> {
         let stream = TcpStream::connect(server).await.with_context(|| format!("connection {me} to {server}"))?;
         stream.set_nodelay(true)?;
-        let connection = Self { stream, partial: RefCell::default(), writing: Mutex::default() };
+        let (reading, stream) = stream.into_split();
+        let connection =
+            Self { reading: RefCell::new(reading), stream, partial: RefCell::default(), writing: Mutex::default() };
         connection.write(lines).await?;
         tokio::time::timeout(PATIENCE, connection.entered(dialect, me))
             .await
@@ -87,28 +95,32 @@ impl Connection {
     /// # Errors
     /// When the connection fails.
     pub async fn read<D: Dialect>(&self, dialect: &D, mut see: impl FnMut(Seen)) -> std::io::Result<bool> {
-        loop {
-            self.stream.readable().await?;
-            let read = READ.with_borrow_mut(|buffer| {
-                let mut partial = self.partial.borrow_mut();
-                let (kept, space) = buffer.split_at_mut(partial.len());
-                kept.copy_from_slice(&partial);
-                let filled = partial.len() + self.stream.try_read(space)?;
-                let mut rest = &buffer[..filled];
-                let open = filled > partial.len();
-                while let Some(length) = dialect.frame(rest) {
-                    let (frame, after) = rest.split_at(length);
-                    see(dialect.read(frame));
-                    rest = after;
-                }
-                partial.clear();
-                partial.extend_from_slice(rest);
-                Ok::<_, std::io::Error>(open)
-            });
-            match read {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                read => return read,
+        poll_fn(|context| self.poll_read(context, dialect, &mut see)).await
+    }
+
+    fn poll_read<D: Dialect>(
+        &self,
+        context: &mut TaskContext<'_>,
+        dialect: &D,
+        see: &mut impl FnMut(Seen),
+    ) -> Poll<std::io::Result<bool>> {
+        READ.with_borrow_mut(|buffer| {
+            let mut partial = self.partial.borrow_mut();
+            let (kept, space) = buffer.split_at_mut(partial.len());
+            kept.copy_from_slice(&partial);
+            let mut space = ReadBuf::new(space);
+            // Not readiness and then a read: after a read that has not filled the buffer it would read once more in vain.
+            ready!(Pin::new(&mut *self.reading.borrow_mut()).poll_read(context, &mut space))?;
+            let (open, filled) = (!space.filled().is_empty(), partial.len() + space.filled().len());
+            let mut rest = &buffer[..filled];
+            while let Some(length) = dialect.frame(rest) {
+                let (frame, after) = rest.split_at(length);
+                see(dialect.read(frame));
+                rest = after;
             }
-        }
+            partial.clear();
+            partial.extend_from_slice(rest);
+            Poll::Ready(Ok(open))
+        })
     }
 }

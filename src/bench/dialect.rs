@@ -6,7 +6,7 @@ use memchr::{memchr, memrchr};
 /// What a frame from the server is to the load.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Seen<'a> {
-    /// A message, with its text.
+    /// A message, with its text and perhaps the ending of its line.
     Message(&'a [u8]),
     /// A message of this connection was accepted.
     Accepted,

@@ -2,6 +2,7 @@
 //! are found here, and latencies are counted here.
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,9 @@ use tokio::sync::Notify;
 const LONGEST: Duration = Duration::from_secs(600);
 
 struct Message {
-    due: Instant,
+    /// Nanoseconds after the flights began, like all times here.
+    due: u64,
+    text: String,
     missing: u32,
 }
 
@@ -25,8 +28,45 @@ struct Sender {
     accepted: Cell<u64>,
 }
 
+/// A text that says who sent it and which one it is, filled up to `size` bytes.
+fn text(sender: usize, number: u64, size: usize) -> String {
+    let mut text = format!("b{sender}.{number}.");
+    while text.len() < size {
+        text.push('x');
+    }
+    text
+}
+
+/// The sender that a text names, and the rest of it.
+fn read_sender(text: &[u8]) -> Option<(usize, &[u8])> {
+    let (sender, rest) = read_number(text.strip_prefix(b"b")?)?;
+    Some((usize::try_from(sender).ok()?, rest))
+}
+
+/// A number up to its dot, and what follows the dot.
+fn read_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let number =
+        bytes[..digits].iter().try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+    Some((number?, bytes[digits..].strip_prefix(b".")?))
+}
+
+/// How many messages of each sender somebody has.
+pub struct Had {
+    first: usize,
+    counts: Vec<u64>,
+}
+
+impl Had {
+    /// None yet, of so many senders from `first` on; others do not write to it.
+    pub fn new(first: usize, senders: usize) -> Self {
+        Self { first, counts: vec![0; senders] }
+    }
+}
+
 /// All messages of a run.
 pub struct Flights {
+    began: Instant,
     senders: Vec<Sender>,
     latencies: RefCell<Histogram<u64>>,
     completions: RefCell<Histogram<u64>>,
@@ -50,6 +90,7 @@ impl Flights {
         };
         let latencies = Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, 3).expect("invariant: the bounds are valid");
         Self {
+            began: Instant::now(),
             senders: audiences.iter().map(sender).collect(),
             completions: RefCell::new(latencies.clone()),
             latencies: RefCell::new(latencies),
@@ -65,12 +106,22 @@ impl Flights {
         self.measuring.set(on);
     }
 
-    /// A message takes off; returns its number.
-    pub fn take_off(&self, sender: usize, due: Instant) -> u64 {
-        let sender = &self.senders[sender];
-        let mut messages = sender.messages.borrow_mut();
-        messages.push_back(Message { due, missing: sender.audience });
-        sender.first.get() + messages.len() as u64 - 1
+    /// Nanoseconds since the flights began.
+    pub fn now(&self) -> u64 {
+        self.at(Instant::now())
+    }
+
+    fn at(&self, moment: Instant) -> u64 {
+        moment.saturating_duration_since(self.began).as_nanos() as u64
+    }
+
+    /// A message takes off, due at that moment; `send` is given its text, of at least `size` bytes.
+    pub fn take_off(&self, sender: usize, due: Instant, size: usize, send: impl FnOnce(&str)) {
+        let account = &self.senders[sender];
+        let mut messages = account.messages.borrow_mut();
+        let text = text(sender, account.first.get() + messages.len() as u64, size);
+        send(&text);
+        messages.push_back(Message { due: self.at(due), text, missing: account.audience });
     }
 
     /// How many messages of a sender are in flight.
@@ -95,37 +146,60 @@ impl Flights {
         (sender.accepted.get(), sender.first.get() + sender.messages.borrow().len() as u64)
     }
 
-    /// A message reached somebody who expected the number `expected` of this sender.
-    pub fn land(&self, sender: usize, number: u64, expected: u64, now: Instant) {
-        if number != expected {
-            let what = if number < expected { "doubled or reordered" } else { "lost or reordered" };
-            return self.fail(format!("a message was {what}: sender {sender}'s number {number} came where {expected} was due"));
+    /// A text reached somebody who had this much before. It must be the next one of its sender, to the byte; what no load has
+    /// sent is not looked at.
+    pub fn land(&self, text: &[u8], had: &mut Had, now: u64) {
+        let Some((sender, rest)) = read_sender(text) else { return };
+        let next = sender.checked_sub(had.first).and_then(|place| had.counts.get_mut(place));
+        let (Some(account), Some(next)) = (self.senders.get(sender), next) else {
+            return self.fail(format!("a message of sender {sender} came to somebody it was not sent to"));
+        };
+        let place = next.checked_sub(account.first.get()).map(|place| place as usize);
+        if let Some(place) = place
+            && account.messages.borrow().get(place).is_some_and(|message| message.text.as_bytes() == text)
+        {
+            *next += 1;
+            return self.arrive(account, place, now);
         }
-        let Some(sender) = self.senders.get(sender) else { return self.fail(format!("there is no sender {sender}")) };
+        let Some((number, _)) = read_number(rest) else { return };
+        let what = match number.cmp(next) {
+            Ordering::Less => "doubled or reordered",
+            Ordering::Equal => "changed, or came more often than there are receivers",
+            Ordering::Greater => "lost or reordered",
+        };
+        self.fail(format!("a message was {what}: sender {sender}'s number {number} came where {next} was due"));
+    }
+
+    /// The oldest message of a sender has landed, where nobody is shown it.
+    pub fn land_oldest(&self, sender: usize, now: u64) {
+        self.arrive(&self.senders[sender], 0, now);
+    }
+
+    fn arrive(&self, sender: &Sender, place: usize, now: u64) {
         let mut messages = sender.messages.borrow_mut();
-        let Some(message) = messages.get_mut((number - sender.first.get()) as usize) else {
+        let Some(message) = messages.get_mut(place).filter(|message| message.missing > 0) else {
             drop(messages);
-            return self.fail(format!("message {number} came more often than there are receivers"));
+            return self.fail("a message came more often than there are receivers".to_owned());
         };
         message.missing -= 1;
+        let is_complete = message.missing == 0;
         if self.measuring.get() {
-            let latency = (now.saturating_duration_since(message.due).min(LONGEST).as_nanos() as u64).max(1);
+            let latency = now.saturating_sub(message.due).clamp(1, LONGEST.as_nanos() as u64);
             self.deliveries.set(self.deliveries.get() + 1);
             self.latencies.borrow_mut().record(latency).expect("invariant: clamped to the bounds");
-            if message.missing == 0 {
+            if is_complete {
                 self.completions.borrow_mut().record(latency).expect("invariant: clamped to the bounds");
             }
         }
-        let mut any = false;
+        if !is_complete {
+            return;
+        }
         while messages.front().is_some_and(|message| message.missing == 0) {
             messages.pop_front();
             sender.first.set(sender.first.get() + 1);
-            any = true;
             self.messages.set(self.messages.get() + u64::from(self.measuring.get()));
         }
-        if any {
-            sender.landed.notify_one();
-        }
+        sender.landed.notify_one();
     }
 
     /// The run is worth nothing, and why; the first reason counts.
@@ -152,25 +226,59 @@ impl Flights {
 
 #[cfg(test)]
 mod tests {
-    use super::{Flights, Instant};
+    use super::{Flights, Had, Instant};
+
+    /// The texts of so many messages that took off.
+    fn take_off(flights: &Flights, sender: usize, count: usize) -> Vec<String> {
+        let mut texts = Vec::new();
+        (0..count).for_each(|_| flights.take_off(sender, Instant::now(), 16, |text| texts.push(text.to_owned())));
+        texts
+    }
+
+    #[test]
+    fn what_lands_everywhere_is_counted() {
+        let flights = Flights::new(&[2]);
+        flights.measure(true);
+        let texts = take_off(&flights, 0, 2);
+        assert_eq!(texts, ["b0.0.xxxxxxxxxxx", "b0.1.xxxxxxxxxxx"]);
+        for mut had in [Had::new(0, 1), Had::new(0, 1)] {
+            texts.iter().for_each(|text| flights.land(text.as_bytes(), &mut had, flights.now()));
+        }
+        assert_eq!((flights.deliveries.get(), flights.messages.get()), (4, 2));
+        assert_eq!((flights.in_flight(0), flights.failure()), (0, None));
+        assert_eq!((flights.latencies().len(), flights.completions().len()), (4, 2));
+    }
 
     #[test]
     fn what_goes_wrong_is_found() {
-        let now = Instant::now();
-        let fine = Flights::new(&[2]);
-        fine.measure(true);
-        assert_eq!((fine.take_off(0, now), fine.take_off(0, now)), (0, 1));
-        for number in [0, 1] {
-            fine.land(0, number, number, now);
-            fine.land(0, number, number, now);
+        let failure_of = |landed: &[&str]| {
+            let flights = Flights::new(&[1, 1]);
+            take_off(&flights, 0, 2);
+            take_off(&flights, 1, 1);
+            let mut had = Had::new(0, 1);
+            landed.iter().for_each(|text| flights.land(text.as_bytes(), &mut had, flights.now()));
+            flights.failure().unwrap_or_default()
+        };
+        let first = "b0.0.xxxxxxxxxxx";
+        assert_eq!(failure_of(&["hello", first]), "");
+        for (landed, why) in [
+            (&["b0.1.xxxxxxxxxxx"][..], "a message was lost or reordered: sender 0's number 1 came where 0 was due"),
+            (&[first, first], "a message was doubled or reordered: sender 0's number 0 came where 1 was due"),
+            (&["b0.0.xxxxxyxxxxx"], "a message was changed, or came more often than there are receivers"),
+            (&["b1.0.xxxxxxxxxxx"], "a message of sender 1 came to somebody it was not sent to"),
+        ] {
+            assert!(failure_of(landed).starts_with(why), "{landed:?}: {}", failure_of(landed));
         }
-        assert_eq!((fine.deliveries.get(), fine.messages.get(), fine.in_flight(0), fine.failure()), (4, 2, 0, None));
-        assert_eq!((fine.latencies().len(), fine.completions().len()), (4, 2));
-        for (number, expected) in [(1, 0), (0, 1), (5, 5)] {
-            let flights = Flights::new(&[1]);
-            flights.take_off(0, now);
-            flights.land(0, number, expected, now);
-            assert!(flights.failure().is_some(), "{number} where {expected} was due");
+    }
+
+    #[test]
+    fn what_comes_to_more_than_its_audience_is_found() {
+        let flights = Flights::new(&[1]);
+        let texts = take_off(&flights, 0, 2);
+        for mut had in [Had::new(0, 1), Had::new(0, 1)] {
+            flights.land(texts[1].as_bytes(), &mut Had { first: 0, counts: vec![1] }, flights.now());
+            flights.land(b"no load's", &mut had, flights.now());
         }
+        assert_eq!(flights.failure().unwrap(), "a message came more often than there are receivers");
     }
 }

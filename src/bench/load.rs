@@ -9,7 +9,7 @@ use tokio::task::LocalSet;
 
 use crate::bench::connection::Connection;
 use crate::bench::dialect::{Dialect, Seen};
-use crate::bench::flight::Flights;
+use crate::bench::flight::{Flights, Had};
 use crate::bench::process::{Process, Usage};
 
 /// How long the last messages may take to land.
@@ -78,30 +78,6 @@ pub(super) struct Run<D> {
     plan: Plan,
     room: String,
     flights: Flights,
-}
-
-/// A text that says who sent it and which one it is, filled up to `size` bytes.
-fn text(sender: usize, number: u64, size: usize) -> String {
-    let mut text = format!("b{sender}.{number}.");
-    while text.len() < size {
-        text.push('x');
-    }
-    text
-}
-
-/// The sender and the number that a text begins with.
-fn read_text(text: &[u8]) -> Option<(usize, u64)> {
-    let (sender, rest) = read_number(text.strip_prefix(b"b")?)?;
-    let (number, _) = read_number(rest)?;
-    Some((sender as usize, number))
-}
-
-/// A number up to its dot, and what follows the dot.
-fn read_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let number =
-        bytes[..digits].iter().try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
-    Some((number?, bytes[digits..].strip_prefix(b".")?))
 }
 
 /// Waits, right to microseconds: a timer alone would be late by up to a millisecond, which would count as the server's.
@@ -231,19 +207,25 @@ impl<D: Dialect + 'static> Run<D> {
 
     /// Reads and checks until the connection ends.
     async fn receive(self: Rc<Self>, me: usize, connection: Rc<Connection>) {
-        let mut expected = vec![0; if self.plan.pattern == Pattern::Pairs { 1 } else { self.senders() }];
+        let mut had = match self.plan.pattern {
+            Pattern::Fanout { senders } => Had::new(0, senders),
+            Pattern::Pairs => Had::new(me ^ 1, 1),
+        };
         let mut open = true;
         while open {
             let mut demand = None;
             let mut now = None;
-            let read = connection.read(&self.dialect, |seen| match seen {
-                Seen::Message(text) => self.message(text, &mut expected, *now.get_or_insert_with(Instant::now)),
-                Seen::Accepted if me < self.senders() => self.accepted(me, *now.get_or_insert_with(Instant::now)),
-                Seen::Refused(why) => {
-                    self.flights.fail(format!("the server refused: {}", String::from_utf8_lossy(why).trim_end()))
+            let read = connection.read(&self.dialect, |seen| {
+                let now = *now.get_or_insert_with(|| self.flights.now());
+                match seen {
+                    Seen::Message(text) => self.flights.land(text.trim_ascii_end(), &mut had, now),
+                    Seen::Accepted if me < self.senders() => self.accepted(me, now),
+                    Seen::Refused(why) => {
+                        self.flights.fail(format!("the server refused: {}", String::from_utf8_lossy(why).trim_end()))
+                    }
+                    Seen::Demand(answer) => demand = Some(answer),
+                    _ => {}
                 }
-                Seen::Demand(answer) => demand = Some(answer),
-                _ => {}
             });
             open = read.await.unwrap_or(false);
             if let Some(answer) = demand {
@@ -261,24 +243,11 @@ impl<D: Dialect + 'static> Run<D> {
         }
     }
 
-    fn accepted(&self, me: usize, now: Instant) {
+    fn accepted(&self, me: usize, now: u64) {
         self.flights.accept(me);
         if !D::DELIVERS {
             // Answers come in the order of what they answer.
-            let number = self.flights.accounts(me).0 - 1;
-            self.flights.land(me, number, number, now);
-        }
-    }
-
-    fn message(&self, text: &[u8], expected: &mut [u64], now: Instant) {
-        let Some((sender, number)) = read_text(text) else { return };
-        let slot = if self.plan.pattern == Pattern::Pairs { 0 } else { sender };
-        match expected.get_mut(slot) {
-            Some(expected) => {
-                self.flights.land(sender, number, *expected, now);
-                *expected += 1;
-            }
-            None => self.flights.fail(format!("there is no sender {sender}")),
+            self.flights.land_oldest(me, now);
         }
     }
 
@@ -314,10 +283,9 @@ impl<D: Dialect + 'static> Run<D> {
     }
 
     fn add(&self, me: usize, due: Instant, batch: &mut Vec<u8>) {
-        let text = text(me, self.flights.take_off(me, due), self.plan.size);
-        match self.plan.pattern {
-            Pattern::Fanout { .. } => self.dialect.say(batch, &self.room, &text),
-            Pattern::Pairs => self.dialect.tell(batch, me ^ 1, &text),
-        }
+        self.flights.take_off(me, due, self.plan.size, |text| match self.plan.pattern {
+            Pattern::Fanout { .. } => self.dialect.say(batch, &self.room, text),
+            Pattern::Pairs => self.dialect.tell(batch, me ^ 1, text),
+        });
     }
 }
