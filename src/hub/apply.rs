@@ -127,7 +127,9 @@ impl Hub {
                 self.directory().mark_moved(who.id);
             }
             Change::Owner => {
-                if channel.set_owner(Some(who.clone())) {
+                // A succession is made durable a moment after it happened: who has left meanwhile owns nothing.
+                let is_there = !self.is_live() || channel.membership(who.id).is_some();
+                if is_there && channel.set_owner(Some(who.clone())) {
                     self.announce(&channel.room, by, Happening::Owner { channel: name, who, time });
                 }
             }
@@ -143,6 +145,35 @@ impl Hub {
         if let Some(channel) = self.directory_mut().remove_channel(id) {
             channel.close(Closing { who: who.clone(), time, by });
             channel.room.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Change, Done, Entry, Event, Hub, Name, Outcome, RoomId, Seq, Time, Who};
+    use crate::limits::Limits;
+    use crate::names::UserId;
+
+    #[test]
+    fn who_has_left_comes_to_own_nothing() {
+        let hub = Hub::new(Arc::new(Limits::default()), |_, _| {});
+        let (ana, rust) = (Who { name: Name::new("ana"), id: UserId(1000) }, Name::new("rust"));
+        hub.go_live();
+        let mut seq = 0;
+        let mut settle = |room, event| {
+            seq += 1;
+            let entry = Entry { seq: Seq(seq), time: Time(0), room, event };
+            hub.settle(vec![Done { origin: None, outcome: Outcome::Committed(entry) }]);
+        };
+        settle(None, Event::Registered { who: ana.clone(), password: "".into() });
+        settle(None, Event::Created { channel: rust.clone(), owner: ana.clone(), key: None });
+        for (change, owner) in [(Change::Owner, Some(&ana)), (Change::Left, None), (Change::Owner, None)] {
+            let event = Event::Channel { channel: rust.clone(), who: ana.clone(), change: change.clone() };
+            settle(Some(RoomId::Channel(Seq(2))), event);
+            assert_eq!(hub.find_channel("rust").unwrap().owner().as_ref(), owner, "after {change:?}");
         }
     }
 }
