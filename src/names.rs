@@ -3,6 +3,7 @@
 //! Syntax (what the grammar accepts) and policy (which names may be *taken*) are kept apart: a line that mentions any
 //! well-formed name parses, and only NAME, REGISTER and CREATE ask [`check_new`]. Nothing here knows who is online.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -104,8 +105,15 @@ pub fn check_chosen(text: &str) -> Result<(), NameError> {
 }
 
 /// The form under which a name is found: letters without case, composed. `Ana` and `ana` are one name.
-pub fn fold(text: &str) -> String {
-    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase().nfc().collect() }
+pub fn fold(text: &str) -> Cow<'_, str> {
+    if !text.is_ascii() {
+        text.to_lowercase().nfc().collect()
+    } else if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        text.to_ascii_lowercase().into()
+    } else {
+        // As most people type most names.
+        text.into()
+    }
 }
 
 /// The form in which look-alikes are equal (UTS 39 skeleton of the folded name), so that nobody can pass for another.

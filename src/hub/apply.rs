@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::event::{Change, Done, Entry, Event, Outcome, Room as RoomId, Time};
+use crate::event::{Change, Done, Entry, Event, Origin, Outcome, Room as RoomId, Time};
 use crate::hub::channel::{Channel, Closing};
 use crate::hub::directory::Account;
 use crate::hub::room::Room;
@@ -30,10 +30,12 @@ impl Hub {
         touched.sort_unstable_by_key(|room| room.id);
         touched.dedup_by_key(|room| room.id);
         touched.iter().for_each(|room| room.wake());
-        for Done { origin, outcome } in batch {
-            if let Some(origin) = origin {
-                self.with_seat(origin.session, |seat| seat.give(Verdict { tag: origin.tag, outcome }));
-            }
+        let verdict = |Done { origin, outcome }| origin.map(|Origin { session, tag }| (session, Verdict { tag, outcome }));
+        let mut verdicts = batch.into_iter().filter_map(verdict).peekable();
+        // A session's drafts come one after the other.
+        while let Some((session, first)) = verdicts.next() {
+            let more = std::iter::from_fn(|| verdicts.next_if(|(next, _)| *next == session)).map(|(_, verdict)| verdict);
+            self.with_seat(session, |seat| seat.give(std::iter::once(first).chain(more)));
         }
     }
 

@@ -43,7 +43,8 @@ const FIRST_ID: u64 = 1000;
 pub(super) struct Directory {
     pub accounts: HashMap<UserId, Account>,
     pub online: BTreeMap<UserId, Online>,
-    names: HashMap<String, UserId>,
+    /// Users by folded name.
+    names: HashMap<String, Who>,
     looks: HashMap<String, UserId>,
     channels: BTreeMap<String, Arc<Channel>>,
     by_id: HashMap<Seq, Arc<Channel>>,
@@ -76,8 +77,8 @@ impl Directory {
 
     pub fn user_named(&self, name: &str) -> Option<&Who> {
         let folded = fold(name);
-        if let Some(&id) = self.names.get(&folded) {
-            return self.user(id);
+        if let Some(who) = self.names.get(&*folded) {
+            return Some(who);
         }
         // A guest's first name is not in the table: it is its number, as long as the guest goes by it.
         let id = folded.strip_prefix("guest-")?.parse().ok().map(UserId)?;
@@ -99,15 +100,15 @@ impl Directory {
     pub fn take_name(&mut self, name: &Name, id: UserId) {
         if *name != Name::guest(id) {
             self.looks.insert(look(name.as_str()), id);
-            self.names.insert(fold(name.as_str()), id);
+            self.names.insert(fold(name.as_str()).into(), Who { name: name.clone(), id });
         }
     }
 
     /// Gives back the name that `id` holds. A guest's first name is held by nobody.
     pub fn give_name(&mut self, name: &Name, id: UserId) {
         let (folded, look) = (fold(name.as_str()), look(name.as_str()));
-        if self.names.get(&folded) == Some(&id) {
-            self.names.remove(&folded);
+        if self.names.get(&*folded).is_some_and(|who| who.id == id) {
+            self.names.remove(&*folded);
             self.looks.remove(&look);
         }
     }
@@ -115,7 +116,7 @@ impl Directory {
     /// Gives back the spelling `old` of a user who goes by a look-alike of it now.
     pub fn give_spelling(&mut self, old: &Name, new: &Who) {
         if fold(old.as_str()) != fold(new.name.as_str()) {
-            self.names.remove(&fold(old.as_str()));
+            self.names.remove(&*fold(old.as_str()));
         }
     }
 
@@ -152,12 +153,12 @@ impl Directory {
     pub fn add_channel(&mut self, channel: Arc<Channel>) {
         self.channel_looks.insert(look(channel.name.as_str()), channel.id);
         self.by_id.insert(channel.id, Arc::clone(&channel));
-        self.channels.insert(fold(channel.name.as_str()), channel);
+        self.channels.insert(fold(channel.name.as_str()).into(), channel);
     }
 
     pub fn remove_channel(&mut self, id: Seq) -> Option<Arc<Channel>> {
         let channel = self.by_id.remove(&id)?;
-        self.channels.remove(&fold(channel.name.as_str()));
+        self.channels.remove(&*fold(channel.name.as_str()));
         self.channel_looks.remove(&look(channel.name.as_str()));
         for member in channel.list(None, usize::MAX) {
             self.leave_channel(member.who.id, id);
@@ -194,13 +195,13 @@ impl Hub {
 
     /// The channel of this name, whatever its case.
     pub fn find_channel(&self, name: &str) -> Option<Arc<Channel>> {
-        self.directory().channels.get(&fold(name)).cloned()
+        self.directory().channels.get(&*fold(name)).cloned()
     }
 
     /// Whether a channel has this name or one that looks like it.
     pub fn is_channel_taken(&self, name: &str) -> bool {
         let directory = self.directory();
-        directory.channels.contains_key(&fold(name)) || directory.channel_looks.contains_key(&look(name))
+        directory.channels.contains_key(&*fold(name)) || directory.channel_looks.contains_key(&look(name))
     }
 
     /// How many accounts and channels there are.
@@ -227,7 +228,7 @@ impl Hub {
 
     /// Up to `most` channels after the one called `after`, ordered by folded name.
     pub fn list_channels(&self, after: Option<&Name>, most: usize) -> Vec<Arc<Channel>> {
-        let from = after.map_or(Bound::Unbounded, |name| Bound::Excluded(fold(name.as_str())));
+        let from = after.map_or(Bound::Unbounded, |name| Bound::Excluded(fold(name.as_str()).into_owned()));
         self.directory().channels.range((from, Bound::Unbounded)).take(most).map(|(_, channel)| Arc::clone(channel)).collect()
     }
 

@@ -106,7 +106,13 @@ impl Room {
 
     /// Copies whole lines after the cursor to `out` until there are about `budget` bytes, all but those caused by `me`.
     pub fn read(&self, cursor: &mut Cursor, me: u64, budget: usize, out: &mut Vec<u8>) -> Read {
-        self.inner().tail.read(cursor, me, budget, out)
+        let mut inner = self.inner();
+        let read = inner.tail.read(cursor, me, budget, out);
+        // What is in an inbox is in the journal, too: who sits down there meanwhile finds it. A channel has more than messages.
+        if read == Read::UpToDate && inner.seats.len() == 1 && self.id.channel().is_none() {
+            inner.tail.rewind();
+        }
+        read
     }
 
     /// Whether nothing more will ever be said here.

@@ -77,6 +77,14 @@ impl Tail {
         self.lines = VecDeque::new();
     }
 
+    /// Gives up all lines, which everybody has read, and keeps their memory for the next: what is still in a cache costs less.
+    pub fn rewind(&mut self) {
+        self.start = self.end();
+        self.floor = self.newest;
+        self.bytes.clear();
+        self.lines.clear();
+    }
+
     /// Gives up the oldest lines until at most `most` bytes are left.
     pub fn give_up_to(&mut self, most: usize) {
         let excess = self.bytes.len().saturating_sub(most) as u64;
@@ -143,6 +151,7 @@ mod tests {
         Push { message: bool, by: Option<u64> },
         Pass { message: bool },
         GiveUpAll,
+        Rewind,
         GiveUpTo(usize),
         Read { reader: usize, budget: usize },
     }
@@ -154,6 +163,7 @@ mod tests {
             6 => (any::<bool>(), proptest::option::of(0u64..3)).prop_map(|(message, by)| Step::Push { message, by }),
             1 => any::<bool>().prop_map(|message| Step::Pass { message }),
             1 => proptest::strategy::Just(Step::GiveUpAll),
+            1 => proptest::strategy::Just(Step::Rewind),
             1 => (0usize..60).prop_map(Step::GiveUpTo),
             6 => (0usize..3, 1usize..80).prop_map(|(reader, budget)| Step::Read { reader, budget }),
         ]
@@ -211,6 +221,7 @@ mod tests {
                         tail.pass(seq);
                     }
                     Step::GiveUpAll => tail.give_up_all(),
+                    Step::Rewind => tail.rewind(),
                     Step::GiveUpTo(most) => tail.give_up_to(most),
                     Step::Read { reader, budget } => read(&tail, &journal, applied, reader as u64, budget, &mut readers[reader]),
                 }

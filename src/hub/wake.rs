@@ -59,8 +59,8 @@ impl Seat {
         self.mark();
     }
 
-    pub(super) fn give(&self, verdict: Verdict) {
-        self.verdicts.lock().expect("invariant: nothing panics under this lock").push(verdict);
+    pub(super) fn give(&self, verdicts: impl Iterator<Item = Verdict>) {
+        self.verdicts.lock().expect("invariant: nothing panics under this lock").extend(verdicts);
         self.mark();
     }
 

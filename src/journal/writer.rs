@@ -103,11 +103,15 @@ impl<S: Store> Writer<S> {
                 first = queue.recv() => first,
             };
             let Some(mut batch) = first else { return Ok(()) };
-            place.let_others_go_first().await;
-            while batch.len() < COMMIT_ENTRIES
-                && let Ok(more) = queue.try_recv()
-            {
-                batch.extend(more);
+            let mut seen = 0;
+            while seen < batch.len() && batch.len() < COMMIT_ENTRIES {
+                seen = batch.len();
+                place.let_others_go_first().await;
+                while batch.len() < COMMIT_ENTRIES
+                    && let Ok(more) = queue.try_recv()
+                {
+                    batch.extend(more);
+                }
             }
             let done = self.commit(batch)?;
             if feed.send(Fed::Done(done)).await.is_err() {

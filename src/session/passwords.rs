@@ -85,7 +85,7 @@ impl Passwords {
     ) -> Result<bool, Refusal> {
         // The address first: what it has too many of must not be remembered name by name.
         self.addresses.check(&from)?;
-        self.names.check(&(from, crate::names::fold(name)))?;
+        self.names.check(&(from, crate::names::fold(name).into()))?;
         let exists = stored.is_some();
         let matches = self.verify(stored, password).await?;
         Ok(exists && matches)
@@ -96,7 +96,7 @@ impl Passwords {
     /// # Errors
     /// `RATE_LIMITED`; nothing was hashed.
     pub async fn check_channel(&self, from: IpAddr, channel: &str, stored: Arc<str>, key: &str) -> Result<bool, Refusal> {
-        self.channels.check(&(from, crate::names::fold(channel)))?;
+        self.channels.check(&(from, crate::names::fold(channel).into()))?;
         self.verify(Some(stored), key).await
     }
 
