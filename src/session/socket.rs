@@ -16,6 +16,9 @@ use tokio::time::Instant;
 
 use crate::limits::{FLOOD_BYTES, LINGER_SECONDS, READ_BYTES};
 
+/// Room for the answers of a turn: as many come together as messages did, and a buffer that grows for each is copied for each.
+const ANSWERS_BYTES: usize = 512;
+
 thread_local! {
     /// What a read fills: one for each thread of the runtime, so that a silent connection needs none.
     static INCOMING: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into());
@@ -87,6 +90,9 @@ impl Socket {
     /// Adds lines, each ending in LF.
     pub fn write(&mut self, lines: impl FnOnce(&mut Vec<u8>)) {
         let from = self.waiting.len();
+        if from == 0 {
+            self.waiting.reserve(ANSWERS_BYTES);
+        }
         lines(&mut self.waiting);
         if self.crlf {
             end_lines_in_crlf(&mut self.waiting, from);
