@@ -174,7 +174,7 @@ pub const TAIL_QUIET_SECONDS: u64 = 2;
 /// Batches of drafts that wait for the journal's writer; with [`IN_FLIGHT_BYTES`] it bounds the queue's memory at 128 MiB of text.
 /// With 256, sessions that waited for a place were woken one by one, which took 1,000 users in pairs a quarter of their messages.
 pub const QUEUE_BATCHES: usize = 2048;
-/// Entries that one transaction holds.
+/// Entries after which a transaction takes no more batches.
 pub const COMMIT_ENTRIES: usize = 4096;
 /// Committed batches that wait for the hub; then the writer waits.
 pub const FEED_BATCHES: usize = 8;

@@ -13,7 +13,8 @@ The same work on every server, by the same load, which checks what it receives: 
 fails the run. The server runs on one core, the load on another, over loopback, with 64-byte messages and flood control off.
 **linechat, memory** is `--journal memory`, **linechat, disk** is `--journal disk`, where each message is on the disk before it
 is answered and shown. The **floor** is no server: an epoll loop that writes the same bytes to the same connections and parses
-nothing, which is what the kernel alone costs.
+nothing, which is what the kernel alone costs. The load never sleeps while it measures, so that no server has to wake it: clients
+are on other machines, as a rule.
 
 A number is the median of the rounds, in parentheses the lowest and the highest. All servers take turns within a round. Only
 ratios within one table mean anything: machines drift. Made by `scripts/bench-peers`; `peers.json` has every measurement.

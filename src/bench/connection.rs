@@ -28,8 +28,8 @@ thread_local! {
 
 /// See the module.
 pub struct Connection {
-    reading: RefCell<OwnedReadHalf>,
-    stream: OwnedWriteHalf,
+    reader: RefCell<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
     partial: RefCell<Vec<u8>>,
     writing: Mutex<()>,
 }
@@ -42,9 +42,8 @@ impl Connection {
     pub async fn enter<D: Dialect>(dialect: &D, server: &str, me: usize, lines: &[u8]) -> Result<Self> {
         let stream = TcpStream::connect(server).await.with_context(|| format!("connection {me} to {server}"))?;
         stream.set_nodelay(true)?;
-        let (reading, stream) = stream.into_split();
-        let connection =
-            Self { reading: RefCell::new(reading), stream, partial: RefCell::default(), writing: Mutex::default() };
+        let (reader, writer) = stream.into_split();
+        let connection = Self { reader: RefCell::new(reader), writer, partial: RefCell::default(), writing: Mutex::default() };
         connection.write(lines).await?;
         tokio::time::timeout(PATIENCE, connection.entered(dialect, me))
             .await
@@ -80,9 +79,9 @@ impl Connection {
         // Two may write: who sends, and who answers what the server demands.
         let _turn = self.writing.lock().await;
         while !bytes.is_empty() {
-            match self.stream.try_write(bytes) {
+            match self.writer.try_write(bytes) {
                 Ok(written) => bytes = &bytes[written..],
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.stream.writable().await?,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writer.writable().await?,
                 Err(error) => return Err(error),
             }
         }
@@ -110,7 +109,7 @@ impl Connection {
             kept.copy_from_slice(&partial);
             let mut space = ReadBuf::new(space);
             // Not readiness and then a read: after a read that has not filled the buffer it would read once more in vain.
-            ready!(Pin::new(&mut *self.reading.borrow_mut()).poll_read(context, &mut space))?;
+            ready!(Pin::new(&mut *self.reader.borrow_mut()).poll_read(context, &mut space))?;
             let (open, filled) = (!space.filled().is_empty(), partial.len() + space.filled().len());
             let mut rest = &buffer[..filled];
             while let Some(length) = dialect.frame(rest) {

@@ -275,9 +275,8 @@ mod tests {
     fn what_comes_to_more_than_its_audience_is_found() {
         let flights = Flights::new(&[1]);
         let texts = take_off(&flights, 0, 2);
-        for mut had in [Had::new(0, 1), Had::new(0, 1)] {
+        for _ in 0..2 {
             flights.land(texts[1].as_bytes(), &mut Had { first: 0, counts: vec![1] }, flights.now());
-            flights.land(b"no load's", &mut had, flights.now());
         }
         assert_eq!(flights.failure().unwrap(), "a message came more often than there are receivers");
     }

@@ -1,5 +1,5 @@
 //! `linechat bench`: load for a running server. It checks what it receives: a message that is lost, doubled or out of order
-//! fails the run. Uses [`wire`](crate::wire) and nothing else of the server.
+//! fails the run. While it measures it takes a core for itself. It uses nothing of the server.
 
 pub mod connection;
 pub mod crowd;

@@ -71,8 +71,7 @@ impl Tail {
 
     /// Gives up all lines and their memory.
     pub fn give_up_all(&mut self) {
-        self.start = self.end();
-        self.floor = self.newest;
+        self.rewind();
         self.bytes = Vec::new();
         self.lines = VecDeque::new();
     }

@@ -15,8 +15,7 @@ use crate::names::Seq;
 
 /// What a record costs beside its text, about.
 const RECORD_BYTES: u64 = 256;
-/// Records that are kept and given up together. One long queue would be copied whole whenever it grows, which took messages up to
-/// 10 ms.
+/// Records that are kept and given up together: one queue of all of them would be copied whole whenever it doubles.
 const CHUNK: usize = 64;
 
 #[derive(Debug, Default)]
@@ -109,16 +108,15 @@ impl Store for Memory {
     fn put(&mut self, record: &Record) -> Result<(), StoreError> {
         let mut kept = self.write();
         kept.bytes += cost(record);
-        match kept.chunks.back_mut().filter(|chunk| chunk.len() < CHUNK) {
-            Some(chunk) => chunk.push(record.clone()),
-            None => {
-                let mut chunk = Vec::with_capacity(CHUNK);
-                chunk.push(record.clone());
-                kept.chunks.push_back(chunk);
-            }
+        if kept.chunks.back().is_none_or(|chunk| chunk.len() == CHUNK) {
+            kept.chunks.push_back(Vec::with_capacity(CHUNK));
         }
-        while kept.bytes > self.most_bytes {
-            let oldest = kept.chunks.pop_front().expect("invariant: bytes are those of records");
+        kept.chunks.back_mut().expect("invariant: it was made").push(record.clone());
+        // The newest chunk stays, whatever it takes: in it is what was put just now.
+        while kept.bytes > self.most_bytes
+            && kept.chunks.len() > 1
+            && let Some(oldest) = kept.chunks.pop_front()
+        {
             kept.bytes -= oldest.iter().map(cost).sum::<u64>();
             kept.first += oldest.len() as u64;
         }

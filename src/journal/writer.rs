@@ -37,6 +37,9 @@ impl Place {
     }
 }
 
+/// Turns of the others that a batch may fill for, as long as each adds to it; where they are busy with other things, one may take
+/// milliseconds.
+const FILLING_TURNS: usize = 8;
 /// How often a full disk is asked whether there is room again.
 const ROOM_CHECK: Duration = Duration::from_secs(1);
 /// Entries of the state fed at a time.
@@ -103,14 +106,16 @@ impl<S: Store> Writer<S> {
                 first = queue.recv() => first,
             };
             let Some(mut batch) = first else { return Ok(()) };
-            let mut seen = 0;
-            while seen < batch.len() && batch.len() < COMMIT_ENTRIES {
-                seen = batch.len();
+            for _ in 0..FILLING_TURNS {
+                let before = batch.len();
                 place.let_others_go_first().await;
                 while batch.len() < COMMIT_ENTRIES
                     && let Ok(more) = queue.try_recv()
                 {
                     batch.extend(more);
+                }
+                if batch.len() == before {
+                    break;
                 }
             }
             let done = self.commit(batch)?;
