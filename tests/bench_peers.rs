@@ -101,9 +101,13 @@ fn medians_ratios_and_failures_are_told() {
     assert!(plot.contains("3.00 M") && !plot.contains("Redis failed,"), "{plot}");
 
     let (missed, _) = report(channel([2e6, 4e6], [Some(2e6), None]));
-    for part in ["| 1.50 x Redis | **no** |", "- Redis failed in 1 of 2 rounds: it fell over"] {
+    // Of the round that both have.
+    for part in ["| 1.00 x Redis | **no** |", "- Redis failed in 1 of 2 rounds: it fell over"] {
         assert!(missed.contains(part), "{part}\n{missed}");
     }
+    let (drifted, _) = report(channel([2e6, 4e6], [Some(1e6), Some(4e6)]));
+    let ratio = "| 1.50 x Redis (1.00 to 2.00) | **no** |";
+    assert!(drifted.contains(ratio), "a machine that became faster between the rounds makes no ratio of 1.2\n{drifted}");
     let (none, plot) = report(channel([2e6, 4e6], [None, None]));
     assert!(none.contains("at least 2 x Redis | not measured | ? |") && plot.contains(">failed<"), "{none}");
 }

@@ -16,8 +16,8 @@ is answered and shown. The **floor** is no server: an epoll loop that writes the
 nothing, which is what the kernel alone costs. The load never sleeps while it measures, so that no server has to wake it: clients
 are on other machines, as a rule.
 
-A number is the median of the rounds, in parentheses the lowest and the highest. All servers take turns within a round. Only
-ratios within one table mean anything: machines drift. Made by `scripts/bench-peers`; `peers.json` has every measurement.
+A number is the median of the rounds, in parentheses the lowest and the highest; a ratio is the median of the rounds' ratios.
+All servers take turns within a round. Only ratios within one table mean anything: machines drift. Made by `scripts/bench-peers`; `peers.json` has every measurement.
 """
 
 

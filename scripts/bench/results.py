@@ -34,11 +34,10 @@ class Numbers:
         return min(self.by_round.values()), max(self.by_round.values())
 
     def over(self, other):
-        """The ratio to another's: of the medians, and its spread over the rounds that both have."""
-        both = [self.by_round[number] / other.by_round[number] for number in self.by_round if other.by_round.get(number)]
-        if not self or not other or not both or not other.median:
-            return None
-        return self.median / other.median, min(both), max(both)
+        """The ratio to another's: the median of the ratios of the rounds that both have, and their spread. Not the ratio of the
+        medians, which may be of different rounds: between them the machine may have become half as fast."""
+        ratios = [self.by_round[number] / other.by_round[number] for number in self.by_round if other.by_round.get(number)]
+        return (statistics.median(ratios), min(ratios), max(ratios)) if ratios else None
 
 
 def numbers(record, server, column, at=None):
