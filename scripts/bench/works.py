@@ -84,7 +84,7 @@ class Work:
 WORKS = [
     Work("channel-100", "A channel of 100",
          "100 connections in one channel, 4 of them send, 64 messages in flight. A delivery is one message at one receiver. "
-         "InspIRCd and ngIRCd leave Nagle's algorithm on: here they mostly wait, up to 40 ms, for the receivers' acknowledgements.",
+         "InspIRCd leaves Nagle's algorithm on: here it mostly waits, up to 40 ms, for the receivers' acknowledgements.",
          ["fanout", "--connections", "100", "--in-flight", "64"], ALL, [DELIVERIES, CPU, P50, P99],
          [Goal("deliveries a second, memory: at least 2 x Redis", "memory", DELIVERIES, at_least=2, of="redis"),
           Goal("CPU per delivery, memory: at most half of Redis", "memory", CPU, at_most=0.5, of="redis"),
