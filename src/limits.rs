@@ -99,6 +99,8 @@ limits! {
         "connections at once; leaves descriptors and memory for the store";
     connections_per_address "connections-per-address" = 1024 "connections" 1..=1000000 or_none,
         "connections at once from one address; a school or an office behind one address fits, one flood does not take the server";
+    ipv6_prefix "ipv6-prefix" = 64 "bits" 1..=128 never_none,
+        "how much of an IPv6 address is one address to all limits: whoever has one has its whole /64, and some have a /56 or a /48";
     half_line_seconds "half-line-seconds" = 30 "seconds" 1..=86400 or_none,
         "how long a line may stay half received before the connection is closed; a person at a terminal sends whole lines";
     stalled_seconds "stalled-seconds" = 30 "seconds" 1..=86400 or_none,
@@ -133,8 +135,6 @@ pub const NAME_CHARS: usize = 32;
 pub const KEY_CHARS: usize = 64;
 /// `@key`s remembered for one user.
 pub const KEYS_REMEMBERED: usize = 4096;
-/// `@key`s held in memory for all users together; beyond it those of users picked by chance are read from the journal again when needed.
-pub const KEYS_IN_MEMORY: usize = 1 << 20;
 /// Bytes of an over-long line that are thrown away before the connection is closed.
 pub const FLOOD_BYTES: usize = 64 * 1024;
 /// Bytes of a telnet subnegotiation that are skipped before it is taken for abandoned.
@@ -171,19 +171,28 @@ pub const FOLLOW_BYTES: usize = 32 * 1024;
 pub const TAIL_BYTES: usize = 256 * 1024;
 /// Seconds after which a silent room gives its recent lines back.
 pub const TAIL_QUIET_SECONDS: u64 = 2;
-/// Batches of drafts that wait for the journal's writer; with [`IN_FLIGHT_BYTES`] it bounds the queue's memory at 128 MiB of text.
+/// Calls with proposals that wait to be ordered; with [`IN_FLIGHT_BYTES`] it bounds the queue's memory at 128 MiB of text.
 /// With 256, sessions that waited for a place were woken one by one, which took 1,000 users in pairs a quarter of their messages.
 pub const QUEUE_BATCHES: usize = 2048;
-/// Entries after which a transaction takes no more batches.
-pub const COMMIT_ENTRIES: usize = 4096;
-/// Committed batches that wait for the hub; then the writer waits.
+/// Proposals after which a batch takes no more.
+pub const BATCH_PROPOSALS: usize = 4096;
+/// Committed batches that wait for the hub; then the replica waits.
 pub const FEED_BATCHES: usize = 8;
 /// Rooms whose ends the writer keeps in memory before it forgets them all and reads those it needs again.
 pub const CHAINS_IN_MEMORY: usize = 100_000;
+/// Rows that one step of tidying the store deletes, about: a message that comes meanwhile waits for a few milliseconds.
+pub const TIDIED_AT_ONCE: usize = 256;
+/// Bytes of the store's write-ahead log at which, and at each doubling, the operator is told that somebody keeps it from shrinking.
+pub const LOG_WARNED_BYTES: u64 = 64 * 1024 * 1024;
+/// Seconds until a write-ahead log that somebody keeps from shrinking is tried again, at first and at most; doubled in between.
+pub const LOG_RETRY_SECONDS: (u64, u64) = (1, 60);
 /// Ids reserved by one durable entry, so that an id is never given out twice, not even after a crash.
 pub const IDS_RESERVED: u64 = 4096;
 /// Seconds after the last line for the peer to close its side, so that no reset overtakes the last answers.
 pub const LINGER_SECONDS: u64 = 1;
+/// Seconds that the messages of a channel that was closed, and of a guest who has gone, are left on the disk: somebody slow may
+/// still be reading them, and is told a gap afterwards.
+pub const ENDED_ROOMS_SECONDS: u64 = 600;
 /// Bytes kept free on the disk so that reading marks (ACK) can still be stored when it is full: more than the store's
 /// write-ahead log, which has to fit into the database before it can be used again.
 pub const BALLAST_BYTES: u64 = 8 * 1024 * 1024;

@@ -7,25 +7,29 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
-use unicode_security::{GeneralSecurityProfile, skeleton};
+use unicode_security::GeneralSecurityProfile;
 
 use crate::limits::NAME_CHARS;
 
 /// A user's number: never reused, not even after a crash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct UserId(pub u64);
 
 /// The journal's number of an entry. It only grows; within one room it rises but is not dense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Seq(pub u64);
 
 /// A well-formed name of a user or, without its `#`, of a channel. Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Name(Arc<str>);
 
 /// A user as every line writes one: `name:id`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Who {
     /// The name at the time.
     pub name: Name,
@@ -101,7 +105,7 @@ pub fn check_new(text: &str) -> Result<(), NameError> {
 /// A [`NameError`] that names the rule.
 pub fn check_chosen(text: &str) -> Result<(), NameError> {
     check_new(text)?;
-    if look(text).starts_with(&look("guest-")) { Err(NameError::Guest) } else { Ok(()) }
+    if skeleton(text).starts_with(&skeleton("guest-")) { Err(NameError::Guest) } else { Ok(()) }
 }
 
 /// The form under which a name is found: letters without case, composed. `Ana` and `ana` are one name.
@@ -117,8 +121,8 @@ pub fn fold(text: &str) -> Cow<'_, str> {
 }
 
 /// The form in which look-alikes are equal (UTS 39 skeleton of the folded name), so that nobody can pass for another.
-pub fn look(text: &str) -> String {
-    skeleton(&fold(text)).collect()
+pub fn skeleton(text: &str) -> String {
+    unicode_security::skeleton(&fold(text)).collect()
 }
 
 impl Name {
@@ -130,7 +134,12 @@ impl Name {
 
     /// The name that the server gives to a guest.
     pub fn guest(id: UserId) -> Self {
-        Self(format!("guest-{id}").into())
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(id.0);
+        let mut name = String::with_capacity("guest-".len() + digits.len());
+        name.push_str("guest-");
+        name.push_str(digits);
+        Self(name.into())
     }
 
     /// The name as it was chosen.
@@ -165,7 +174,7 @@ impl fmt::Display for Who {
 
 #[cfg(test)]
 mod tests {
-    use super::{NameError, check_chosen, check_new, fold, is_channel, is_name, look};
+    use super::{NameError, check_chosen, check_new, fold, is_channel, is_name, skeleton};
 
     #[test]
     fn names_are_letters_digits_and_three_marks() {
@@ -191,9 +200,9 @@ mod tests {
 
     #[test]
     fn look_alikes_look_alike() {
-        assert_eq!(look("nina"), look("nіnа"), "Cyrillic і and а");
-        assert_eq!(look("paul"), look("pau1"));
+        assert_eq!(skeleton("nina"), skeleton("nіnа"), "Cyrillic і and а");
+        assert_eq!(skeleton("paul"), skeleton("pau1"));
         assert_eq!(fold("JOSÉ"), fold("josé"));
-        assert_ne!(look("ana"), look("anna"));
+        assert_ne!(skeleton("ana"), skeleton("anna"));
     }
 }

@@ -1,35 +1,46 @@
-//! The server: listens, admits, carries the journal's feed to the hub, and stops.
+//! The server: opens the store, listens, admits, starts the replica, and stops.
 //!
-//! It starts what the others are and owns how they end. It parses nothing and knows no verb.
+//! It starts what the others are and owns how they end; whatever must not end is watched by its [`supervisor`]. It parses
+//! nothing and knows no verb.
 
 mod admission;
+mod supervisor;
 mod sweep;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use crate::clock::Clock;
 use crate::config::{Config, JournalKind};
-use crate::event::{Draft, Event, Guard};
-use crate::hub::Hub;
-use crate::journal::{self, Fed, Feed, OpenError};
-use crate::limits::IDS_RESERVED;
-use crate::names::UserId;
-use crate::session::{Gone, Passwords, Session, Shared, render};
+use crate::event::{Batch, NodeId, Origin, Proposal, Request, SessionId};
+use crate::hub::{Hub, News};
+use crate::limits::{FEED_BATCHES, Limits};
+use crate::order::local::{self, Local, LocalBatches, Runs};
+use crate::replica::{Outlet, Replica, SharedState};
+use crate::session::{Gone, Passwords, Session, Shared};
+use crate::store::{self, Backend, OpenError, Presence, Store, StoreError};
 
 use admission::Admission;
+use supervisor::{Ended, Supervisor};
+
+pub use supervisor::Failure;
 
 /// Connections that the system holds until they are accepted.
 const BACKLOG: u32 = 1024;
-/// How long accepting rests when the system gives no more descriptors, and reserving ids between two tries.
+/// How long accepting rests when the system gives no more descriptors.
 const REST: Duration = Duration::from_millis(500);
+/// How long a server that has failed lasts, so that those who wait for an answer are told.
+const FAREWELL: Duration = Duration::from_millis(300);
+/// The one node of a server that has its order to itself.
+const ALONE: NodeId = NodeId(0);
 
 /// Why the server cannot start; each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -50,46 +61,64 @@ pub enum StartError {
     Open(#[from] OpenError),
     /// The store cannot be read.
     #[error("the journal cannot be read: {0}")]
-    Journal(String),
+    Store(#[from] StoreError),
+    /// The system gives no thread.
+    #[error("the system gives no thread for the journal ({0}); raise its limit of processes (ulimit -u)")]
+    Thread(io::Error),
 }
-
-/// The journal failed while the server ran; its state is unknown until the next start has looked.
-#[derive(Debug, thiserror::Error)]
-#[error("the journal failed: {0}; nothing that was answered OK is lost, start linechat again")]
-pub struct JournalFailed(pub String);
 
 /// A server that listens.
 pub struct Server {
     shared: Arc<Shared>,
     admission: Arc<Admission>,
     listeners: Vec<TcpListener>,
-    feed: Feed,
+    supervisor: Supervisor,
 }
 
 impl Server {
-    /// Opens the journal, restores the state, and listens.
+    /// Opens the store, restores the state, and listens.
     ///
     /// # Errors
     /// [`StartError`], for the operator.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
-        let listeners = config.listen.iter().map(|&address| listen(address)).collect::<Result<_, _>>()?;
+        // A port that is taken is known before the store is read, and nobody is let in before it was.
+        let sockets = config.listen.iter().map(|&address| bind(address)).collect::<Result<Vec<_>, _>>()?;
         let limits = Arc::new(config.limits.clone());
-        let journal = match config.journal {
-            JournalKind::Disk => journal::open_disk(&config.data_dir)?,
-            JournalKind::Memory => journal::open_memory(limits.memory_journal_bytes),
+        let hub = Arc::new(Hub::new(limits.tails_bytes));
+        let mut supervisor = Supervisor::default();
+        let stopping = CancellationToken::new();
+        let runs = match config.journal {
+            JournalKind::Disk => Runs::InThread,
+            JournalKind::Memory => Runs::InTask,
         };
-        let mut feed = journal.feed();
+        let (order, batches) = local::open(Clock::System, runs);
+        let (reader, state) = match config.journal {
+            JournalKind::Disk => {
+                let (store, reader) = store::open_disk(&config.data_dir, Presence::Forgotten)?;
+                let replica = restore(store, &limits).await?;
+                (reader, in_thread(replica, batches, &hub, &mut supervisor, stopping.clone())?)
+            }
+            JournalKind::Memory => {
+                let (store, reader) = store::open_memory(limits.memory_journal_bytes, Presence::Forgotten);
+                let replica = restore(store, &limits).await?;
+                (reader, in_task(replica, batches, &hub, &mut supervisor))
+            }
+        };
+        let listeners = sockets.into_iter().map(|(address, socket)| listen(address, socket)).collect::<Result<_, _>>()?;
         let shared = Arc::new(Shared {
-            hub: Arc::new(Hub::new(Arc::clone(&limits), render)),
-            journal,
+            node: ALONE,
+            order: Arc::<Local>::new(order),
+            state,
+            reader,
+            hub,
             passwords: Passwords::new(&limits),
             limits,
-            stopping: CancellationToken::new(),
+            stopping,
+            failed: CancellationToken::new(),
             tracker: TaskTracker::new(),
         });
-        restore(&shared, &mut feed).await?;
         let admission = Arc::new(Admission::new(Arc::clone(&shared.limits)));
-        Ok(Self { shared, admission, listeners, feed })
+        Ok(Self { shared, admission, listeners, supervisor })
     }
 
     /// Where it listens; the ports are the real ones.
@@ -97,27 +126,31 @@ impl Server {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    /// Serves until `stop` is ready, then lets the sessions finish, and closes the journal.
+    /// Serves until `stop` is ready, then lets the sessions finish, and closes the store.
     ///
     /// # Errors
-    /// [`JournalFailed`]; then nothing that was not answered may be taken for stored.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), JournalFailed> {
-        let Self { shared, admission, listeners, feed } = self;
-        let (failed, mut failure) = oneshot::channel();
-        let pump = tokio::spawn(pump(Arc::clone(&shared), feed, failed));
-        let sweeping = tokio::spawn(sweep::run(Arc::clone(&shared)));
-        let accepting: Vec<_> = listeners
-            .into_iter()
-            .map(|listener| tokio::spawn(accept(Arc::clone(&shared), Arc::clone(&admission), listener)))
-            .collect();
+    /// [`Failure`] of something that must go on; then nothing that was not answered may be taken for stored.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+        let Self { shared, admission, listeners, mut supervisor } = self;
+        let mut until_stopped = vec![supervisor.task("sweeping", sweep::run(Arc::clone(&shared)))];
+        for listener in listeners {
+            let accepting = accept(Arc::clone(&shared), Arc::clone(&admission), listener);
+            until_stopped.push(supervisor.task("accepting connections", accepting));
+        }
         let outcome = tokio::select! {
             () = stop => Ok(()),
-            // Dropped without a word, it says that the pump itself has failed.
-            why = &mut failure => Err(JournalFailed(why.unwrap_or_else(|_| "what it committed could not be applied".into()))),
+            failure = supervisor.failure() => Err(failure),
         };
-        accepting.into_iter().chain([sweeping]).for_each(|task| task.abort());
+        until_stopped.iter().for_each(tokio::task::AbortHandle::abort);
+        if let Err(failure) = outcome {
+            shared.failed.cancel();
+            shared.hub.wake_all();
+            shared.tracker.close();
+            // Those who wait for an answer hear that nobody knows it; nobody waits for them.
+            let _ = tokio::time::timeout(FAREWELL, shared.tracker.wait()).await;
+            return Err(failure);
+        }
         shared.stopping.cancel();
-        outcome?;
         tracing::info!("stopping");
         shared.hub.wake_all();
         shared.tracker.close();
@@ -125,88 +158,84 @@ impl Server {
         if tokio::time::timeout(wait, shared.tracker.wait()).await.is_err() {
             tracing::warn!(left = shared.tracker.len(), "some connections did not take their last lines in time");
         }
-        shared.journal.close().await;
-        let _ = pump.await;
-        match failure.try_recv() {
-            Ok(why) => Err(JournalFailed(why)),
-            Err(_) => Ok(()),
-        }
+        shared.order.close();
+        supervisor.finish().await
     }
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    let open = || {
+/// A replica with the state that was kept. Nobody is connected: what guests have left behind passes on.
+async fn restore<B: Backend>(store: Store<B>, limits: &Arc<Limits>) -> Result<Replica<B>, StoreError> {
+    let mut replica = Replica::open(ALONE, Arc::clone(limits), store)?;
+    let origin = Origin { session: SessionId { node: ALONE, number: 0 }, tag: 0 };
+    let ended = Proposal { origin, request: Request::EndNode(ALONE) };
+    replica.take(Batch { time: Clock::System.time(), proposals: vec![ended] }).await?;
+    Ok(replica)
+}
+
+const JOURNAL: &str = "the journal";
+
+/// Runs the replica of a store that waits for the disk.
+fn in_thread<B: Backend>(
+    replica: Replica<B>,
+    batches: LocalBatches,
+    hub: &Arc<Hub>,
+    supervisor: &mut Supervisor,
+    stopping: CancellationToken,
+) -> Result<SharedState, StartError> {
+    let state = replica.state();
+    let (tell, told) = mpsc::channel(FEED_BATCHES);
+    let work = replica.run(batches, Outlet::Channel(tell));
+    let work = async { work.await.map_err(|error| error.to_string()) };
+    supervisor.thread(JOURNAL, work).map_err(StartError::Thread)?;
+    supervisor.task("telling what happened", carry(Arc::clone(hub), told, stopping));
+    Ok(state)
+}
+
+/// Carries what the replica tells to the hub: from a task beside the sessions, for whom it is much cheaper to be woken from there.
+async fn carry(hub: Arc<Hub>, mut told: mpsc::Receiver<Vec<News>>, stopping: CancellationToken) -> Ended {
+    while let Some(mut news) = told.recv().await {
+        hub.tell(&mut news);
+    }
+    // The replica has ended. Where it should not have, that is what is to be said, and not that this has.
+    stopping.cancelled().await;
+    Ok(())
+}
+
+/// Runs the replica of a store that never blocks.
+fn in_task<B: Backend>(replica: Replica<B>, batches: LocalBatches, hub: &Arc<Hub>, supervisor: &mut Supervisor) -> SharedState {
+    let state = replica.state();
+    let work = replica.run(batches, Outlet::Hub(Arc::clone(hub)));
+    supervisor.task(JOURNAL, async { work.await.map_err(|error| error.to_string()) });
+    state
+}
+
+fn bind(address: SocketAddr) -> Result<(SocketAddr, TcpSocket), StartError> {
+    let bind = || {
         let socket = match address {
-            SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4(),
-            SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6(),
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
         }?;
         // A restarted server must not wait for the connections of the one before to time out.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        socket.listen(BACKLOG)
+        Ok(socket)
     };
-    open().map_err(|error| match error.kind() {
+    bind().map(|socket| (address, socket)).map_err(|error| cannot_listen(address, error))
+}
+
+fn listen(address: SocketAddr, socket: TcpSocket) -> Result<TcpListener, StartError> {
+    socket.listen(BACKLOG).map_err(|error| cannot_listen(address, error))
+}
+
+fn cannot_listen(address: SocketAddr, error: io::Error) -> StartError {
+    match error.kind() {
         io::ErrorKind::AddrInUse => StartError::PortInUse(address),
         _ => StartError::Listen { address, error },
-    })
-}
-
-/// Replays the state, reserves the first ids, and makes durable what the absence of all guests has changed.
-async fn restore(shared: &Arc<Shared>, feed: &mut Feed) -> Result<(), StartError> {
-    loop {
-        match feed.recv().await {
-            Some(Fed::State(entries)) => shared.hub.replay(&entries),
-            Some(Fed::Live) => break,
-            Some(Fed::Failed(why)) => return Err(StartError::Journal(why)),
-            Some(Fed::Done(_)) => unreachable!("invariant: nothing was appended before the feed is live"),
-            None => return Err(StartError::Journal("it ended".into())),
-        }
-    }
-    let successions = shared.hub.go_live();
-    reserve_ids(shared).await;
-    while shared.hub.ids_left() == 0 {
-        match feed.recv().await {
-            Some(Fed::Done(batch)) => {
-                let is_full = batch.iter().any(|done| done.outcome == crate::event::Outcome::StoreFull);
-                shared.hub.settle(batch);
-                if is_full {
-                    return Err(StartError::Journal("its disk is full; make room and start again".into()));
-                }
-            }
-            Some(Fed::Failed(why)) => return Err(StartError::Journal(why)),
-            _ => return Err(StartError::Journal("it ended".into())),
-        }
-    }
-    shared.make_durable(successions);
-    Ok(())
-}
-
-async fn reserve_ids(shared: &Shared) {
-    let below = UserId(shared.hub.ids_below().0 + IDS_RESERVED);
-    let draft = Draft { room: None, event: Event::Ids { below }, guard: Guard::None, origin: None };
-    // Where the journal is closed there will be no more guests either.
-    let _ = shared.journal.append(vec![draft]).await;
-}
-
-/// Carries what the journal has committed to the hub, in its order.
-async fn pump(shared: Arc<Shared>, mut feed: Feed, failed: oneshot::Sender<String>) {
-    while let Some(fed) = feed.recv().await {
-        match fed {
-            Fed::Done(batch) => shared.hub.settle(batch),
-            Fed::Failed(why) => {
-                let _ = failed.send(why);
-                return;
-            }
-            Fed::State(_) | Fed::Live => unreachable!("invariant: the state was restored before"),
-        }
-    }
-    if !shared.stopping.is_cancelled() {
-        let _ = failed.send("its writer ended".to_owned());
     }
 }
 
-async fn accept(shared: Arc<Shared>, admission: Arc<Admission>, listener: TcpListener) {
-    let (mut reserving, mut next_try) = (UserId(0), Instant::now());
+/// Never ends: where the system refuses, it is asked again.
+async fn accept(shared: Arc<Shared>, admission: Arc<Admission>, listener: TcpListener) -> Ended {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => welcome(&shared, &admission, stream, peer),
@@ -216,12 +245,6 @@ async fn accept(shared: Arc<Shared>, admission: Arc<Admission>, listener: TcpLis
                 tokio::time::sleep(REST).await;
             }
         }
-        // As soon as the last reservation is there; and again after a while when it is not, for it may have been refused.
-        if shared.hub.ids_left() < IDS_RESERVED / 2 && (shared.hub.ids_below() >= reserving || next_try <= Instant::now()) {
-            next_try = Instant::now() + REST;
-            reserving = UserId(shared.hub.ids_below().0 + IDS_RESERVED);
-            reserve_ids(&shared).await;
-        }
     }
 }
 
@@ -230,24 +253,23 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 fn welcome(shared: &Arc<Shared>, admission: &Arc<Admission>, stream: TcpStream, peer: SocketAddr) {
-    let place = match Admission::admit(admission, peer.ip()) {
-        Ok(place) => place,
+    let address = admission::counted(peer.ip(), shared.limits.ipv6_prefix);
+    let permit = match Admission::admit(admission, address) {
+        Ok(permit) => permit,
         Err(refusal) => return admission::turn_away(&stream, &refusal),
-    };
-    let Ok(seated) = shared.hub.enter() else {
-        return admission::turn_away(&stream, &admission::no_ids());
     };
     if let Err(error) = admission::prepare(&stream) {
         tracing::debug!(%error, %peer, "the connection was lost before it began");
     }
+    let handle = shared.hub.admit();
     // Kept only where it is looked at: it is a tenth of what a silent connection costs.
-    let span = tracing::debug_span!("connection", session = seated.seat.session, %peer);
-    let session = Session::new(Arc::clone(shared), stream, peer.ip(), seated);
+    let span = tracing::debug_span!("connection", session = handle.number, %peer);
+    let session = Session::new(Arc::clone(shared), Box::new(stream), address, handle);
     let work = async move {
-        let _place = place;
+        let _permit = permit;
         match session.run().await {
             Ok(()) => tracing::debug!("ended"),
-            Err(error @ Gone::Journal) => tracing::warn!(%error, %peer, "cut off"),
+            Err(error @ (Gone::Order | Gone::Store(_))) => tracing::warn!(%error, %peer, "cut off"),
             Err(error) => tracing::debug!(%error, "cut off"),
         }
     };

@@ -15,12 +15,16 @@ use support::clients::{find, is_installed};
 const RECORD: &str = "tests/bench/results/costs.txt";
 const UPDATE: &str = "LINECHAT_RECORD=1 cargo test --test costs";
 /// Each step, and what one of it is.
-const STEPS: [(&str, &str); 5] = [
+const STEPS: [(&str, &str); 6] = [
     ("parse", "a line of MSG, from its bytes to the command"),
     ("deliver", "a line of a channel, copied to one of its 50 readers; the reader and a 50th of the SAY are in it"),
     ("direct", "a message to a user who is online, and its OK; both clients are in it"),
-    ("append", "a message to the journal in memory, alone in its transaction, and back by the feed"),
-    ("append-disk", "the same on a disk"),
+    ("connect", "a connection, until it is greeted, and its end; the client is in it"),
+    (
+        "append",
+        "a message from its proposal through order, decision and a store in memory, alone in its batch, to its completion",
+    ),
+    ("append-disk", "the same with a store on a disk"),
 ];
 /// How often a step is taken in the two runs: what lies between them is counted. Each holds whole batches of every step.
 const COUNTS: [u64; 2] = [500, 1500];

@@ -7,10 +7,10 @@ use std::fs;
 use std::path::Path;
 
 use abnf::types::Node;
-use linechat::event::Time;
+use linechat::event::{Event, Mark, Time, To};
 use linechat::limits::{LINE_BYTES, Limits, NAME_CHARS};
 use linechat::names::{Name, Seq, UserId, Who};
-use linechat::wire::reply::{self, Mark, Stamp, To};
+use linechat::wire::reply;
 use linechat::wire::verbs::VERBS;
 use linechat::wire::{Code, Command, Refusal, parse};
 use proptest::prelude::RngExt;
@@ -243,17 +243,36 @@ fn each_line(bytes: &[u8]) -> Vec<&[u8]> {
     bytes.strip_suffix(b"\n").expect("ends in LF").split(|&byte| byte == b'\n').collect()
 }
 
-/// Every function of `reply`, with these values.
+fn said(who: &Who, text: &str) -> Event {
+    Event::Said { from: who.clone(), key: None, text: text.into() }
+}
+
+fn events_of_a_channel(who: &Who, text: &str) -> Vec<Event> {
+    let (seq, time, reason) = (Seq(1), Time(0), Some("disconnected".into()));
+    vec![
+        Event::Joined { who: who.clone(), since: time, rank: seq, lasts: true, shown: true },
+        Event::Left { who: who.clone(), reason: None, lasts: true, shown: true },
+        Event::Left { who: who.clone(), reason, lasts: false, shown: true },
+        Event::Online { who: who.clone() },
+        Event::Offline { who: who.clone() },
+        Event::Renamed { old: who.clone(), new: who.clone() },
+        Event::Owner { who: Some(who.clone()), lasts: true, shown: true },
+        Event::Topic { who: who.clone(), text: text.into() },
+        Event::Closed { who: who.clone() },
+    ]
+}
+
+/// Every function of `reply`, and the line of every event that has one, with these values.
 fn written(who: &Who, channel: &Name, text: &str, number: u64) -> Vec<u8> {
     let out = &mut Vec::new();
     let (seq, time, to) = (Seq(number), Time(1_795_352_401_007), [To::Channel(channel), To::User(who)]);
     reply::hello(out, who);
     for (mark, to) in [(Mark::Data, to[0]), (Mark::Data, to[1]), (Mark::Event, to[0]), (Mark::Event, to[1])] {
-        reply::message(out, mark, seq, &Stamp::new(time), to, who, text);
+        said(who, text).write_line(out, mark, seq, time, to);
         reply::gap(out, mark, to, Seq(0), seq);
     }
     for (verb, dup) in [("MSG", true), ("MSG", false), ("SAY", true), ("SAY", false)] {
-        reply::ok_said(out, verb, seq, &Stamp::new(time), dup);
+        reply::ok_said(out, verb, seq, time, dup);
     }
     for &code in Code::ALL.iter().filter(|&&code| code != Code::RateLimited) {
         reply::err(out, "-", &Refusal::new(code, text.trim_start().to_owned()));
@@ -264,12 +283,10 @@ fn written(who: &Who, channel: &Name, text: &str, number: u64) -> Vec<u8> {
         reply::channel(out, channel, 20_000, owner, topic);
         reply::user(out, who, online, time);
     }
-    reply::joined(out, channel, who, time);
-    ["", "disconnected", "offline"].iter().for_each(|reason| reply::left(out, channel, who, time, reason));
-    reply::renamed(out, channel, who, who, time);
-    reply::owner(out, channel, who, time);
-    reply::topic(out, channel, who, time, text);
-    reply::closed(out, channel, who, time);
+    for event in events_of_a_channel(who, text) {
+        event.write_line(out, Mark::Event, seq, time, To::Channel(channel));
+    }
+    reply::missed(out, To::Channel(channel), Seq(0), seq);
     reply::help(out, text);
     reply::shutdown(out);
     reply::bye(out, text.trim_start());
@@ -298,7 +315,7 @@ fn the_longest_message_and_the_longest_command_for_it_fit() {
     let who = Who { name: longest_name(), id: UserId(9_999_999_999_999_999_999) };
     let text = "x".repeat(usize::try_from(Limits::default().text_bytes).unwrap());
     let mut line = Vec::new();
-    reply::message(&mut line, Mark::Event, Seq(9_999_999_999_999_999_999), &Stamp::new(Time(0)), To::User(&who), &who, &text);
+    said(&who, &text).write_line(&mut line, Mark::Event, Seq(9_999_999_999_999_999_999), Time(0), To::User(&who));
     assert_eq!(line.len() + "\r".len(), 3951);
     let command = format!("MSG @{} {who} {text}\r\n", "k".repeat(64));
     assert!(parse(command.trim_end().as_bytes()).is_ok() && command.len() == 3821, "{}", command.len());
@@ -329,7 +346,7 @@ fn generated_server_lines_are_text_of_known_beginnings() {
         assert!(Grammar::load().matches("server-line", &line), "{text}");
         seen.insert(words[..2].join(" "));
     }
-    let beginnings = VERBS.len() + Code::ALL.len() + 5 + 11;
+    let beginnings = VERBS.len() + Code::ALL.len() + 5 + 12;
     assert_eq!(seen.len(), beginnings, "every kind of line was made: {seen:?}");
 }
 

@@ -12,16 +12,27 @@ use support::abnf::Grammar;
 /// What each module may import of the crate. Arrows go one way: whoever is missing on the right must stay missing.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("limits", &[]),
+    ("code", &[]),
     ("names", &["limits"]),
-    ("event", &["names"]),
-    ("wire", &["event", "names", "limits"]),
-    ("journal", &["event", "names", "limits"]),
+    ("event", &["code", "names"]),
+    ("clock", &["event"]),
+    ("state", &["event", "code", "names", "limits"]),
+    ("order", &["event", "clock", "limits"]),
+    ("store", &["state", "event", "names", "limits", "clock"]),
     ("hub", &["event", "names", "limits"]),
-    ("session", &["wire", "hub", "journal", "event", "names", "limits"]),
+    ("replica", &["order", "state", "store", "hub", "event", "clock", "names", "limits"]),
+    ("wire", &["event", "code", "names", "limits"]),
+    ("session", &["wire", "hub", "order", "state", "store", "event", "code", "clock", "names", "limits"]),
     ("menu", &["wire"]),
     ("bench", &["wire"]),
     ("config", &["limits"]),
-    ("server", &["config", "session", "hub", "journal", "wire", "event", "names", "limits"]),
+    (
+        "server",
+        &[
+            "config", "session", "replica", "hub", "order", "state", "store", "wire", "event", "code", "clock", "names",
+            "limits",
+        ],
+    ),
     ("cli", &["config", "limits", "bench"]),
 ];
 
@@ -129,6 +140,38 @@ fn every_verb_has_a_grammar_rule_and_a_transcript() {
         let in_transcript =
             typed.lines().any(|line| line.split_once("> ").is_some_and(|(_, line)| line.split(' ').next() == Some(verb.name)));
         assert!(in_transcript, "no transcript types {}", verb.name);
+    }
+}
+
+/// What people see and what is stored goes by one clock, which tests and simulations can move. The clients measure for themselves.
+#[test]
+fn only_the_clock_asks_for_the_time() {
+    for (path, text) in sources("src") {
+        if ["clock", "menu", "bench", "main"].contains(&module(&path).as_str()) {
+            continue;
+        }
+        for (number, line) in code(&text) {
+            for word in ["Instant::now", "SystemTime", "Timestamp::now", ".elapsed()", "DefaultClock"] {
+                assert!(!line.contains(word), "{}:{}: {word}; see src/clock.rs", path.display(), number + 1);
+            }
+        }
+    }
+}
+
+/// Replicas decide alike whatever process they run in: nothing in a decision may depend on a hasher or on the order of a map.
+#[test]
+fn decisions_depend_on_nothing_but_their_input() {
+    for (path, text) in sources("src") {
+        if !["state", "event", "names"].contains(&module(&path).as_str()) {
+            continue;
+        }
+        for (number, line) in code(&text) {
+            for word in
+                ["HashMap", "HashSet", "RandomState", "DefaultHasher", "Mutex", "RwLock", "Atomic", "rand::", "std::env"]
+            {
+                assert!(!line.contains(word), "{}:{}: {word}", path.display(), number + 1);
+            }
+        }
     }
 }
 

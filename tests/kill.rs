@@ -15,9 +15,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use linechat::event::{Entry, Event, Room};
-use linechat::journal::Span;
+use linechat::event::{Entry, Event, RoomId};
 use linechat::names::Seq;
+use linechat::store::Start;
 use support::server::{PATIENCE, Server};
 use support::wait::until;
 
@@ -210,9 +210,13 @@ impl Left {
             Event::Registered { who, .. } if who.name.as_str() == "ina" => Some(who.id),
             _ => None,
         });
-        let inbox = Room::Inbox(owner.expect("ina is registered"));
-        let all = |room| store.read(room, Span::After(Seq(0)), usize::MAX >> 1).entries;
-        Self { channel: all(Room::Channel(channel)), inbox: all(inbox), unread: store.read(inbox, Span::Unread, 0).remaining }
+        let inbox = RoomId::Inbox(owner.expect("ina is registered"));
+        let all = |room| store.read(room, Start::After(Seq(0)), usize::MAX >> 1).entries;
+        Self {
+            channel: all(RoomId::Channel(channel)),
+            inbox: all(inbox),
+            unread: store.read(inbox, Start::Unread, 0).remaining,
+        }
     }
 
     fn check(&self, writers: &mut [Writer], owner: &mut Owner) {
@@ -220,7 +224,7 @@ impl Left {
         for (room, is_inbox) in [(&self.channel, false), (&self.inbox, true)] {
             assert!(room.windows(2).all(|pair| pair[0].seq < pair[1].seq), "a room is ordered by seq");
             for entry in room {
-                let Event::Said { from, text, key: Some(key), .. } = &entry.event else { panic!("{entry:?}") };
+                let Event::Said { from, text, key: Some(key) } = &entry.event else { panic!("{entry:?}") };
                 let number: usize =
                     key.rsplit('-').next().and_then(|number| number.parse().ok()).expect("keys end in a number");
                 assert_eq!(number % 2 == 1, is_inbox, "{key} is in the other room");

@@ -5,8 +5,8 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use linechat::code::Retry;
 use linechat::limits::Limits;
-use linechat::wire::code::Retry;
 use linechat::wire::verbs::{ANY, By, VERBS};
 use linechat::wire::{Code, parse};
 use support::abnf::Grammar;

@@ -8,9 +8,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use linechat::code::Retry;
 use linechat::limits::Limits;
 use linechat::wire::Code;
-use linechat::wire::code::Retry;
 use linechat::wire::verbs::VERBS;
 use support::client::Client;
 use support::clients::{self, BASH_PIPE, CLIENTS, CtrlC, Names, at};

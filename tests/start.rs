@@ -11,7 +11,7 @@ use linechat::limits::Limits;
 use rusqlite::Connection;
 use support::client::Client;
 use support::raw::Raw;
-use support::server::Server;
+use support::server::{Server, data_dir};
 use support::wait::until;
 use tempfile::TempDir;
 
@@ -54,7 +54,7 @@ fn fails(arguments: &[&str], says: &[&str]) {
 
 /// The directory of a server that kept a few messages and was stopped.
 fn used_directory() -> (TempDir, PathBuf) {
-    let directory = TempDir::with_prefix("linechat-").expect("a temporary directory");
+    let directory = data_dir();
     let mut process = Process::start(directory.path(), &[]);
     let mut ana = Client::connect(process.address);
     ana.ok("CREATE #rust");
@@ -107,7 +107,7 @@ impl Drop for Process {
 fn a_port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("it has an address").to_string();
-    let directory = TempDir::new().expect("a temporary directory");
+    let directory = data_dir();
     let path = directory.path().to_str().expect("it is text");
     fails(&["--listen", &address, "--data-dir", path], &[&address, "the port is in use", "give another --listen ADDR:PORT"]);
     fails(&["--listen", "192.0.2.1:12000", "--data-dir", path], &["192.0.2.1:12000", "give another --listen"]);
@@ -258,7 +258,7 @@ fn provoke(address: SocketAddr) {
 
 #[test]
 fn the_log_is_safe_to_look_at_and_holds_no_password() {
-    let directory = TempDir::with_prefix("linechat-").expect("a temporary directory");
+    let directory = data_dir();
     let mut process = Process::start(directory.path(), &[]);
     provoke(process.address);
     let mut ana = Client::connect(process.address);
@@ -279,7 +279,7 @@ fn the_log_is_safe_to_look_at_and_holds_no_password() {
 
 #[test]
 fn the_log_can_be_one_object_a_line() {
-    let directory = TempDir::with_prefix("linechat-").expect("a temporary directory");
+    let directory = data_dir();
     let mut process = Process::start(directory.path(), &["--log-format", "json"]);
     provoke(process.address);
     let log = String::from_utf8(process.stop()).expect("it is text");
@@ -293,7 +293,7 @@ fn the_log_can_be_one_object_a_line() {
 #[test]
 fn what_cannot_be_logged_as_asked_is_said() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_linechat"));
-    let directory = TempDir::new().expect("a temporary directory");
+    let directory = data_dir();
     command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(directory.path()).env("RUST_LOG", "linechat=loud");
     let output = command.output().expect("the binary runs");
     let stderr = String::from_utf8(output.stderr).expect("it is text");

@@ -1,17 +1,16 @@
-//! A room: its recent lines, and the seats that read it.
+//! A room, as this node's people read it: its recent lines, and the sessions that read them.
 //!
-//! The lock is held for a push, a copy, or waking the seats; nobody waits for a reader.
+//! The lock is held for a push, a copy, or waking the readers; nobody waits for a reader.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use slab::Slab;
-
-use crate::event;
+use crate::event::{Entry, Mark, RoomId, To};
+use crate::hub::handle::SessionHandle;
+use crate::hub::news::Title;
 use crate::hub::tail::Tail;
-use crate::hub::wake::Seat;
 use crate::limits::TAIL_BYTES;
-use crate::names::Seq;
+use crate::names::{Seq, UserId};
 
 /// Memory of a quiet tail that is kept while somebody who was woken has not looked yet.
 const AWAITED_BYTES: u64 = 8 * 1024;
@@ -21,7 +20,7 @@ const AWAITED_BYTES: u64 = 8 * 1024;
 pub struct Cursor {
     /// In the room's lines.
     pub position: u64,
-    /// The newest message read.
+    /// The newest entry read.
     pub seq: Seq,
 }
 
@@ -32,117 +31,139 @@ pub enum Read {
     UpToDate,
     /// There is more.
     More,
-    /// What comes next is not in memory: read the journal after the cursor's seq, move that on, and try again.
-    Behind,
+    /// What comes next is not in memory: read the store after the cursor's seq, move that on, and try again.
+    Behind {
+        /// Everything after this is in memory.
+        floor: Seq,
+        /// The newest ephemeral entry that is nowhere any more.
+        lost: Seq,
+    },
 }
 
-/// A seat's place in a room.
+/// A session's reading of a room.
 #[derive(Debug)]
-pub struct Attached {
+pub struct Subscription {
     /// The room.
     pub room: Arc<Room>,
     /// How far its session has read.
     pub cursor: Cursor,
-    slot: usize,
+    /// Where its reading ends, once that is known.
+    pub end: Option<Cursor>,
+    /// Since which entry it has been behind, where it is: ephemeral entries may be missing from there on.
+    pub behind_since: Option<Seq>,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub struct Room {
     /// Which room.
-    pub id: event::Room,
+    pub id: RoomId,
     end: AtomicU64,
-    closed: AtomicBool,
     inner: Mutex<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
+    title: Title,
     tail: Tail,
-    seats: Slab<Arc<Seat>>,
+    /// Ordered by their numbers.
+    readers: Vec<Arc<SessionHandle>>,
     held: u64,
     touched: bool,
-    /// Whether the room is among those that are swept.
+    /// Whether the room is among those that have a tail.
     is_listed: bool,
 }
 
+impl Subscription {
+    /// Whether there is something to read. Costs no lock.
+    pub fn has_more(&self) -> bool {
+        match self.end {
+            Some(end) => self.cursor.position < end.position,
+            None => self.cursor.position != self.room.end.load(Ordering::Acquire),
+        }
+    }
+
+    /// Whether everything was read that will ever be.
+    pub fn is_over(&self) -> bool {
+        self.end.is_some() && !self.has_more()
+    }
+
+    /// Where the room ends now, or the reading.
+    pub fn end_now(&self) -> u64 {
+        self.end.map_or_else(|| self.room.end.load(Ordering::Acquire), |end| end.position)
+    }
+
+    /// Copies whole lines after the cursor to `out` until there are about `budget` bytes, all but those caused by `me`.
+    pub fn read(&mut self, me: UserId, budget: usize, out: &mut Vec<u8>) -> Read {
+        let mut inner = self.room.inner();
+        let until = self.end.map_or(u64::MAX, |end| end.position);
+        let read = inner.tail.read(&mut self.cursor, until, me, budget, out);
+        // What is in an inbox is in the store, too: who begins to read meanwhile finds it. A channel has more than messages.
+        if read == Read::UpToDate && inner.readers.len() == 1 && self.room.id.channel().is_none() {
+            inner.tail.rewind();
+        }
+        read
+    }
+}
+
 impl Room {
-    pub(super) fn new(id: event::Room) -> Self {
+    pub(super) fn new(id: RoomId, title: Title) -> Self {
         // Most rooms are inboxes, which one session reads.
-        let inner = Inner { seats: Slab::with_capacity(1), ..Inner::default() };
-        Self { id, end: AtomicU64::new(0), closed: AtomicBool::new(false), inner: Mutex::new(inner) }
+        let readers = Vec::with_capacity(1);
+        let inner = Inner { title, tail: Tail::default(), readers, held: 0, touched: false, is_listed: false };
+        Self { id, end: AtomicU64::new(0), inner: Mutex::new(inner) }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect("invariant: nothing panics under this lock")
     }
 
-    /// Lets a seat be woken by the room. Detach what this returns, or the seat is held for ever.
-    pub fn attach(self: &Arc<Self>, seat: Arc<Seat>, cursor: Cursor) -> Attached {
-        let slot = self.inner().seats.insert(seat);
-        Attached { room: Arc::clone(self), cursor, slot }
-    }
-
-    /// Ends what [`Room::attach`] began.
-    pub fn detach(attached: &Attached) {
-        attached.room.inner().seats.remove(attached.slot);
-    }
-
-    /// The cursor of a reader who has seen everything so far; `applied` is the newest entry that is in its room.
-    pub(super) fn end(&self, applied: Seq) -> Cursor {
-        let inner = self.inner();
-        Cursor { position: inner.tail.end(), seq: applied.max(inner.tail.newest()) }
-    }
-
-    /// The position after its last line. Costs no lock.
-    pub fn end_now(&self) -> u64 {
-        self.end.load(Ordering::Acquire)
-    }
-
-    /// Whether the cursor has something to read. Costs no lock.
-    pub fn has_more(&self, cursor: &Cursor) -> bool {
-        self.end_now() != cursor.position
-    }
-
-    /// Copies whole lines after the cursor to `out` until there are about `budget` bytes, all but those caused by `me`.
-    pub fn read(&self, cursor: &mut Cursor, me: u64, budget: usize, out: &mut Vec<u8>) -> Read {
+    /// Lets a session read what comes after the entry `seq`; `None` for one that reads here already.
+    pub(super) fn attach(self: &Arc<Self>, handle: &Arc<SessionHandle>, seq: Seq) -> Option<Subscription> {
         let mut inner = self.inner();
-        let read = inner.tail.read(cursor, me, budget, out);
-        // What is in an inbox is in the journal, too: who sits down there meanwhile finds it. A channel has more than messages.
-        if read == Read::UpToDate && inner.seats.len() == 1 && self.id.channel().is_none() {
-            inner.tail.rewind();
-        }
-        read
+        let place = inner.readers.binary_search_by_key(&handle.number, |reader| reader.number).err()?;
+        inner.readers.insert(place, Arc::clone(handle));
+        let cursor = Cursor { position: inner.tail.end(), seq };
+        drop(inner);
+        Some(Subscription { room: Arc::clone(self), cursor, end: None, behind_since: None })
     }
 
-    /// Whether nothing more will ever be said here.
-    pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
-    }
-
-    pub(super) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-    }
-
-    /// Adds a line; returns whether the room must be swept from now on. `total` counts the memory of all tails.
-    pub(super) fn push(
-        &self,
-        total: &AtomicU64,
-        most: u64,
-        seq: Option<Seq>,
-        by: Option<u64>,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) -> bool {
+    /// Ends what [`Room::attach`] began: the session, with where the room ends now, and whether nobody reads here any more.
+    pub(super) fn detach(&self, session: u64) -> (Option<(Arc<SessionHandle>, Cursor)>, bool) {
         let mut inner = self.inner();
-        if inner.seats.is_empty() {
-            inner.tail.pass(seq);
-        } else {
-            inner.tail.push(seq, by, write);
-            let all = total.load(Ordering::Relaxed);
-            let share = if all > most { TAIL_BYTES / 16 } else { TAIL_BYTES };
-            if inner.tail.end() - inner.tail.first() > share as u64 {
-                inner.tail.give_up_to(share / 2);
-            }
+        let place = inner.readers.binary_search_by_key(&session, |reader| reader.number).ok();
+        let left = place.map(|place| (inner.readers.remove(place), inner.tail.cursor()));
+        (left, inner.readers.is_empty())
+    }
+
+    /// Ends everybody's reading.
+    pub(super) fn detach_all(&self) -> (Vec<Arc<SessionHandle>>, Cursor) {
+        let mut inner = self.inner();
+        (std::mem::take(&mut inner.readers), inner.tail.cursor())
+    }
+
+    pub(super) fn retitle(&self, title: Title) {
+        self.inner().title = title;
+    }
+
+    /// How the room is called.
+    pub fn title(&self) -> Title {
+        self.inner().title.clone()
+    }
+
+    /// Adds an entry's line; returns whether the room must be listed from now on. `total` counts the memory of all tails.
+    pub(super) fn push(&self, total: &AtomicU64, entry: &Entry) -> bool {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        let to = match &inner.title {
+            Title::Channel(name) => To::Channel(name),
+            Title::Inbox(who) => To::User(who),
+        };
+        inner.tail.push(entry.seq, entry.via, entry.event.lasts(), |line| {
+            entry.event.write_line(line, Mark::Event, entry.seq, entry.time, to);
+        });
+        if inner.tail.end() - inner.tail.first() > TAIL_BYTES as u64 {
+            inner.tail.give_up_to(TAIL_BYTES / 2);
         }
         inner.touched = true;
         inner.account(total);
@@ -150,12 +171,12 @@ impl Room {
         inner.held > 0 && !std::mem::replace(&mut inner.is_listed, true)
     }
 
-    /// Gives the tail back if nothing was pushed since the last call; returns whether the room need not be swept any more.
+    /// Gives the tail back if nothing was pushed since the last call; returns whether the room is to be listed no more.
     pub(super) fn give_back_if_quiet(&self, total: &AtomicU64) -> bool {
         let mut inner = self.inner();
         let was_touched = std::mem::take(&mut inner.touched);
-        // A little is kept for a session that is busy with a command: who came and went is nowhere else.
-        let is_awaited = inner.tail.held() <= AWAITED_BYTES && inner.seats.iter().any(|(_, seat)| seat.is_marked());
+        // A little is kept for a session that is busy with a command: what is ephemeral is nowhere else.
+        let is_awaited = inner.tail.held() <= AWAITED_BYTES && inner.readers.iter().any(|reader| reader.is_woken());
         if !was_touched && !is_awaited {
             inner.tail.give_up_all();
             inner.account(total);
@@ -164,10 +185,18 @@ impl Room {
         !inner.is_listed
     }
 
-    /// Wakes every seat.
+    /// Gives the tail back; the room is listed no more.
+    pub(super) fn give_back(&self, total: &AtomicU64) {
+        let mut inner = self.inner();
+        inner.tail.give_up_all();
+        inner.account(total);
+        inner.is_listed = false;
+    }
+
+    /// Wakes every reader.
     pub fn wake(&self) {
-        for (_, seat) in &self.inner().seats {
-            seat.mark();
+        for reader in &self.inner().readers {
+            reader.wake();
         }
     }
 }

@@ -1,22 +1,24 @@
 //! The recent lines of one room, once, in contiguous memory: what all its readers copy from.
 //!
-//! Positions count bytes from the room's beginning and never go back, so that a cursor is a number. Lines that are given up
-//! are in the journal if they are messages; what is not there (who came and went) is gone for readers that are behind.
+//! Positions count bytes from the room's beginning and never go back, so that a cursor is a number. Lines that are given up are
+//! in the store if they last; what is ephemeral is gone for readers that are behind, who can tell by [`Read::Behind`].
 
 use std::collections::VecDeque;
 
 use crate::hub::room::{Cursor, Read};
-use crate::names::Seq;
+use crate::names::{Seq, UserId};
 
 /// One line of the tail.
 #[derive(Debug, Clone, Copy)]
 struct Line {
     /// Where it begins.
     at: u64,
-    /// Its message's seq, or that of the newest message before it.
+    /// Its entry.
     seq: Seq,
-    /// The session that caused it and is not shown it.
-    by: Option<u64>,
+    /// The connection that caused it and is not shown it.
+    via: Option<UserId>,
+    /// Whether its entry is in the store.
+    lasts: bool,
 }
 
 /// See the module.
@@ -26,9 +28,11 @@ pub struct Tail {
     lines: VecDeque<Line>,
     /// The position of the first byte.
     start: u64,
-    /// The newest message that was given up: every message after it is here.
+    /// The newest entry that was given up: every one after it is here.
     floor: Seq,
-    /// The newest message.
+    /// The newest ephemeral entry that was given up.
+    lost: Seq,
+    /// The newest entry.
     newest: Seq,
 }
 
@@ -38,9 +42,9 @@ impl Tail {
         self.start + self.bytes.len() as u64
     }
 
-    /// The newest message.
-    pub fn newest(&self) -> Seq {
-        self.newest
+    /// The cursor of a reader who has read everything.
+    pub fn cursor(&self) -> Cursor {
+        Cursor { position: self.end(), seq: self.newest }
     }
 
     /// Bytes of memory that it holds.
@@ -53,20 +57,11 @@ impl Tail {
         self.start
     }
 
-    /// Adds a line; `seq` is its message's.
-    pub fn push(&mut self, seq: Option<Seq>, by: Option<u64>, write: impl FnOnce(&mut Vec<u8>)) {
-        self.newest = seq.unwrap_or(self.newest);
-        self.lines.push_back(Line { at: self.end(), seq: self.newest, by });
+    /// Adds the line of an entry.
+    pub fn push(&mut self, seq: Seq, via: Option<UserId>, lasts: bool, write: impl FnOnce(&mut Vec<u8>)) {
+        self.newest = seq;
+        self.lines.push_back(Line { at: self.end(), seq, via, lasts });
         write(&mut self.bytes);
-    }
-
-    /// Notes a line that nobody is there to read: it is given up at once.
-    pub fn pass(&mut self, seq: Option<Seq>) {
-        self.give_up_all();
-        self.newest = seq.unwrap_or(self.newest);
-        self.floor = self.newest;
-        // One position, so that the cursor of somebody who is about to sit down is behind and asks the journal.
-        self.start += 1;
     }
 
     /// Gives up all lines and their memory.
@@ -76,12 +71,19 @@ impl Tail {
         self.lines = VecDeque::new();
     }
 
-    /// Gives up all lines, which everybody has read, and keeps their memory for the next: what is still in a cache costs less.
+    /// Gives up all lines, and keeps their memory for the next: what is still in a cache costs less.
     pub fn rewind(&mut self) {
         self.start = self.end();
         self.floor = self.newest;
+        self.lose(self.lines.len());
         self.bytes.clear();
         self.lines.clear();
+    }
+
+    /// Notes what is lost with the first `count` lines.
+    fn lose(&mut self, count: usize) {
+        let lost = self.lines.range(..count).rev().find(|line| !line.lasts).map(|line| line.seq);
+        self.lost = lost.unwrap_or(self.lost);
     }
 
     /// Gives up the oldest lines until at most `most` bytes are left.
@@ -93,26 +95,28 @@ impl Tail {
         }
         let first = self.lines[cut].at;
         self.floor = self.lines.range(..cut).next_back().map_or(self.floor, |line| line.seq);
+        self.lose(cut);
         self.lines.drain(..cut);
         self.bytes.drain(..(first - self.start) as usize);
         self.start = first;
     }
 
-    /// Copies whole lines after the cursor to `out` until there are about `budget` bytes, all but those caused by `me`.
-    pub fn read(&self, cursor: &mut Cursor, me: u64, budget: usize, out: &mut Vec<u8>) -> Read {
+    /// Copies whole lines after the cursor and before the position `until` to `out` until there are about `budget` bytes, all but
+    /// those caused by `me`.
+    pub fn read(&self, cursor: &mut Cursor, until: u64, me: UserId, budget: usize, out: &mut Vec<u8>) -> Read {
         if cursor.position < self.start && !self.rejoin(cursor) {
-            return Read::Behind;
+            return Read::Behind { floor: self.floor, lost: self.lost };
         }
         let first = self.lines.partition_point(|line| line.at < cursor.position);
         let room = budget.saturating_sub(out.len()) as u64;
         let mut run = cursor.position;
         let mut reached = cursor.position;
         for (index, line) in self.lines.iter().enumerate().skip(first) {
-            if line.at - cursor.position >= room {
+            if line.at - cursor.position >= room || line.at >= until {
                 break;
             }
             let next = self.lines.get(index + 1).map_or(self.end(), |line| line.at);
-            if line.by == Some(me) {
+            if line.via == Some(me) {
                 self.copy(run, line.at, out);
                 run = next;
             }
@@ -120,14 +124,14 @@ impl Tail {
         }
         self.copy(run, reached.max(run), out);
         cursor.position = reached;
-        if reached == self.end() { Read::UpToDate } else { Read::More }
+        if reached >= self.end().min(until) { Read::UpToDate } else { Read::More }
     }
 
     fn copy(&self, from: u64, to: u64, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.bytes[(from - self.start) as usize..(to - self.start) as usize]);
     }
 
-    /// Puts a cursor that is behind back on the tail, if the tail has every message after its seq.
+    /// Puts a cursor that is behind back on the tail, if the tail has every entry after its seq.
     fn rejoin(&self, cursor: &mut Cursor) -> bool {
         let complete = cursor.seq >= self.floor;
         if complete {
@@ -140,15 +144,14 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::{Strategy, prop_assert_eq, prop_oneof, proptest};
+    use proptest::prelude::{Strategy, any, prop_assert_eq, prop_oneof, proptest};
 
-    use super::{Cursor, Read, Seq, Tail};
+    use super::{Cursor, Read, Seq, Tail, UserId};
 
+    /// Entries are numbered 2, 4, 6 …, so that cursors lie between them too.
     #[derive(Debug, Clone)]
     enum Step {
-        Commit,
-        Push { message: bool, by: Option<u64> },
-        Pass { message: bool },
+        Push { lasts: bool, via: Option<u64> },
         GiveUpAll,
         Rewind,
         GiveUpTo(usize),
@@ -156,11 +159,8 @@ mod tests {
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        use proptest::prelude::any;
         prop_oneof![
-            2 => proptest::strategy::Just(Step::Commit),
-            6 => (any::<bool>(), proptest::option::of(0u64..3)).prop_map(|(message, by)| Step::Push { message, by }),
-            1 => any::<bool>().prop_map(|message| Step::Pass { message }),
+            6 => (any::<bool>(), proptest::option::of(0u64..3)).prop_map(|(lasts, via)| Step::Push { lasts, via }),
             1 => proptest::strategy::Just(Step::GiveUpAll),
             1 => proptest::strategy::Just(Step::Rewind),
             1 => (0usize..60).prop_map(Step::GiveUpTo),
@@ -168,74 +168,64 @@ mod tests {
         ]
     }
 
-    /// A reader, and what it has been shown: `m<seq>` for messages, `e` for the rest.
+    /// An entry: whether it lasts, and whose it is.
+    type Pushed = Vec<(u64, bool, Option<u64>)>;
+
+    /// A reader, what it has been shown, and up to which entries it has been told that ephemeral ones may be missing.
     struct Reader {
         cursor: Cursor,
         seen: Vec<u64>,
+        may_miss: Vec<(u64, u64)>,
     }
 
-    fn read(tail: &Tail, journal: &[(u64, Option<u64>)], applied: u64, me: u64, budget: usize, reader: &mut Reader) {
+    fn read(tail: &Tail, pushed: &Pushed, me: u64, budget: usize, reader: &mut Reader) {
         let mut out = Vec::new();
-        if tail.read(&mut reader.cursor, me, budget, &mut out) == Read::Behind {
-            // As the session does: a page of the journal, without what the hub has not applied, and without one's own.
-            let page = journal.iter().filter(|(seq, _)| *seq > reader.cursor.seq.0).take(2);
-            let page: Vec<_> = page.filter(|(seq, _)| *seq <= applied).collect();
-            assert!(!page.is_empty(), "who is behind finds what follows in the journal");
-            reader.cursor.seq = Seq(page.last().unwrap().0);
-            reader.seen.extend(page.iter().filter(|(_, by)| *by != Some(me)).map(|(seq, _)| *seq));
+        if let Read::Behind { floor, lost } = tail.read(&mut reader.cursor, u64::MAX, UserId(me), budget, &mut out) {
+            // As the session does: a page of the store; where that has no more, everything up to the floor was ephemeral.
+            if lost > reader.cursor.seq {
+                reader.may_miss.push((reader.cursor.seq.0, lost.0));
+            }
+            let behind = reader.cursor.seq.0 + 1..=floor.0;
+            let after = pushed.iter().filter(|(seq, lasts, _)| *lasts && behind.contains(seq));
+            let page: Vec<_> = after.take(2).collect();
+            reader.cursor.seq = page.last().map_or(floor, |(seq, ..)| Seq(*seq));
+            reader.seen.extend(page.iter().filter(|(_, _, via)| *via != Some(me)).map(|(seq, ..)| *seq));
         }
         let lines = String::from_utf8(out).unwrap();
-        reader.seen.extend(lines.lines().filter_map(|line| line.strip_prefix('m')).map(|seq| seq.parse::<u64>().unwrap()));
+        reader.seen.extend(lines.lines().map(|seq| seq.parse::<u64>().unwrap()));
     }
 
     proptest! {
         #[test]
-        fn everybody_reads_every_message_once_and_in_order(steps in proptest::collection::vec(step(), 1..200)) {
-            let (mut tail, mut journal) = (Tail::default(), Vec::new());
+        fn everybody_reads_everything_that_lasts_once_and_knows_where_something_may_be_missing(
+            steps in proptest::collection::vec(step(), 1..200)
+        ) {
+            let (mut tail, mut pushed) = (Tail::default(), Pushed::new());
             let start = Cursor { position: 0, seq: Seq(0) };
-            let mut readers: Vec<_> = (0..3).map(|_| Reader { cursor: start, seen: Vec::new() }).collect();
-            let (mut seq, mut applied) = (0, 0);
+            let mut readers: Vec<_> =
+                (0..3).map(|_| Reader { cursor: start, seen: Vec::new(), may_miss: Vec::new() }).collect();
             for step in steps {
-                // A message is committed first; what was committed ahead is applied first.
-                let mut message = |journal: &mut Vec<(u64, Option<u64>)>, by| {
-                    if applied == seq {
-                        seq += 2;
-                        journal.push((seq, by));
-                    }
-                    applied += 2;
-                    (Some(Seq(applied)), journal[applied as usize / 2 - 1].1)
-                };
                 match step {
-                    Step::Commit => {
-                        seq += 2;
-                        journal.push((seq, Some(seq % 3)));
-                    }
-                    Step::Push { message: is_message, by } => {
-                        let (seq, by) = if is_message { message(&mut journal, by) } else { (None, by) };
-                        let line = seq.map_or_else(|| "e\n".to_owned(), |seq| format!("m{seq}\n"));
-                        tail.push(seq, by, |bytes| bytes.extend_from_slice(line.as_bytes()));
-                    }
-                    Step::Pass { message: is_message } => {
-                        let seq = if is_message { message(&mut journal, None).0 } else { None };
-                        tail.pass(seq);
+                    Step::Push { lasts, via } => {
+                        let seq = 2 + 2 * pushed.len() as u64;
+                        pushed.push((seq, lasts, via));
+                        tail.push(Seq(seq), via.map(UserId), lasts, |line| line.extend_from_slice(format!("{seq}\n").as_bytes()));
                     }
                     Step::GiveUpAll => tail.give_up_all(),
                     Step::Rewind => tail.rewind(),
                     Step::GiveUpTo(most) => tail.give_up_to(most),
-                    Step::Read { reader, budget } => read(&tail, &journal, applied, reader as u64, budget, &mut readers[reader]),
+                    Step::Read { reader, budget } => read(&tail, &pushed, reader as u64, budget, &mut readers[reader]),
                 }
-            }
-            while applied < seq {
-                applied += 2;
-                let (_, by) = journal[applied as usize / 2 - 1];
-                tail.push(Some(Seq(applied)), by, |bytes| bytes.extend_from_slice(format!("m{applied}\n").as_bytes()));
             }
             for (me, reader) in readers.iter_mut().enumerate() {
                 let me = me as u64;
                 while reader.cursor.position != tail.end() {
-                    read(&tail, &journal, applied, me, 1000, reader);
+                    read(&tail, &pushed, me, 1000, reader);
                 }
-                let expected: Vec<_> = journal.iter().filter(|(_, by)| *by != Some(me)).map(|(seq, _)| *seq).collect();
+                let told = |seq: u64| reader.may_miss.iter().any(|&(after, upto)| (after + 1..=upto).contains(&seq));
+                let missing = |seq: u64, lasts: bool| !lasts && told(seq) && !reader.seen.contains(&seq);
+                let others = pushed.iter().filter(|(_, _, via)| *via != Some(me));
+                let expected: Vec<_> = others.filter(|(seq, lasts, _)| !missing(*seq, *lasts)).map(|(seq, ..)| *seq).collect();
                 prop_assert_eq!(&reader.seen, &expected);
             }
         }

@@ -170,6 +170,7 @@ impl Client {
             }
             "SHUTDOWN" | "BYE" => Some((Look::Red, format!("The server says: {}", item.fields))),
             "GAP" => Some((Look::Red, "Some messages can no longer be had.".to_owned())),
+            "MISSED" => Some((Look::Dim, "Some comings and goings are not shown.".to_owned())),
             "CLOSE" => {
                 let ([channel], _) = item.split()?;
                 let channel = channel.trim_start_matches('#');

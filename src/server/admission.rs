@@ -1,16 +1,17 @@
 //! Who may connect: how many in all, and how many from one address. Refused out loud, and at once.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use foldhash::HashMap;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
+use crate::code::{Code, Refusal};
 use crate::limits::Limits;
-use crate::wire::{Code, Refusal, reply};
+use crate::wire::reply;
 
 /// A peer that vanished without a word is noticed in about 90 seconds: a person at nc answers no PING of ours.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
@@ -32,9 +33,9 @@ struct Addresses {
     each: HashMap<IpAddr, u64>,
 }
 
-/// A connection's place; dropping it makes room.
+/// A connection's permit; dropping it makes room.
 #[derive(Debug)]
-pub struct Place {
+pub struct Permit {
     admission: Arc<Admission>,
     address: IpAddr,
 }
@@ -48,9 +49,8 @@ impl Admission {
         self.addresses.lock().expect("invariant: nothing panics under this lock")
     }
 
-    /// A place for a connection from this address, or why there is none.
-    pub fn admit(this: &Arc<Self>, address: IpAddr) -> Result<Place, Refusal> {
-        let address = address.to_canonical();
+    /// A permit for a connection that counts for this address (see [`counted`]), or why there is none.
+    pub fn admit(this: &Arc<Self>, address: IpAddr) -> Result<Permit, Refusal> {
         let mut addresses = this.addresses();
         let (most, most_each) = (this.limits.connections, this.limits.connections_per_address);
         if addresses.all >= most {
@@ -66,11 +66,11 @@ impl Admission {
         }
         *each += 1;
         addresses.all += 1;
-        Ok(Place { admission: Arc::clone(this), address })
+        Ok(Permit { admission: Arc::clone(this), address })
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut addresses = self.admission.addresses();
         addresses.all -= 1;
@@ -83,9 +83,17 @@ impl Drop for Place {
     }
 }
 
-/// What a connection hears for which there is no id at the moment.
-pub fn no_ids() -> Refusal {
-    Refusal::new(Code::Unavailable, "the server is reserving ids; try again in a second")
+/// The address that a connection counts for. Whoever has one IPv6 address has its whole /64 (RFC 4291, section 2.5.4), so that
+/// all of the first `prefix` bits, 1 to 128, are one; an IPv4 address that was mapped into IPv6 is an IPv4 address.
+pub fn counted(address: IpAddr, prefix: u64) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let host_bits = 128 - u32::try_from(prefix.clamp(1, 128)).expect("invariant: it is at most 128");
+            let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
+        }
+        address => address,
+    }
 }
 
 /// Says why, without waiting, and lets the connection go.
@@ -106,4 +114,20 @@ pub fn prepare(stream: &TcpStream) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counted;
+
+    #[test]
+    fn one_prefix_is_one_address() {
+        let of = |address: &str, prefix| counted(address.parse().unwrap(), prefix).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6", 64), "2001:db8:1:2::");
+        assert_eq!(of("2001:db8:1:2:ffff::1", 64), of("2001:db8:1:2::9", 64));
+        assert_ne!(of("2001:db8:1:3::1", 64), of("2001:db8:1:2::1", 64));
+        assert_eq!(of("2001:db8:1:3::1", 48), of("2001:db8:1:2::1", 48));
+        assert_eq!(of("2001:db8::1", 128), "2001:db8::1");
+        assert_eq!((of("::ffff:192.0.2.7", 64), of("192.0.2.7", 64)), ("192.0.2.7".to_owned(), "192.0.2.7".to_owned()));
+    }
 }

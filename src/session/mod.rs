@@ -1,59 +1,73 @@
 //! A session: the only loop there is for a connection.
 //!
-//! One task owns the socket, the line being received, the answers that wait, and the cursors. Each turn it hands out the
-//! verdicts that came, sends what happened in its rooms, takes in lines and executes them, and then waits for whatever comes
-//! first. It holds bounded memory, queues nothing for others, and never waits without a deadline of its own or the journal's.
+//! One task owns the transport, the line being received, the answers that wait, and the cursors. Each turn it takes the notices
+//! that came, sends what happened in its rooms, takes in lines and executes them, and then waits for whatever comes first. It
+//! proposes and never decides; it holds bounded memory, queues nothing for others, and never waits without a deadline of its own
+//! or the order's.
 
 mod follow;
-mod guard;
-mod lines;
-mod pace;
 mod passwords;
+mod reading;
 mod replies;
-mod seat;
+mod sniff;
 mod socket;
+mod throttle;
+mod transport;
 mod turn;
 mod verbs;
 
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::sync::RwLock;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::event::{Draft, Event, Guard, Origin, Outcome, Room};
-use crate::hub::{Hub, Seated};
-use crate::journal::Journal;
+use crate::clock;
+use crate::code::{Code, Refusal};
+use crate::event::{Answer, Completion, NodeId, Origin, Proposal, Request, SessionId};
+use crate::hub::{Hub, Notice, SessionHandle};
 use crate::limits::{IN_FLIGHT, IN_FLIGHT_BYTES, Limits, OUT_BYTES};
-use crate::wire::{Code, LineDecoder, Refusal, reply};
+use crate::names::{Name, UserId, Who};
+use crate::order::{NotNow, Order};
+use crate::state::{self, State};
+use crate::store::Reader;
+use crate::wire::{LineDecoder, reply};
 
-use pace::Pace;
+use reading::Reading;
 use replies::Replies;
-use seat::Sitting;
 use socket::Socket;
+use throttle::Throttle;
 
-pub use lines::render;
 pub use passwords::Passwords;
 pub use socket::Gone;
+pub use transport::Transport;
 
 /// What all sessions share.
 pub struct Shared {
-    /// Who is online, and the rooms.
+    /// Which node this is.
+    pub node: NodeId,
+    /// Where proposals go.
+    pub order: Arc<dyn Order>,
+    /// What the order has made; read to answer queries.
+    pub state: Arc<RwLock<State>>,
+    /// What is stored.
+    pub reader: Arc<dyn Reader>,
+    /// How sessions are told.
     pub hub: Arc<Hub>,
-    /// What lasts.
-    pub journal: Arc<dyn Journal>,
     /// Every bound.
     pub limits: Arc<Limits>,
     /// Hashing, a few at a time.
     pub passwords: Passwords,
     /// Cancelled when the server stops; the sessions are then woken.
     pub stopping: CancellationToken,
+    /// Cancelled when the order or the store has failed: what is on its way is never completed.
+    pub failed: CancellationToken,
     /// Sessions, and what they have left to do.
     pub tracker: TaskTracker,
 }
@@ -69,55 +83,70 @@ enum Ending {
     Closed,
 }
 
+/// Who a session is until the order has said.
+static NOBODY: LazyLock<Who> = LazyLock::new(|| Who { name: Name::guest(UserId(0)), id: UserId(0) });
+
 /// See the module.
 pub struct Session {
     shared: Arc<Shared>,
-    peer: IpAddr,
+    /// The address that the connection counts for.
+    address: IpAddr,
+    handle: Arc<SessionHandle>,
     socket: Socket,
     decoder: LineDecoder,
-    /// Received, but not looked at yet: the session was paused by its pace or by what it waits for.
+    /// Received, but not looked at yet: the session was throttled, or waits for something.
     unread: Vec<u8>,
-    /// A line whose command must wait for others or for the journal.
+    /// A line whose command must wait for others or for the order.
     slow: Option<Box<[u8]>>,
     replies: Replies,
-    sitting: Sitting,
-    drafts: Vec<Draft>,
+    /// What the proposal that the session waits for came to.
+    outcome: Option<Result<Answer, Refusal>>,
+    reading: Reading,
+    /// What the connection is called: the id that its HELLO gave.
+    connection: UserId,
+    /// The user, as the session knows it.
+    who: Who,
+    is_account: bool,
+    proposals: Vec<Proposal>,
     next_tag: u64,
-    pace: Pace,
+    throttle: Throttle,
     errors_in_a_row: u64,
-    /// No command has been executed yet: the guard is up.
+    /// No command has been executed yet: what speaks another protocol is still to be turned away.
     is_new: bool,
     /// When the line being received must have ended.
     line_deadline: Option<Instant>,
-    /// When the pace allows the next command.
-    paced_until: Option<Instant>,
+    /// When the throttle allows the next command.
+    throttled_until: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
     ending: Option<Ending>,
 }
 
 impl Session {
     /// A session on a connection that was admitted, boxed because futures that hold it by value are copied about.
-    /// `peer` is the address it counts for.
-    pub fn new(shared: Arc<Shared>, stream: TcpStream, peer: IpAddr, seated: Seated) -> Box<Self> {
-        let limits = &shared.limits;
-        let (stall, pace) = (limits.stalled_seconds, Pace::new(limits.commands_per_second));
-        let sitting = Sitting::new(Arc::clone(&shared), seated);
+    /// `address` is the one that it counts for.
+    pub fn new(shared: Arc<Shared>, transport: Box<dyn Transport>, address: IpAddr, handle: Arc<SessionHandle>) -> Box<Self> {
+        let (stall, throttle) = (shared.limits.stalled_seconds, Throttle::new(shared.limits.commands_per_second));
         Box::new(Self {
             shared,
-            peer,
-            socket: Socket::new(stream, stall),
+            address,
+            handle,
+            socket: Socket::new(transport, stall),
             decoder: LineDecoder::default(),
             unread: Vec::new(),
             slow: None,
             replies: Replies::default(),
-            sitting,
-            drafts: Vec::new(),
+            outcome: None,
+            reading: Reading::default(),
+            connection: NOBODY.id,
+            who: NOBODY.clone(),
+            is_account: false,
+            proposals: Vec::new(),
             next_tag: 0,
-            pace,
+            throttle,
             errors_in_a_row: 0,
             is_new: true,
             line_deadline: None,
-            paced_until: None,
+            throttled_until: None,
             timer: None,
             ending: None,
         })
@@ -128,13 +157,20 @@ impl Session {
     /// # Errors
     /// [`Gone`], for the log: the peer is not told.
     pub async fn run(mut self: Box<Self>) -> Result<(), Gone> {
-        let who = &self.sitting.who;
-        self.socket.write(|out| reply::hello(out, who));
-        let spoken = self.speak().await;
+        let mut present = Present { shared: Arc::clone(&self.shared), session: self.id(), is_gone: false };
+        let spoken = match self.come().await {
+            Ok(()) => self.speak().await,
+            Err(gone) => Err(gone),
+        };
+        if let Err(Gone::Order) = spoken {
+            self.replies.give_up(&mut self.socket);
+            self.socket.send()?;
+        }
+        // The user is gone for the others before the connection ends for the peer.
+        present.is_gone = spoken.is_ok() && Box::pin(self.order_outcome(Request::Go)).await.is_ok();
+        drop(present);
         let close = {
-            // The user is gone for the others before the connection lingers.
-            let Self { sitting, socket, .. } = *self;
-            drop(sitting);
+            let Self { socket, .. } = *self;
             Box::pin(socket.close())
         };
         spoken?;
@@ -142,12 +178,26 @@ impl Session {
         Ok(())
     }
 
+    /// Has the order know of the connection, and greets it by the id that it was given there.
+    async fn come(&mut self) -> Result<(), Gone> {
+        match Box::pin(self.ask(Request::Come)).await? {
+            Ok(Answer::Who(who)) => {
+                (self.connection, self.who) = (who.id, who);
+                let who = &self.who;
+                self.socket.write(|out| reply::hello(out, who));
+            }
+            Ok(other) => unreachable!("invariant: who comes is told who they are, and not {other:?}"),
+            Err(refusal) => self.turn_away("-", &refusal),
+        }
+        Ok(())
+    }
+
     async fn speak(&mut self) -> Result<(), Gone> {
         while self.ending.is_none() {
-            self.take_verdicts();
+            self.take_notices();
             self.follow().await?;
             poll_fn(|context| Poll::Ready(self.take_lines(context))).await?;
-            self.append().await?;
+            self.send_proposals().await?;
             if let Some(line) = self.slow.take() {
                 // Boxed, like all that is rare: a silent connection's future must not reserve room for it.
                 Box::pin(self.execute_slow(&line)).await?;
@@ -168,16 +218,21 @@ impl Session {
 
     /// The server stops: what was received is answered, then the peer is told. A peer that never pauses is cut off in time.
     async fn stop(&mut self) -> Result<(), Gone> {
-        let deadline = Instant::now() + Duration::from_secs(self.shared.limits.shutdown_seconds) / 2;
+        let deadline = clock::now() + Duration::from_secs(self.shared.limits.shutdown_seconds) / 2;
         loop {
-            self.paced_until = None;
+            self.throttled_until = None;
             let took_all = poll_fn(|context| Poll::Ready(self.take_lines(context))).await?;
             if let Some(line) = self.slow.take() {
                 self.execute_slow(&line).await?;
             }
             self.settle().await?;
             self.socket.flush().await?;
-            if took_all || self.ending.is_some() || Instant::now() >= deadline {
+            if took_all || self.ending.is_some() {
+                break;
+            }
+            if clock::now() >= deadline {
+                let text = "the server is stopping; this line and those after it were not executed";
+                self.refuse("-", &Refusal::new(Code::ShuttingDown, text));
                 break;
             }
         }
@@ -189,7 +244,7 @@ impl Session {
     fn may_take_lines(&self) -> bool {
         self.ending.is_none()
             && self.slow.is_none()
-            && self.paced_until.is_none()
+            && self.throttled_until.is_none()
             && self.replies.in_flight() < IN_FLIGHT
             && self.replies.bytes() < IN_FLIGHT_BYTES
             && self.socket.waiting() < OUT_BYTES
@@ -209,61 +264,106 @@ impl Session {
         self.ending = Some(Ending::Closed);
     }
 
-    fn take_verdicts(&mut self) {
-        for verdict in self.sitting.seat.take_verdicts() {
-            self.replies.verdict(&mut self.socket, &verdict);
-        }
-        if self.sitting.seat.take_moved() {
-            self.sitting.reconcile();
+    fn take_notices(&mut self) {
+        for notice in self.handle.take_notices() {
+            match notice {
+                // While the session waits for one proposal, no other is on its way.
+                Notice::Completed(Completion { result, .. }) if self.replies.in_flight() == 0 => self.outcome = Some(result),
+                Notice::Completed(completion) => self.replies.complete(&mut self.socket, completion),
+                Notice::Begins(subscription) => self.reading.begin(subscription),
+                Notice::Ends(room, at) => self.reading.end(room, at),
+            }
         }
     }
 
-    /// Adds a draft to those that go to the journal after the lines at hand; returns its tag.
-    fn draft(&mut self, room: Option<Room>, event: Event, guard: Guard) -> u64 {
+    fn id(&self) -> SessionId {
+        SessionId { node: self.shared.node, number: self.handle.number }
+    }
+
+    fn proposal(&self, request: Request) -> Proposal {
+        Proposal { origin: Origin { session: self.id(), tag: self.next_tag }, request }
+    }
+
+    /// Adds a proposal to those that go to the order after the lines at hand; returns its tag.
+    fn propose(&mut self, request: Request) -> u64 {
         self.next_tag += 1;
-        let origin = Origin { session: self.sitting.seat.session, tag: self.next_tag };
-        self.drafts.push(Draft { room, event, guard, origin: Some(origin) });
+        self.proposals.push(self.proposal(request));
         self.next_tag
     }
 
-    async fn append(&mut self) -> Result<(), Gone> {
-        if self.drafts.is_empty() {
+    async fn send_proposals(&mut self) -> Result<(), Gone> {
+        if self.proposals.is_empty() {
             return Ok(());
         }
-        self.shared.journal.append(std::mem::take(&mut self.drafts)).await.map_err(|_| Gone::Journal)
+        match self.shared.order.try_propose(std::mem::take(&mut self.proposals)) {
+            Ok(()) => Ok(()),
+            Err(NotNow::Full(proposals)) => self.shared.order.propose(proposals).await.map_err(|_| Gone::Order),
+            Err(NotNow::Closed) => Err(Gone::Order),
+        }
     }
 
     /// Waits until everything that was asked so far is answered.
     async fn settle(&mut self) -> Result<(), Gone> {
-        self.append().await?;
+        self.send_proposals().await?;
         while self.replies.in_flight() > 0 {
-            self.woken().await;
-            self.take_verdicts();
+            self.woken().await?;
+            self.take_notices();
         }
         Ok(())
     }
 
-    /// Gives the drafts to the journal and waits for their outcomes; all that was asked before is settled.
-    async fn ask(&mut self, drafts: Vec<(Option<Room>, Event, Guard)>) -> Result<Vec<Outcome>, Gone> {
-        debug_assert_eq!(self.replies.in_flight(), 0, "invariant: slow verbs begin when nothing waits");
-        let count = drafts.len();
-        for (room, event, guard) in drafts {
-            self.draft(room, event, guard);
-        }
-        self.append().await?;
-        let mut verdicts = Vec::new();
-        while verdicts.len() < count {
-            self.woken().await;
-            verdicts.extend(self.sitting.seat.take_verdicts());
-        }
-        if self.sitting.seat.take_moved() {
-            self.sitting.reconcile();
-        }
-        Ok(verdicts.into_iter().map(|verdict| verdict.outcome).collect())
+    /// Proposes something and waits for what it comes to; all that was asked before is settled. What ended by it has been shown
+    /// to its end.
+    async fn ask(&mut self, request: Request) -> Result<Result<Answer, Refusal>, Gone> {
+        let outcome = self.order_outcome(request).await?;
+        self.follow_to_ends().await?;
+        Ok(outcome)
     }
 
-    async fn woken(&self) {
-        poll_fn(|context| self.sitting.seat.poll_take(context)).await;
+    async fn order_outcome(&mut self, request: Request) -> Result<Result<Answer, Refusal>, Gone> {
+        debug_assert_eq!(self.replies.in_flight(), 0, "invariant: slow verbs begin when nothing waits");
+        self.propose(request);
+        self.send_proposals().await?;
+        loop {
+            self.take_notices();
+            match self.outcome.take() {
+                Some(outcome) => return Ok(outcome),
+                None => self.woken().await?,
+            }
+        }
+    }
+
+    /// Why the order would refuse this now, if it would. Asked before something dear is made for it.
+    async fn preview(&self, request: Request) -> Option<Refusal> {
+        state::preview(&*self.shared.state.read().await, &self.proposal(request), &self.shared.limits)
+    }
+
+    async fn woken(&self) -> Result<(), Gone> {
+        poll_fn(|context| self.handle.poll_woken(context)).await;
+        if self.shared.failed.is_cancelled() { Err(Gone::Order) } else { Ok(()) }
+    }
+}
+
+/// A connection that the order knows of, or will. However its session ends, the order hears of it.
+struct Present {
+    shared: Arc<Shared>,
+    session: SessionId,
+    /// It has heard so already.
+    is_gone: bool,
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.shared.hub.release(self.session.number);
+        if self.is_gone {
+            return;
+        }
+        let gone = Proposal { origin: Origin { session: self.session, tag: 0 }, request: Request::Go };
+        // A closed order means that the server has ended, and with it everybody's presence.
+        if let Err(NotNow::Full(gone)) = self.shared.order.try_propose(vec![gone]) {
+            let shared = Arc::clone(&self.shared);
+            self.shared.tracker.spawn(async move { shared.order.propose(gone).await });
+        }
     }
 }
 

@@ -11,11 +11,14 @@ use std::time::Duration;
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota};
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
 use tokio::sync::Semaphore;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::clock;
 use crate::limits::{HASH_WAIT_SECONDS, HASHES_AT_ONCE, Limits, NONE};
 use crate::wire::{Code, Refusal};
 
@@ -23,17 +26,19 @@ use crate::wire::{Code, Refusal};
 static NOBODY: LazyLock<Arc<str>> = LazyLock::new(|| hash("nobody has this password").into());
 
 /// At most so many attempts a minute for one key.
-struct Attempts<K: Hash + Eq + Clone>(Option<DefaultKeyedRateLimiter<K>>);
+struct Attempts<K: Hash + Eq + Clone>(Option<Limiter<K>>);
+
+type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, clock::Attempts, NoOpMiddleware<std::time::Instant>>;
 
 impl<K: Hash + Eq + Clone> Attempts<K> {
     fn new(per_minute: u64) -> Self {
         let quota = NonZeroU32::new(u32::try_from(per_minute).unwrap_or(u32::MAX)).filter(|_| per_minute != NONE);
-        Self(quota.map(|quota| DefaultKeyedRateLimiter::keyed(Quota::per_minute(quota))))
+        Self(quota.map(|quota| Limiter::new(Quota::per_minute(quota), DashMapStateStore::default(), clock::Attempts)))
     }
 
     fn check(&self, key: &K) -> Result<(), Refusal> {
         let Some(limiter) = &self.0 else { return Ok(()) };
-        limiter.check_key(key).map_err(|until| rate_limited(until.wait_time_from(DefaultClock::default().now())))
+        limiter.check_key(key).map_err(|until| rate_limited(until.wait_time_from(clock::Attempts.now())))
     }
 
     fn sweep(&self) {

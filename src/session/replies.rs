@@ -1,41 +1,34 @@
-//! The order of answers: one OK or ERR for each command, in the order of the commands, though messages wait for their commit.
+//! The order of answers: one OK or ERR for each command, in the order of the commands, though messages wait for what they come to.
 //!
-//! While nothing waits, an answer goes straight to the socket. It holds at most the drafts in flight and the short answers
+//! While nothing waits, an answer goes straight to the socket. It holds at most the proposals in flight and the short answers
 //! between them, both of which the session bounds.
 
 use std::collections::VecDeque;
 
-use crate::event::Outcome;
-use crate::hub::Verdict;
-use crate::session::lines::stamp;
+use crate::code::{Code, Refusal};
+use crate::event::{Answer, Completion};
 use crate::session::socket::Socket;
-use crate::wire::{Code, Refusal, reply};
+use crate::wire::reply;
 
-/// A verb whose OK waits for the journal while the next line is parsed already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
-    /// MSG or SAY, whichever was typed.
-    Said(&'static str),
-    /// ACK.
-    Ack,
-}
-
+/// An answer in its turn.
 #[derive(Debug)]
-enum Answer {
-    Due { tag: u64, asked: Asked, bytes: usize },
-    Ready(Vec<u8>),
+enum Due {
+    /// It comes when the proposal with this tag is completed; `bytes` of text wait for that.
+    Later { tag: u64, verb: &'static str, bytes: usize },
+    /// It is known.
+    Known(Vec<u8>),
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Replies {
-    queue: VecDeque<Answer>,
+    queue: VecDeque<Due>,
     in_flight: usize,
     bytes: usize,
 }
 
 impl Replies {
-    /// Drafts whose verdict has not come.
+    /// Proposals that are not completed.
     pub fn in_flight(&self) -> usize {
         self.in_flight
     }
@@ -53,29 +46,40 @@ impl Replies {
             let mut ready = Vec::new();
             lines(&mut ready);
             self.bytes += ready.len();
-            self.queue.push_back(Answer::Ready(ready));
+            self.queue.push_back(Due::Known(ready));
         }
     }
 
-    /// An answer that waits for the verdict on the draft `tag`, which holds `bytes` of text.
-    pub fn await_verdict(&mut self, tag: u64, asked: Asked, bytes: usize) {
+    /// An answer of `verb` that waits for what the proposal `tag` comes to, which holds `bytes` of text.
+    pub fn await_completion(&mut self, tag: u64, verb: &'static str, bytes: usize) {
         self.in_flight += 1;
         self.bytes += bytes;
-        self.queue.push_back(Answer::Due { tag, asked, bytes });
+        self.queue.push_back(Due::Later { tag, verb, bytes });
     }
 
-    /// The verdict on the oldest draft that waits: its answer, and the known ones behind it, are sent.
-    pub fn verdict(&mut self, socket: &mut Socket, verdict: &Verdict) {
+    /// Nothing that waits will ever be completed, and what it came to is not known.
+    pub fn give_up(&mut self, socket: &mut Socket) {
+        for due in self.queue.drain(..) {
+            match due {
+                Due::Later { verb, .. } => socket.write(|out| reply::err(out, verb, &unsure())),
+                Due::Known(lines) => socket.write(|out| out.extend_from_slice(&lines)),
+            }
+        }
+        (self.in_flight, self.bytes) = (0, 0);
+    }
+
+    /// What the oldest proposal that waits came to: its answer, and the known ones behind it, are sent.
+    pub fn complete(&mut self, socket: &mut Socket, completion: Completion) {
         match self.queue.pop_front() {
-            Some(Answer::Due { tag, asked, bytes }) if tag == verdict.tag => {
+            Some(Due::Later { tag, verb, bytes }) if tag == completion.tag => {
                 self.in_flight -= 1;
                 self.bytes -= bytes;
-                socket.write(|out| answer(out, asked, &verdict.outcome));
+                socket.write(|out| answer(out, verb, &completion.result));
             }
-            other => unreachable!("invariant: verdicts come in the order of the drafts, got {verdict:?} for {other:?}"),
+            other => unreachable!("invariant: proposals complete in their order, got {completion:?} for {other:?}"),
         }
-        while let Some(Answer::Ready(_)) = self.queue.front()
-            && let Some(Answer::Ready(lines)) = self.queue.pop_front()
+        while let Some(Due::Known(_)) = self.queue.front()
+            && let Some(Due::Known(lines)) = self.queue.pop_front()
         {
             self.bytes -= lines.len();
             socket.write(|out| out.extend_from_slice(&lines));
@@ -83,34 +87,16 @@ impl Replies {
     }
 }
 
-fn answer(out: &mut Vec<u8>, asked: Asked, outcome: &Outcome) {
-    let verb = match asked {
-        Asked::Said(verb) => verb,
-        Asked::Ack => "ACK",
-    };
-    match (asked, outcome) {
-        (Asked::Said(verb), Outcome::Committed(entry)) => reply::ok_said(out, verb, entry.seq, &stamp(entry.time), false),
-        (Asked::Said(verb), Outcome::Duplicate { seq, time }) => reply::ok_said(out, verb, *seq, &stamp(*time), true),
-        (Asked::Ack, Outcome::Committed(entry)) => match entry.event {
-            crate::event::Event::Acked { upto, .. } => reply::ok(out, verb, format_args!(" {upto}")),
-            _ => unreachable!("invariant: the entry of an ACK is a mark"),
-        },
-        (Asked::Ack, Outcome::Unmoved(seq)) => reply::ok(out, verb, format_args!(" {seq}")),
-        (_, outcome) => reply::err(out, verb, &refusal(outcome)),
-    }
+/// What a proposal is answered with that may or may not have been ordered and stored.
+pub fn unsure() -> Refusal {
+    Refusal::new(Code::Unsure, "the server failed before it could say; it may be stored: send it again with the same @key")
 }
 
-/// What a draft that was not stored is refused with.
-pub fn refusal(outcome: &Outcome) -> Refusal {
-    match outcome {
-        Outcome::KeyReused(seq) => {
-            Refusal::new(Code::KeyReused, format!("you used this key for another message, {seq}; nothing was stored"))
-        }
-        Outcome::Full => Refusal::new(Code::InboxFull, "their inbox is full of unread messages; nothing was stored, try later"),
-        Outcome::StoreFull => Refusal::new(Code::StoreFull, "the server's disk is full; nothing was stored, try later"),
-        Outcome::Occupied => Refusal::new(Code::NameTaken, "somebody was faster; nothing was stored"),
-        Outcome::Committed(_) | Outcome::Duplicate { .. } | Outcome::Unmoved(_) => {
-            unreachable!("invariant: this is no refusal: {outcome:?}")
-        }
+fn answer(out: &mut Vec<u8>, verb: &'static str, result: &Result<Answer, Refusal>) {
+    match result {
+        Ok(Answer::Said { seq, time, dup }) => reply::ok_said(out, verb, *seq, *time, *dup),
+        Ok(Answer::Acked(seq)) => reply::ok(out, verb, format_args!(" {seq}")),
+        Ok(other) => unreachable!("invariant: {verb} comes to a seq, and not {other:?}"),
+        Err(refusal) => reply::err(out, verb, refusal),
     }
 }

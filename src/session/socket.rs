@@ -4,17 +4,15 @@
 //! writes a line ends it in LF.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
-use std::net::Shutdown;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::limits::{FLOOD_BYTES, LINGER_SECONDS, READ_BYTES};
+use crate::session::transport::Transport;
 
 /// Room for the answers of a turn: as many come together as messages did, and a buffer that grows for each is copied for each.
 const ANSWERS_BYTES: usize = 512;
@@ -35,15 +33,17 @@ pub enum Gone {
     /// It took none of the bytes that wait for it for too long.
     #[error("it took no byte for {0} seconds")]
     Stalled(u64),
-    /// The journal ended while the session needed it.
-    #[error("the journal is closed")]
-    Journal,
+    /// The order ended while the session needed it.
+    #[error("the order is closed")]
+    Order,
+    /// What the peer should be shown cannot be read.
+    #[error("the store cannot be read: {0}")]
+    Store(String),
 }
 
 /// See the module.
-#[derive(Debug)]
 pub struct Socket {
-    pub(super) stream: TcpStream,
+    pub(super) transport: Box<dyn Transport>,
     waiting: Vec<u8>,
     /// When the peer last took something, while something waits.
     blocked_since: Option<Instant>,
@@ -71,20 +71,13 @@ fn end_lines_in_crlf(bytes: &mut Vec<u8>, from: usize) {
 }
 
 impl Socket {
-    pub fn new(stream: TcpStream, stall_seconds: u64) -> Self {
-        Self { stream, waiting: Vec::new(), blocked_since: None, stall_seconds, crlf: false }
+    pub fn new(transport: Box<dyn Transport>, stall_seconds: u64) -> Self {
+        Self { transport, waiting: Vec::new(), blocked_since: None, stall_seconds, crlf: false }
     }
 
     /// How many bytes wait for the peer.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
-    }
-
-    /// Takes in what has come, if anything has; 0 bytes are the peer's end. A read that does not fill the buffer is known to have
-    /// taken everything, which spares the system call that would find nothing.
-    pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(buffer);
-        Pin::new(&mut self.stream).poll_read(context, &mut buffer).map_ok(|()| buffer.filled().len())
     }
 
     /// Adds lines, each ending in LF.
@@ -109,7 +102,7 @@ impl Socket {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let sent = send(&self.stream, &self.waiting)?;
+        let sent = send(&mut *self.transport, &self.waiting)?;
         if sent == self.waiting.len() {
             self.waiting = Vec::new();
         } else {
@@ -129,7 +122,7 @@ impl Socket {
             if self.crlf {
                 end_lines_in_crlf(buffer, from);
             }
-            let sent = send(&self.stream, buffer)?;
+            let sent = send(&mut *self.transport, buffer)?;
             self.waiting.extend_from_slice(&buffer[sent..]);
             self.note_progress(sent)?;
             Ok(result)
@@ -145,10 +138,10 @@ impl Socket {
         if self.waiting.is_empty() {
             self.blocked_since = None;
         } else if sent > 0 || self.blocked_since.is_none() {
-            self.blocked_since = Some(Instant::now());
+            self.blocked_since = Some(clock::now());
         }
         match self.stall_deadline() {
-            Some(deadline) if deadline <= Instant::now() => Err(Gone::Stalled(self.stall_seconds)),
+            Some(deadline) if deadline <= clock::now() => Err(Gone::Stalled(self.stall_seconds)),
             _ => Ok(()),
         }
     }
@@ -167,10 +160,10 @@ impl Socket {
                 if self.waiting.is_empty() {
                     return Ok(());
                 }
-                self.stream.writable().await?;
+                poll_fn(|context| self.transport.poll_writable(context)).await?;
                 continue;
             };
-            match tokio::time::timeout_at(deadline, self.stream.writable()).await {
+            match tokio::time::timeout_at(deadline, poll_fn(|context| self.transport.poll_writable(context))).await {
                 Ok(writable) => writable?,
                 Err(_) => return Err(Gone::Stalled(self.stall_seconds)),
             }
@@ -179,17 +172,14 @@ impl Socket {
 
     /// Closes so that the peer reads everything: unread input would turn the close into a reset that overtakes the last lines.
     pub async fn close(self) {
-        let stream = self.stream;
+        let mut transport = self.transport;
         let linger = async {
-            socket2::SockRef::from(&stream).shutdown(Shutdown::Write)?;
+            transport.end_writing()?;
             let mut thrown_away = 0;
             while thrown_away < FLOOD_BYTES {
-                stream.readable().await?;
-                match with_incoming(|buffer| stream.try_read(buffer)) {
-                    Ok(0) => break,
-                    Ok(length) => thrown_away += length,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(error) => return Err(error),
+                match poll_fn(|context| with_incoming(|buffer| transport.poll_read(context, buffer))).await? {
+                    0 => break,
+                    length => thrown_away += length,
                 }
             }
             Ok::<_, io::Error>(())
@@ -199,10 +189,10 @@ impl Socket {
     }
 }
 
-fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+fn send(transport: &mut dyn Transport, bytes: &[u8]) -> io::Result<usize> {
     let mut sent = 0;
     while sent < bytes.len() {
-        match stream.try_write(&bytes[sent..]) {
+        match transport.try_write(&bytes[sent..]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(length) => sent += length,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

@@ -4,10 +4,9 @@ use std::future::{Future, poll_fn};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
+use crate::clock;
 use crate::session::socket::{Gone, with_incoming};
-use crate::session::{Ending, Session, guard, incomplete};
+use crate::session::{Ending, Session, incomplete, sniff};
 use crate::wire::{Back, Code, LineDecoder, Next, Refusal, reply};
 
 /// Reads in one turn; then it is another session's.
@@ -16,8 +15,8 @@ const READS: usize = 4;
 impl Session {
     /// Takes in what has come and executes its lines, as far as the session may and its turn lasts. Returns whether that was all.
     pub(super) fn take_lines(&mut self, context: &mut Context<'_>) -> Result<bool, Gone> {
-        if self.paced_until.is_some_and(|until| until <= Instant::now()) {
-            self.paced_until = None;
+        if self.throttled_until.is_some_and(|until| until <= clock::now()) {
+            self.throttled_until = None;
         }
         let mut reads = 0;
         while self.may_take_lines() && reads < READS {
@@ -40,7 +39,7 @@ impl Session {
     /// Takes in what has come, in a buffer that belongs to the thread; returns whether anything has.
     fn receive(&mut self, context: &mut Context<'_>) -> Result<bool, Gone> {
         with_incoming(|buffer| {
-            let Poll::Ready(length) = self.socket.poll_read(context, buffer)? else { return Ok(false) };
+            let Poll::Ready(length) = self.socket.transport.poll_read(context, buffer)? else { return Ok(false) };
             if length == 0 {
                 self.end_of_input();
             } else {
@@ -59,7 +58,7 @@ impl Session {
     fn take_lines_from(&mut self, bytes: &[u8]) -> usize {
         if self.is_new
             && !self.decoder.is_partial()
-            && let Some(refusal) = guard::first_bytes(bytes)
+            && let Some(refusal) = sniff::first_bytes(bytes)
         {
             self.turn_away("-", &refusal);
             return bytes.len();
@@ -113,7 +112,7 @@ impl Session {
         if !self.decoder.is_partial() {
             self.line_deadline = None;
         } else if self.line_deadline.is_none() {
-            self.line_deadline = Instant::now().checked_add(Duration::from_secs(self.shared.limits.half_line_seconds));
+            self.line_deadline = clock::now().checked_add(Duration::from_secs(self.shared.limits.half_line_seconds));
         }
     }
 
@@ -123,12 +122,12 @@ impl Session {
             return Ok(());
         }
         let may_read = self.may_take_lines();
-        if self.socket.waiting() == 0 && self.sitting.has_news() {
+        if self.socket.waiting() == 0 && self.reading.has_news() {
             return Ok(());
         }
         self.set_timer();
         poll_fn(|context| self.poll(context, may_read)).await?;
-        if self.line_deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        if self.line_deadline.is_some_and(|deadline| deadline <= clock::now()) {
             let seconds = self.shared.limits.half_line_seconds;
             let text = format!("a line was not ended for {seconds} seconds; it was not executed");
             self.turn_away("-", &Refusal::new(Code::Timeout, text));
@@ -139,14 +138,14 @@ impl Session {
     fn poll(&mut self, context: &mut Context<'_>, may_read: bool) -> Poll<Result<(), Gone>> {
         // A reader that takes nothing is not woken for news that it could not be sent either.
         let is_blocked = self.socket.waiting() > 0 && self.replies.in_flight() == 0;
-        if !is_blocked && self.sitting.seat.poll_take(context).is_ready() {
+        if !is_blocked && self.handle.poll_woken(context).is_ready() {
             return Poll::Ready(Ok(()));
         }
-        if may_read && let Poll::Ready(ready) = self.socket.stream.poll_read_ready(context) {
+        if may_read && let Poll::Ready(ready) = self.socket.transport.poll_readable(context) {
             return Poll::Ready(ready.map_err(Gone::from));
         }
         if self.socket.waiting() > 0
-            && let Poll::Ready(ready) = self.socket.stream.poll_write_ready(context)
+            && let Poll::Ready(ready) = self.socket.transport.poll_writable(context)
         {
             return Poll::Ready(ready.map_err(Gone::from));
         }
@@ -158,7 +157,7 @@ impl Session {
 
     /// Sets a timer for the first deadline, and owns none when there is none: silence costs nothing.
     fn set_timer(&mut self) {
-        let deadlines = [self.line_deadline, self.paced_until, self.socket.stall_deadline()];
+        let deadlines = [self.line_deadline, self.throttled_until, self.socket.stall_deadline()];
         match (deadlines.into_iter().flatten().min(), &mut self.timer) {
             (None, timer) => *timer = None,
             (Some(deadline), Some(timer)) if timer.deadline() == deadline => {}

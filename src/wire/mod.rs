@@ -3,7 +3,6 @@
 //! A client needs this module and nothing else of the crate; `grammar/linechat.abnf` is its norm. Nothing here does I/O,
 //! knows who is connected, or decides whether a command is allowed.
 
-pub mod code;
 pub mod command;
 pub mod incoming;
 pub mod line;
@@ -12,7 +11,7 @@ pub mod reply;
 pub mod text;
 pub mod verbs;
 
-pub use code::{Code, Refusal};
+pub use crate::code::{Code, Refusal};
 pub use command::{Command, Span, Target};
 pub use incoming::Incoming;
 pub use line::{Back, LineDecoder, Next};

@@ -12,9 +12,9 @@ use nom::error::{ErrorKind, ParseError};
 use nom::sequence::{preceded, terminated};
 use nom::{Err, IResult, Parser};
 
+use crate::code::{Code, Refusal};
 use crate::limits::{KEY_CHARS, NAME_CHARS};
 use crate::names::{NameError, Seq, UserId, is_channel, is_key, is_name};
-use crate::wire::code::{Code, Refusal};
 use crate::wire::command::{Command, Span, Target};
 use crate::wire::text;
 use crate::wire::verbs::{self, Verb};

@@ -1,6 +1,6 @@
 //! The table of verbs. HELP, the parser's messages and "did you mean" come from it, and tests hold it against the grammar.
 
-use crate::wire::code::Code;
+use crate::code::Code;
 use crate::wire::parse::{self, Parsed};
 
 /// One verb.

@@ -1,4 +1,4 @@
-//! What the journal stores in a second: large batches, single messages, with keys and without, on the disk and in memory.
+//! What the store takes in a second: large batches, single messages, with keys and without, on the disk and in memory.
 
 #[path = "../support/store.rs"]
 mod store;
@@ -7,10 +7,12 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use linechat::event::{Draft, Event, Room};
+use linechat::event::Event;
+use linechat::names::Seq;
+use linechat::store::{Start, What};
 use tempfile::TempDir;
 
-use store::{Store, acked, channel, draft, inbox, said, user};
+use store::{Draft, Store, acked, channel, draft, inbox, said, user};
 
 const ROOMS: u64 = 100;
 const SENDERS: u64 = 50;
@@ -23,29 +25,35 @@ fn batch(first: u64, keys: bool) -> Vec<Draft> {
     let one = |number: u64| {
         let key = keys.then(|| format!("{number:x}").into());
         let from = user(1 + number % SENDERS);
-        draft(Some(channel(1 + number % ROOMS)), Event::Said { via: from.id, from, text: TEXT.into(), key })
+        draft(Some(channel(1 + number % ROOMS)), Event::Said { from, text: TEXT.into(), key })
     };
     (first..first + BATCH).map(one).collect()
 }
 
-/// How long `count` batches take.
+/// How long `count` batches take, what they make untidy included.
 fn time(store: &mut Store, next: &mut u64, count: u64, keys: bool) -> Duration {
     let mut spent = Duration::ZERO;
-    let mut left = count;
-    while left > 0 {
-        let some = left.min(200);
-        let batches: Vec<_> = (0..some).map(|at| batch(*next + at * BATCH, keys)).collect();
-        *next += some * BATCH;
+    for _ in 0..count {
+        let drafts = batch(*next, keys);
+        *next += BATCH;
         let began = Instant::now();
-        black_box(store.pump(batches).expect("the journal goes on"));
+        if keys {
+            // As a decision looks for each.
+            for draft in &drafts {
+                if let Event::Said { from, key: Some(key), .. } = &draft.event {
+                    assert!(store.used(from.id.0, key).is_none());
+                }
+            }
+        }
+        black_box(store.append(drafts));
+        store.driven.tidy().expect("the store is whole");
         spent += began.elapsed();
-        left -= some;
     }
     spent
 }
 
 fn batches(c: &mut Criterion) {
-    let mut group = c.benchmark_group("journal/1000 an append, 100 rooms");
+    let mut group = c.benchmark_group("store/1000 a batch, 100 rooms");
     group.throughput(Throughput::Elements(BATCH)).sample_size(20).measurement_time(Duration::from_secs(4));
     for keys in [false, true] {
         let name = if keys { "keys" } else { "plain" };
@@ -65,41 +73,40 @@ fn batches(c: &mut Criterion) {
 }
 
 fn singles(c: &mut Criterion) {
-    let mut group = c.benchmark_group("journal/1 a commit");
+    let mut group = c.benchmark_group("store/1 a commit");
     group.sample_size(20).measurement_time(Duration::from_secs(3));
     let directory = TempDir::new().expect("a directory");
     let mut disk = Store::disk(directory.path()).expect("a store");
-    group.bench_function("disk, a message", |b| b.iter(|| disk.one(said(channel(1), 2, TEXT))));
+    group.bench_function("disk, a message", |b| b.iter(|| disk.commit(said(channel(1), 2, TEXT))));
     let mut next = disk.commit(said(inbox(1), 2, TEXT)).seq.0;
     group.bench_function("disk, a message and its mark", |b| {
         b.iter(|| {
-            let outcomes = disk.append(vec![said(inbox(1), 2, TEXT), acked(1, next)]);
+            let entries = disk.append(vec![said(inbox(1), 2, TEXT), acked(1, next)]);
             next += 2;
-            outcomes
+            entries
         });
     });
     let mut memory = Store::memory(1 << 28);
-    group.bench_function("memory, a message", |b| b.iter(|| memory.one(said(channel(1), 2, TEXT))));
+    group.bench_function("memory, a message", |b| b.iter(|| memory.commit(said(channel(1), 2, TEXT))));
     group.finish();
 }
 
 fn pages(c: &mut Criterion) {
-    use linechat::journal::Span;
-    use linechat::names::Seq;
-    let mut group = c.benchmark_group("journal/a page of 32 from 100,000 messages");
+    let mut group = c.benchmark_group("store/a page of 32 from 100,000 messages");
     group.sample_size(50).measurement_time(Duration::from_secs(2));
     let directory = TempDir::new().expect("a directory");
-    let room: Room = channel(1);
-    for (name, mut store) in [("disk", Store::disk(directory.path()).expect("a store")), ("memory", Store::memory(1 << 28))] {
+    for (kind, mut store) in [("disk", Store::disk(directory.path()).expect("a store")), ("memory", Store::memory(1 << 28))] {
         time(&mut store, &mut 1, 100, false);
-        let mut seq = 1;
-        group.bench_function(name, |b| {
-            b.iter(|| {
-                // A prime stride, so that no two pages lie together.
-                seq = (seq + 61_843) % 100_000;
-                store.read(room, Span::After(Seq(seq)), 32)
+        for (name, what) in [("messages", What::Messages), ("everything", What::Everything)] {
+            let mut seq = 1;
+            group.bench_function(BenchmarkId::new(kind, name), |b| {
+                b.iter(|| {
+                    // A prime stride, so that no two pages lie together.
+                    seq = (seq + 61_843) % 100_000;
+                    store.try_read(channel(1), Start::After(Seq(seq)), 32, what)
+                });
             });
-        });
+        }
     }
     group.finish();
 }

@@ -11,17 +11,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use linechat::clock::Clock;
 use linechat::config::{Config, JournalKind};
-use linechat::event::{Draft, Event, Guard, Outcome, Room};
-use linechat::journal::{self, Fed, Journal};
+use linechat::event::{NodeId, Origin, Proposal, Recipient, Request, SessionId};
+use linechat::hub::News;
 use linechat::limits::{Limits, NONE};
-use linechat::names::{Name, Seq, UserId, Who};
+use linechat::names::UserId;
+use linechat::order::Order;
+use linechat::order::local::{self, Runs};
+use linechat::replica::{Outlet, Replica};
 use linechat::server::Server;
+use linechat::store::{self, Backend, Presence, Store};
 use linechat::wire::{Back, Command, LineDecoder, Next, parse};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -45,19 +51,43 @@ fn parse_lines(count: usize) {
     assert_eq!(parsed, count);
 }
 
-/// A message to the journal, and what became of it from its feed, before the next is given to it.
-async fn append(journal: Arc<dyn Journal>, count: usize) {
-    let mut feed = journal.feed();
-    assert!(matches!(feed.recv().await, Some(Fed::Live)), "the journal is empty");
-    for number in 1..=count as u64 {
-        let from = Who { name: Name::new("ana"), id: UserId(1000) };
-        let event = Event::Said { via: from.id, from, text: TEXT.into(), key: None };
-        let draft = Draft { room: Some(Room::Inbox(UserId(1001))), event, guard: Guard::None, origin: None };
-        journal.append(vec![draft]).await.expect("the journal takes it");
-        let Some(Fed::Done(done)) = feed.recv().await else { panic!("no outcome of message {number}") };
-        assert!(matches!(&done[..], [done] if matches!(&done.outcome, Outcome::Committed(entry) if entry.seq == Seq(number))));
+/// A message from its proposal through the order, the decision and the store, until its completion is told, before the next is
+/// proposed. Two people are there: who sends it, and whose inbox it is for.
+async fn append<B: Backend>(store: Store<B>, runs: Runs, count: usize) {
+    let limits = Limits { inbox: NONE, ..Limits::default() };
+    let (order, batches) = local::open(Clock::System, runs);
+    let replica = Replica::open(NodeId(0), Arc::new(limits), store).expect("the store is empty");
+    let (tell, mut told) = mpsc::channel(8);
+    let work = replica.run(batches, Outlet::Channel(tell));
+    let thread = match runs {
+        Runs::InTask => {
+            tokio::spawn(async { work.await.expect("the store goes on") });
+            None
+        }
+        Runs::InThread => {
+            let runtime = tokio::runtime::Handle::current();
+            Some(std::thread::spawn(move || runtime.block_on(work).expect("the store goes on")))
+        }
+    };
+    let propose = |session, request| {
+        let origin = Origin { session: SessionId { node: NodeId(0), number: session }, tag: 0 };
+        order.try_propose(vec![Proposal { origin, request }]).expect("the order has room");
+    };
+    for session in [1, 2] {
+        propose(session, Request::Come);
+        told.recv().await.expect("somebody came");
     }
-    journal.close().await;
+    for number in 1..=count {
+        let to = Recipient::Id(UserId(1001));
+        propose(1, Request::Say { to, key: None, text: TEXT.into() });
+        let news = told.recv().await.unwrap_or_else(|| panic!("nothing came of message {number}"));
+        assert!(matches!(&news[..], [News::Happened(_), News::Completed { completion, .. }] if completion.result.is_ok()));
+    }
+    order.close();
+    assert!(told.recv().await.is_none(), "it ends when all is told");
+    if let Some(thread) = thread {
+        thread.join().expect("the replica holds");
+    }
 }
 
 /// A connection whose other end is in the same thread.
@@ -133,6 +163,19 @@ async fn deliver(count: usize) {
     }
 }
 
+/// A connection from its beginning to its greeting, and its end; the client is in it.
+async fn connect(count: usize) {
+    let server = serve().await;
+    for _ in 0..count {
+        next_millisecond();
+        let client = Client::connect(server).await;
+        let mut stream = client.lines.into_inner();
+        // The server closes when it has seen the end, and so has done all that there is to do.
+        stream.shutdown().await.expect("the connection lasts");
+        assert_eq!(stream.read(&mut [0; 8]).await.expect("it ends well"), 0);
+    }
+}
+
 /// A message to a user who is online, its OK included.
 async fn direct(count: usize) {
     let server = serve().await;
@@ -155,13 +198,15 @@ fn main() {
     runtime.block_on(async {
         match name.as_str() {
             "parse" => parse_lines(count),
-            "append" => append(journal::open_memory(1 << 30), count).await,
+            "append" => append(store::open_memory(1 << 30, Presence::Forgotten).0, Runs::InTask, count).await,
             "append-disk" => {
                 let directory = TempDir::new().expect("a directory");
-                append(journal::open_disk(directory.path()).expect("the store opens"), count).await;
+                let (store, _) = store::open_disk(directory.path(), Presence::Forgotten).expect("the store opens");
+                append(store, Runs::InThread, count).await;
             }
             "deliver" => deliver(count).await,
             "direct" => direct(count).await,
+            "connect" => connect(count).await,
             _ => panic!("there is no step {name}"),
         }
     });

@@ -9,6 +9,7 @@ pub mod diagrams;
 pub mod picture;
 pub mod proxy;
 pub mod pty;
+pub mod race;
 pub mod raw;
 pub mod recorder;
 pub mod server;

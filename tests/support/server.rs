@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ pub struct Server {
 impl Server {
     /// Starts `linechat serve` with these options, its data in a fresh directory.
     pub fn start(options: &[&str]) -> Self {
-        let data = TempDir::with_prefix("linechat-").expect("a temporary directory");
+        let data = data_dir();
         let dir = data.path().to_owned();
         let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
         let (child, address, greeting) = spawn(&dir, &options).expect("the server starts");
@@ -94,6 +95,12 @@ impl Drop for Server {
         let _ = self.child.wait();
         drop(self.data.take());
     }
+}
+
+/// A directory for a server's data that nobody else may enter.
+pub fn data_dir() -> TempDir {
+    let own = std::fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new().prefix("linechat-").permissions(own).tempdir().expect("a temporary directory")
 }
 
 #[expect(clippy::zombie_processes, reason = "`Server` waits for it, or it is waited for where it does not start")]

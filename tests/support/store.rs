@@ -1,150 +1,230 @@
-//! A journal for a test or benchmark, driven one call at a time and without a server.
+//! A store for a test or benchmark, driven one call at a time and without a replica: seqs and times are given here.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::path::Path;
 use std::sync::Arc;
 
-use linechat::event::{Done, Draft, Entry, Event, Guard, Outcome, Room};
-use linechat::journal::{self, Fed, Feed, Journal, OpenError, Page, Query, ReadError, Span};
+use linechat::event::{Entry, Event, NodeId, RoomId, SessionId, Time};
 use linechat::names::{Name, Seq, UserId, Who};
+use linechat::state::archive::{Archive, Inbox, Used};
+use linechat::store::{self, Backend, OpenError, Page, Presence, Query, ReadError, Reader, Start, StoreError, What};
 use tokio::runtime::Runtime;
 
-/// A journal that is open, and what it fed before it was live.
-pub struct Store {
-    runtime: Runtime,
-    journal: Arc<dyn Journal>,
-    feed: Feed,
-    state: Vec<Entry>,
+/// An entry without its place in the order.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Its room; for a channel that is created now, none.
+    pub room: Option<RoomId>,
+    pub via: Option<UserId>,
+    pub event: Event,
 }
 
-/// Why a journal is not there.
+/// What a store can do, whatever its backend is.
+pub trait Driven: Archive<Error = StoreError> + Send {
+    fn last(&self) -> Result<Seq, StoreError>;
+    fn load(&mut self, each: &mut dyn FnMut(&Entry)) -> Result<(), StoreError>;
+    fn put(&mut self, entry: &Entry) -> Result<(), StoreError>;
+    fn commit(&mut self) -> Result<(), StoreError>;
+    fn rollback(&mut self);
+    fn give_reserve(&mut self);
+    fn take_reserve(&mut self) -> bool;
+    fn tidy(&mut self) -> Result<bool, StoreError>;
+    fn digest(&self) -> Result<u64, StoreError>;
+    fn close(&mut self);
+}
+
+impl<B: Backend> Driven for store::Store<B> {
+    fn last(&self) -> Result<Seq, StoreError> {
+        store::Store::last(self)
+    }
+    fn load(&mut self, each: &mut dyn FnMut(&Entry)) -> Result<(), StoreError> {
+        store::Store::load(self, each)
+    }
+    fn put(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        store::Store::put(self, entry)
+    }
+    fn commit(&mut self) -> Result<(), StoreError> {
+        store::Store::commit(self)
+    }
+    fn rollback(&mut self) {
+        store::Store::rollback(self);
+    }
+    fn give_reserve(&mut self) {
+        store::Store::give_reserve(self);
+    }
+    fn take_reserve(&mut self) -> bool {
+        store::Store::take_reserve(self)
+    }
+    fn tidy(&mut self) -> Result<bool, StoreError> {
+        store::Store::tidy(self)
+    }
+    fn digest(&self) -> Result<u64, StoreError> {
+        store::Store::digest(self)
+    }
+    fn close(&mut self) {
+        store::Store::close(self);
+    }
+}
+
+/// A store that is open and loaded.
+pub struct Store {
+    runtime: Runtime,
+    /// The store itself.
+    pub driven: Box<dyn Driven>,
+    reader: Arc<dyn Reader>,
+    state: Vec<Entry>,
+    next: Seq,
+}
+
+/// Why a store is not there.
 #[derive(Debug)]
 pub enum Refused {
     Open(OpenError),
-    Failed(String),
+    Load(StoreError),
 }
 
 impl Store {
-    /// In memory, keeping about this many bytes.
+    /// In memory, keeping about this many bytes, and no presence.
     pub fn memory(bytes: u64) -> Self {
-        Self::start(|| Ok(journal::open_memory(bytes))).expect("memory is always there")
+        Self::memory_with(bytes, Presence::Forgotten)
+    }
+
+    /// In memory, keeping about this many bytes.
+    pub fn memory_with(bytes: u64, presence: Presence) -> Self {
+        let (store, reader) = store::open_memory(bytes, presence);
+        Self::load(store, reader).expect("memory is always there")
+    }
+
+    /// On the disk, without presence.
+    pub fn disk(directory: &Path) -> Result<Self, Refused> {
+        Self::disk_with(directory, Presence::Forgotten)
     }
 
     /// On the disk.
-    pub fn disk(directory: &Path) -> Result<Self, Refused> {
-        Self::start(|| journal::open_disk(directory))
+    pub fn disk_with(directory: &Path, presence: Presence) -> Result<Self, Refused> {
+        let (store, reader) = store::open_disk(directory, presence).map_err(Refused::Open)?;
+        Self::load(store, reader).map_err(Refused::Load)
     }
 
-    fn start(open: impl FnOnce() -> Result<Arc<dyn Journal>, OpenError>) -> Result<Self, Refused> {
+    fn load<B: Backend>(store: store::Store<B>, reader: Arc<dyn Reader>) -> Result<Self, StoreError> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let opened = runtime.block_on(async { open() }).map_err(Refused::Open)?;
-        let mut feed = opened.feed();
-        let mut state = Vec::new();
-        loop {
-            match runtime.block_on(feed.recv()) {
-                Some(Fed::State(entries)) => state.extend(entries),
-                Some(Fed::Live) => return Ok(Self { runtime, journal: opened, feed, state }),
-                Some(Fed::Failed(why)) => {
-                    drop(feed);
-                    runtime.block_on(opened.close());
-                    return Err(Refused::Failed(why));
-                }
-                other => panic!("before the feed is live there is only state, and not {other:?}"),
-            }
-        }
+        let mut store = Self { runtime, driven: Box::new(store), reader, state: Vec::new(), next: Seq(0) };
+        let state = &mut store.state;
+        store.driven.load(&mut |entry| state.push(entry.clone()))?;
+        store.next = Seq(store.driven.last()?.0 + 1);
+        Ok(store)
     }
 
-    /// What was fed before it was live.
+    /// What it was loaded with.
     pub fn state(&self) -> &[Entry] {
         &self.state
     }
 
-    /// Appends and waits for the outcomes, one for each draft, or why the journal cannot go on.
-    pub fn try_append(&mut self, drafts: Vec<Draft>) -> Result<Vec<Done>, String> {
-        self.pump(vec![drafts])
-    }
-
-    /// Appends and waits for the outcomes, one for each draft.
-    pub fn append(&mut self, drafts: Vec<Draft>) -> Vec<Outcome> {
-        self.try_append(drafts).expect("the journal goes on").into_iter().map(|done| done.outcome).collect()
-    }
-
-    /// Appends one draft.
-    pub fn one(&mut self, draft: Draft) -> Outcome {
-        self.append(vec![draft]).pop().expect("one draft has one outcome")
-    }
-
-    /// Appends one draft that is stored.
-    pub fn commit(&mut self, draft: Draft) -> Entry {
-        match self.one(draft) {
-            Outcome::Committed(entry) => entry,
-            other => panic!("not stored: {other:?}"),
+    /// Puts one entry, which takes the next seq.
+    pub fn try_put(&mut self, draft: Draft) -> Result<Entry, StoreError> {
+        let Draft { mut room, via, event } = draft;
+        let seq = self.next;
+        if let Event::Created { .. } = event {
+            room = Some(RoomId::Channel(seq));
         }
+        let time = Time(1_700_000_000_000 + seq.0.cast_signed());
+        let entry = Entry { seq, time, room, via, event };
+        self.driven.put(&entry)?;
+        self.next = Seq(seq.0 + 1);
+        Ok(entry)
     }
 
-    /// Appends batch after batch without waiting in between, and gives all outcomes in the order of the feed.
-    pub fn pump(&mut self, batches: Vec<Vec<Draft>>) -> Result<Vec<Done>, String> {
-        let Self { runtime, journal, feed, .. } = self;
-        let due = batches.iter().map(Vec::len).sum();
-        let sending = async {
-            for batch in batches {
-                if journal.append(batch).await.is_err() {
-                    break;
-                }
-            }
-        };
-        let receiving = async {
-            let mut outcomes = Vec::with_capacity(due);
-            while outcomes.len() < due {
-                match feed.recv().await {
-                    Some(Fed::Done(done)) => outcomes.extend(done),
-                    Some(Fed::Failed(why)) => return Err(why),
-                    other => return Err(format!("no outcome but {other:?}")),
-                }
-            }
-            Ok(outcomes)
-        };
-        runtime.block_on(async { tokio::join!(sending, receiving).1 })
+    /// Puts and commits together. After an error nothing has happened.
+    pub fn try_append(&mut self, drafts: Vec<Draft>) -> Result<Vec<Entry>, StoreError> {
+        let next = self.next;
+        let entries: Result<_, _> = drafts.into_iter().map(|draft| self.try_put(draft)).collect();
+        let result = entries.and_then(|entries| self.driven.commit().map(|()| entries));
+        if result.is_err() {
+            self.driven.rollback();
+            self.next = next;
+        }
+        result
     }
 
-    /// Reads a page.
-    pub fn try_read(&self, room: Room, span: Span, count: usize) -> Result<Page, ReadError> {
-        self.runtime.block_on(self.journal.read(Query { room, span, count }))
+    /// The same, of a store that is whole and has room.
+    pub fn append(&mut self, drafts: Vec<Draft>) -> Vec<Entry> {
+        self.try_append(drafts).expect("the store goes on")
     }
 
-    /// Reads a page of a store that is whole.
-    pub fn read(&self, room: Room, span: Span, count: usize) -> Page {
-        self.try_read(room, span, count).expect("the store is whole")
+    /// Puts one entry and commits it.
+    pub fn commit(&mut self, draft: Draft) -> Entry {
+        self.append(vec![draft]).pop().expect("one draft is one entry")
     }
 
-    /// The journal itself, and the runtime in which it is used.
-    pub fn parts(&mut self) -> (&Runtime, &Arc<dyn Journal>, &mut Feed) {
-        (&self.runtime, &self.journal, &mut self.feed)
+    /// Skips a seq, as an entry does that is stored nowhere.
+    pub fn skip(&mut self) {
+        self.next = Seq(self.next.0 + 1);
+    }
+
+    /// Marks an inbox as read up to and including this seq, as a decision does; the mark where it has moved.
+    pub fn ack(&mut self, id: u64, upto: u64) -> Option<Seq> {
+        let owner = UserId(id);
+        let upto = self.driven.newest_until(owner, Seq(upto)).expect("the store is whole");
+        if upto <= self.inbox(id).read {
+            return None;
+        }
+        self.commit(acked(id, upto.0));
+        Some(upto)
+    }
+
+    /// How much an inbox holds.
+    pub fn inbox(&mut self, id: u64) -> Inbox {
+        self.driven.inbox(UserId(id)).expect("the store is whole")
+    }
+
+    /// What a key was used for.
+    pub fn used(&mut self, sender: u64, key: &str) -> Option<Used> {
+        self.driven.used(UserId(sender), key).expect("the store is whole")
+    }
+
+    /// Tidies to the end; says how many steps that took.
+    pub fn tidy(&mut self) -> u64 {
+        let mut steps = 0;
+        while self.driven.tidy().expect("the store is whole") {
+            steps += 1;
+        }
+        steps
+    }
+
+    /// Reads a page of messages, or of everything.
+    pub fn try_read(&self, room: RoomId, start: Start, count: usize, what: What) -> Result<Page, ReadError> {
+        self.runtime.block_on(self.reader.read(Query { room, start, count, what }))
+    }
+
+    /// Reads a page of messages of a store that is whole.
+    pub fn read(&self, room: RoomId, start: Start, count: usize) -> Page {
+        self.try_read(room, start, count, What::Messages).expect("the store is whole")
+    }
+
+    /// The texts of all messages of a room.
+    pub fn texts(&self, room: RoomId) -> Vec<String> {
+        self.read(room, Start::After(Seq(0)), 1 << 30).entries.iter().map(|entry| text(entry).to_owned()).collect()
+    }
+
+    /// The runtime and the reader in it, beside the store.
+    pub fn parts(&mut self) -> (&Runtime, &Arc<dyn Reader>, &mut Box<dyn Driven>) {
+        (&self.runtime, &self.reader, &mut self.driven)
     }
 
     /// Closes it as a server does.
-    pub fn close(self) {
-        self.runtime.block_on(self.journal.close());
-    }
-}
-
-/// The writer is a thread of its own, and a test that goes on to overwrite the files must not meet it still at work.
-impl Drop for Store {
-    fn drop(&mut self) {
-        // Nobody reads the outcomes any more, so that the writer must not wait to give them.
-        self.feed.close();
-        self.runtime.block_on(self.journal.close());
+    pub fn close(mut self) {
+        self.driven.close();
     }
 }
 
 /// The inbox of a user.
-pub fn inbox(id: u64) -> Room {
-    Room::Inbox(UserId(id))
+pub fn inbox(id: u64) -> RoomId {
+    RoomId::Inbox(UserId(id))
 }
 
 /// A channel.
-pub fn channel(seq: u64) -> Room {
-    Room::Channel(Seq(seq))
+pub fn channel(seq: u64) -> RoomId {
+    RoomId::Channel(Seq(seq))
 }
 
 /// The user with this id.
@@ -152,19 +232,25 @@ pub fn user(id: u64) -> Who {
     Who { name: Name::new(&format!("u{id}")), id: UserId(id) }
 }
 
-/// A draft that nobody waits for.
-pub fn draft(room: Option<Room>, event: Event) -> Draft {
-    Draft { room, event, guard: Guard::None, origin: None }
+/// A connection.
+pub fn session(number: u64) -> SessionId {
+    SessionId { node: NodeId(1), number }
+}
+
+/// An entry that no connection caused.
+pub fn draft(room: Option<RoomId>, event: Event) -> Draft {
+    Draft { room, via: None, event }
 }
 
 /// A message.
-pub fn said(room: Room, from: u64, text: &str) -> Draft {
-    draft(Some(room), Event::Said { from: user(from), text: text.into(), key: None, via: UserId(from) })
+pub fn said(room: RoomId, from: u64, text: &str) -> Draft {
+    Draft { room: Some(room), via: Some(UserId(from)), event: Event::Said { from: user(from), text: text.into(), key: None } }
 }
 
 /// A message with a key.
-pub fn keyed(room: Room, from: u64, key: &str, text: &str) -> Draft {
-    draft(Some(room), Event::Said { from: user(from), text: text.into(), key: Some(key.into()), via: UserId(from) })
+pub fn keyed(room: RoomId, from: u64, key: &str, text: &str) -> Draft {
+    let event = Event::Said { from: user(from), text: text.into(), key: Some(key.into()) };
+    Draft { room: Some(room), via: Some(UserId(from)), event }
 }
 
 /// A mark.
@@ -172,10 +258,54 @@ pub fn acked(id: u64, upto: u64) -> Draft {
     draft(Some(inbox(id)), Event::Acked { by: UserId(id), upto: Seq(upto) })
 }
 
-/// The draft with a guard.
-pub fn guarded(mut draft: Draft, guard: Guard) -> Draft {
-    draft.guard = guard;
-    draft
+/// A new channel.
+pub fn created(name: &str, owner: u64) -> Draft {
+    draft(None, Event::Created { channel: Name::new(name), owner: user(owner), key: Some("$phc".into()) })
+}
+
+/// The end of a channel.
+pub fn closed(channel: u64) -> Draft {
+    draft(Some(self::channel(channel)), Event::Closed { who: user(1) })
+}
+
+/// A new topic.
+pub fn topic(room: RoomId, text: &str) -> Draft {
+    draft(Some(room), Event::Topic { who: user(1), text: text.into() })
+}
+
+/// A new member.
+pub fn joined(room: RoomId, id: u64, lasts: bool, shown: bool) -> Draft {
+    draft(Some(room), Event::Joined { who: user(id), since: Time(0), rank: Seq(1), lasts, shown })
+}
+
+/// A member less.
+pub fn left(room: RoomId, id: u64, lasts: bool, shown: bool) -> Draft {
+    draft(Some(room), Event::Left { who: user(id), reason: None, lasts, shown })
+}
+
+/// A new owner.
+pub fn owner(room: RoomId, id: u64, lasts: bool) -> Draft {
+    draft(Some(room), Event::Owner { who: Some(user(id)), lasts, shown: true })
+}
+
+/// A new account.
+pub fn registered(id: u64) -> Draft {
+    draft(None, Event::Registered { who: user(id), password: "$argon2id$v=19$m=19456,t=2,p=1$x".into() })
+}
+
+/// A guest and their connection, of the same number.
+pub fn came(id: u64) -> Draft {
+    draft(None, Event::Came { session: session(id), who: user(id) })
+}
+
+/// They are gone.
+pub fn went(id: u64) -> Draft {
+    draft(None, Event::Went { session: session(id), guest: Some(UserId(id)) })
+}
+
+/// Ids below this one may be given out.
+pub fn ids(below: u64) -> Draft {
+    draft(None, Event::Ids { below: UserId(below) })
 }
 
 /// The text of a message.
@@ -192,18 +322,15 @@ pub fn fill(directory: &Path, messages: u64) {
     const BATCH: u64 = 1000;
     let mut store = Store::disk(directory).expect("the store opens");
     let account = 1 << 40;
-    store.commit(draft(None, Event::Registered { who: user(account), password: "$argon2id$".into() }));
+    store.commit(registered(account));
     let mut rooms = vec![inbox(account)];
     for number in 0..100 {
-        let event = Event::Created { channel: Name::new(&format!("room{number}")), owner: user(account), key: None };
-        rooms.push(channel(store.commit(draft(None, event)).seq.0));
+        rooms.push(channel(store.commit(created(&format!("room{number}"), account)).seq.0));
     }
     let text = "A message of sixty-four bytes, which is what a person types, ok.";
     let one = |number: u64| said(rooms[(number % 101) as usize], account + number % 50, text);
-    for start in (0..messages).step_by(100 * BATCH as usize) {
-        let end = messages.min(start + 100 * BATCH);
-        let batches = (start..end).step_by(BATCH as usize).map(|at| (at..end.min(at + BATCH)).map(one).collect());
-        store.pump(batches.collect()).expect("the journal goes on");
+    for start in (0..messages).step_by(BATCH as usize) {
+        store.append((start..messages.min(start + BATCH)).map(one).collect());
     }
     store.close();
 }

@@ -156,8 +156,10 @@ fn words(line: &str) -> Vec<Word<'_>> {
         ["OK", "MSG" | "SAY" | "ACK", ..] | ["-" | "*", "MSG", ..] => &[2],
         ["-" | "*", "GAP", ..] => &[3, 4],
         ["ACK", ..] => &[1],
-        ["HISTORY", _, "before" | "since", ..] => &[3],
-        ["HISTORY", _, _, "before" | "since", ..] => &[4],
+        ["HISTORY", _, "before" | "since" | "BEFORE" | "SINCE", ..] => &[3],
+        ["HISTORY", _, _, "before" | "since" | "BEFORE" | "SINCE", ..] => &[4],
+        ["ERR", "KEY_REUSED", _, "you", "used", "this", "key", "for", "another", "message,", _, ..] => &[10],
+        ["-" | "*", "MISSED", ..] => &[3, 4],
         _ => &[],
     };
     let ids: &[usize] = match parts[..] {
@@ -165,7 +167,7 @@ fn words(line: &str) -> Vec<Word<'_>> {
         ["MSG", ..] => &[1],
         _ => &[],
     };
-    let number = |at: usize| parts[at].parse::<u64>().ok().filter(|&number| number > 0);
+    let number = |at: usize| parts[at].trim_end_matches(';').parse::<u64>().ok().filter(|&number| number > 0);
     let word = |at: usize| match (number(at), parts[at]) {
         (Some(seq), _) if seqs.contains(&at) => Word::Seq(seq),
         (Some(id), _) if ids.contains(&at) => Word::Id(id),

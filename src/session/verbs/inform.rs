@@ -1,26 +1,29 @@
-//! PING, WHOAMI, CAPS, HELP and NAME: what is answered from what the session knows.
+//! PING, WHOAMI, CAPS and HELP: what is answered from what the session knows.
 
-use crate::hub::NameTaken;
+use crate::code::{Code, Refusal};
 use crate::limits;
-use crate::names::{Name, check_chosen};
 use crate::session::Session;
 use crate::wire::verbs::{self, ANY, VERBS, Verb};
-use crate::wire::{Code, PROTOCOL, Refusal, reply};
+use crate::wire::{PROTOCOL, reply};
 
 impl Session {
     pub(super) fn ping(&mut self, text: Option<&str>) {
-        match text {
-            Some(text) => match self.check_length(text) {
-                Ok(()) => self.answer(|out| reply::ok(out, "PING", format_args!(" {text}"))),
-                Err(refusal) => self.refuse("PING", &refusal),
-            },
-            None => self.answer(|out| reply::ok(out, "PING", "")),
+        match self.pong(text) {
+            Ok(fields) if fields.is_empty() => self.answer(|out| reply::ok(out, "PING", "")),
+            Ok(fields) => self.answer(|out| reply::ok(out, "PING", format_args!(" {fields}"))),
+            Err(refusal) => self.refuse("PING", &refusal),
         }
     }
 
+    /// What PING gives back.
+    pub(super) fn pong(&self, text: Option<&str>) -> Result<String, Refusal> {
+        let text = text.unwrap_or_default();
+        self.check_length(text).map(|()| text.to_owned())
+    }
+
     pub(super) fn whoami(&mut self) {
-        let kind = if self.sitting.is_account { "account" } else { "guest" };
-        let fields = format!(" {} {kind}", self.sitting.who);
+        let kind = if self.is_account { "account" } else { "guest" };
+        let fields = format!(" {} {kind}", self.who);
         self.answer(|out| reply::ok(out, "WHOAMI", fields));
     }
 
@@ -28,7 +31,7 @@ impl Session {
         let shared = &self.shared;
         let fields = [
             ("protocol", u64::from(PROTOCOL).to_string()),
-            ("durable", shared.journal.durability().to_owned()),
+            ("durable", shared.reader.durability().to_owned()),
             ("line", limits::LINE_BYTES.to_string()),
             ("text", shared.limits.text_bytes.to_string()),
             ("name", limits::NAME_CHARS.to_string()),
@@ -50,48 +53,6 @@ impl Session {
             }
         }
     }
-
-    pub(super) fn name(&mut self, name: &str) {
-        let renamed = self.must_be_guest("an account keeps its name").and_then(|()| self.may_choose(name));
-        match renamed.and_then(|()| self.rename(&Name::new(name))) {
-            Ok(()) => {
-                let who = self.sitting.who.clone();
-                self.answer(|out| reply::ok(out, "NAME", format_args!(" {who}")));
-            }
-            Err(refusal) => self.refuse("NAME", &refusal),
-        }
-    }
-
-    /// Whether a guest may choose the name: it is not misleading, and nobody else has it or one that looks like it.
-    pub(super) fn may_choose(&self, name: &str) -> Result<(), Refusal> {
-        check_chosen(name).map_err(|error| Refusal::new(Code::BadName, error.to_string()))?;
-        self.shared.hub.is_free(name, self.sitting.who.id).map_err(|taken| name_taken(name, &taken))
-    }
-
-    /// Takes a name for this guest.
-    pub(super) fn rename(&mut self, name: &Name) -> Result<(), Refusal> {
-        let sitting = &mut self.sitting;
-        let renamed = self.shared.hub.rename(&sitting.seat, &sitting.who, name);
-        sitting.who = renamed.map_err(|taken| name_taken(name.as_str(), &taken))?;
-        Ok(())
-    }
-
-    /// An account stays who it is for the length of the connection.
-    pub(super) fn must_be_guest(&self, why: &str) -> Result<(), Refusal> {
-        if !self.sitting.is_account {
-            return Ok(());
-        }
-        let who = &self.sitting.who;
-        Err(Refusal::new(Code::NotAllowed, format!("you are logged in as {who}; {why}, so QUIT and connect again")))
-    }
-}
-
-fn name_taken(name: &str, NameTaken { by, is_account }: &NameTaken) -> Refusal {
-    let text = match is_account {
-        true => format!("{name} is, or looks like, the account {}; if it is yours, LOGIN {}", by.name, by.name),
-        false => format!("{name} is, or looks like, the name of {by}; choose another"),
-    };
-    Refusal::new(Code::NameTaken, text)
 }
 
 fn help_all(out: &mut Vec<u8>) {

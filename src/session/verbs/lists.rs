@@ -1,31 +1,28 @@
 //! LIST, CHANNELS, INBOX and HISTORY: blocks of data, made a page at a time and never interrupted by an event.
 
-use std::sync::Arc;
-
-use crate::event::{Entry, Room};
-use crate::hub::Channel;
-use crate::journal::{Page, Query, Span as Part};
+use crate::code::{Code, Refusal};
+use crate::event::{Entry, Mark, RoomId, To};
 use crate::limits::{LIST_LINES, PAGE_LINES, PAGE_LINES_MAX, READ_ENTRIES};
 use crate::names::{Name, Seq};
 use crate::session::Session;
-use crate::session::follow::message;
 use crate::session::socket::Gone;
-use crate::session::verbs::Answer;
-use crate::wire::reply::{self, Mark, To};
-use crate::wire::{Code, Refusal, Span};
+use crate::session::verbs::Said;
+use crate::state::{ListedChannel, State};
+use crate::store::{Page, Query, Start, What};
+use crate::wire::{Span, reply};
 
 impl Session {
-    pub(super) async fn list(&mut self, channel: Option<&str>) -> Answer {
-        let channel = match channel.map(|name| self.joined(name)).transpose() {
-            Ok(channel) => channel,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
+    pub(super) async fn list(&mut self, channel: Option<&str>) -> Said {
         let (mut shown, mut last) = (0, None);
         loop {
-            let hub = &self.shared.hub;
-            let users = match &channel {
-                Some(channel) => hub.list_members(channel, last, LIST_LINES),
-                None => hub.list_online(last, LIST_LINES),
+            let users = {
+                let state = self.shared.state.read().await;
+                match channel.map(|name| state.may_read(self.who.id, name)).transpose() {
+                    Ok(Some(channel)) => state.list_members(channel, last, LIST_LINES),
+                    Ok(None) => state.list_online(last, LIST_LINES),
+                    // Left or closed while its members were being listed, it is refused all the same.
+                    Err(refusal) => return Ok(Err(refusal)),
+                }
             };
             self.socket.write(|out| users.iter().for_each(|user| reply::user(out, &user.who, user.online, user.since)));
             shown += users.len();
@@ -37,16 +34,14 @@ impl Session {
         }
     }
 
-    /// The channel, which the user must be in.
-    pub(super) fn joined(&self, name: &str) -> Result<Arc<Channel>, Refusal> {
-        let follow = self.sitting.follow(name).filter(|follow| !follow.attached.room.is_closed());
-        follow.map(|follow| Arc::clone(&follow.channel)).ok_or_else(|| self.not_a_member(name))
-    }
-
-    pub(super) async fn channels(&mut self) -> Answer {
+    pub(super) async fn channels(&mut self) -> Said {
         let (mut shown, mut last): (usize, Option<Name>) = (0, None);
         loop {
-            let channels = self.shared.hub.list_channels(last.as_ref(), LIST_LINES);
+            let channels = {
+                let state = self.shared.state.read().await;
+                let channels = state.list_channels(last.as_ref(), LIST_LINES);
+                channels.into_iter().map(|channel| self.as_seen(&state, channel)).collect::<Vec<_>>()
+            };
             channels.iter().for_each(|channel| self.show_channel(channel));
             shown += channels.len();
             last = channels.last().map(|channel| channel.name.clone());
@@ -57,35 +52,53 @@ impl Session {
         }
     }
 
-    /// `- CHANNEL …`; the topic of a channel with a key is for its members.
-    pub(super) fn show_channel(&mut self, channel: &Channel) {
-        let may_see = channel.key.is_none() || channel.membership(self.sitting.who.id).is_some();
-        let topic = channel.topic().filter(|_| may_see);
-        let owner = channel.owner();
-        self.socket.write(|out| reply::channel(out, &channel.name, channel.members(), owner.as_ref(), topic.as_deref()));
+    /// The topic of a channel with a key is for its members.
+    fn as_seen(&self, state: &State, mut channel: ListedChannel) -> ListedChannel {
+        if channel.key.is_some() && !state.is_member(channel.id, self.who.id) {
+            channel.topic = None;
+        }
+        channel
     }
 
-    pub(super) async fn inbox(&mut self, count: Option<u64>) -> Answer {
+    fn show_channel(&mut self, channel: &ListedChannel) {
+        let ListedChannel { name, members, owner, topic, .. } = channel;
+        self.socket.write(|out| reply::channel(out, name, *members, owner.as_ref(), topic.as_deref()));
+    }
+
+    /// `- CHANNEL …` for each that the user is in.
+    pub(super) async fn show_own_channels(&mut self) {
+        let channels: Vec<_> = {
+            let state = self.shared.state.read().await;
+            state.channels_of(self.who.id).filter_map(|channel| state.channel(channel)).collect()
+        };
+        channels.iter().for_each(|channel| self.show_channel(channel));
+    }
+
+    pub(super) async fn inbox(&mut self, count: Option<u64>) -> Said {
         let count = match page_lines(count) {
             Ok(count) => count,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let room = Room::Inbox(self.sitting.who.id);
-        match self.show(room, None, Part::Unread, count).await? {
+        let room = RoomId::Inbox(self.who.id);
+        match self.show(room, None, Start::Unread, count).await? {
             Ok((shown, remaining)) => Ok(Ok(format!("{shown} {remaining}"))),
             Err(refusal) => Ok(Err(refusal)),
         }
     }
 
-    pub(super) async fn history(&mut self, channel: &str, count: Option<u64>, span: Span) -> Answer {
-        let (channel, count) = match self.joined(channel).and_then(|channel| Ok((channel, page_lines(count)?))) {
-            Ok(both) => both,
+    pub(super) async fn history(&mut self, channel: &str, count: Option<u64>, span: Span) -> Said {
+        let found = {
+            let state = self.shared.state.read().await;
+            state.may_read(self.who.id, channel).map(|id| (id, state.channel_name(id).cloned()))
+        };
+        let (id, name, count) = match found.and_then(|(id, name)| Ok((id, name, page_lines(count)?))) {
+            Ok(found) => found,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let (room, name) = (channel.room.id, Some(&channel.name));
+        let (room, name) = (RoomId::Channel(id), name.as_ref());
         let before = match span {
             Span::Since(seq) => {
-                return Ok(self.show(room, name, Part::After(seq), count).await?.map(|(shown, _)| shown.to_string()));
+                return Ok(self.show(room, name, Start::After(seq), count).await?.map(|(shown, _)| shown.to_string()));
             }
             Span::Newest => Seq(u64::MAX),
             Span::Before(seq) => seq,
@@ -94,7 +107,7 @@ impl Session {
             Ok((None, _, 0)) => Ok(Ok("0".to_owned())),
             Ok((gap, from, count)) => {
                 self.write_page(room, name, gap, &[]);
-                let from = Part::After(Seq(from.0.saturating_sub(1)));
+                let from = Start::After(Seq(from.0.saturating_sub(1)));
                 Ok(self.show(room, name, from, count).await?.map(|(shown, _)| shown.to_string()))
             }
             Err(refusal) => Ok(Err(refusal)),
@@ -103,10 +116,10 @@ impl Session {
 
     /// Where the last `count` messages before a seq begin, how many there are, and what of them is gone. They are found
     /// backward and shown forward; read twice, they need not be held.
-    async fn beginning(&self, room: Room, before: Seq, count: usize) -> Result<(Option<(Seq, Seq)>, Seq, usize), Refusal> {
+    async fn beginning(&self, room: RoomId, before: Seq, count: usize) -> Result<(Option<(Seq, Seq)>, Seq, usize), Refusal> {
         let (mut found, mut from) = (0, before);
         while found < count {
-            let page = self.read(Query { room, span: Part::Before(from), count: (count - found).min(READ_ENTRIES) }).await?;
+            let page = self.read(messages(room, Start::Before(from), (count - found).min(READ_ENTRIES))).await?;
             found += page.entries.len();
             from = page.entries.first().map_or(from, |entry| entry.seq);
             if page.gap.is_some() || page.remaining == 0 {
@@ -119,44 +132,48 @@ impl Session {
     /// Shows messages of a room from a seq on, a page at a time; returns how many were shown and how many are left.
     async fn show(
         &mut self,
-        room: Room,
+        room: RoomId,
         channel: Option<&Name>,
-        from: Part,
+        from: Start,
         count: usize,
     ) -> Result<Result<(usize, u64), Refusal>, Gone> {
-        let (mut shown, mut span) = (0, from);
+        let (mut shown, mut start) = (0, from);
         loop {
-            let page = match self.read(Query { room, span, count: (count - shown).min(READ_ENTRIES) }).await {
+            let page = match self.read(messages(room, start, (count - shown).min(READ_ENTRIES))).await {
                 Ok(page) => page,
                 Err(refusal) => return Ok(Err(refusal)),
             };
             self.write_page(room, channel, page.gap, &page.entries);
             shown += page.entries.len();
             match page.entries.last() {
-                Some(last) if shown < count && page.remaining > 0 => span = Part::After(last.seq),
+                Some(last) if shown < count && page.remaining > 0 => start = Start::After(last.seq),
                 _ => return Ok(Ok((shown, page.remaining))),
             }
             self.socket.flush().await?;
         }
     }
 
-    fn write_page(&mut self, room: Room, channel: Option<&Name>, gap: Option<(Seq, Seq)>, entries: &[Entry]) {
-        debug_assert_eq!(channel.is_some(), matches!(room, Room::Channel(_)), "invariant: a channel has a name");
-        let to = channel.map_or(To::User(&self.sitting.who), To::Channel);
+    fn write_page(&mut self, room: RoomId, channel: Option<&Name>, gap: Option<(Seq, Seq)>, entries: &[Entry]) {
+        debug_assert_eq!(channel.is_some(), matches!(room, RoomId::Channel(_)), "invariant: a channel has a name");
+        let to = channel.map_or(To::User(&self.who), To::Channel);
         self.socket.write(|out| {
             if let Some((first, last)) = gap {
                 reply::gap(out, Mark::Data, to, first, last);
             }
-            entries.iter().for_each(|entry| message(out, Mark::Data, to, entry));
+            entries.iter().for_each(|entry| entry.event.write_line(out, Mark::Data, entry.seq, entry.time, to));
         });
     }
 
-    pub(super) async fn read(&self, query: Query) -> Result<Page, Refusal> {
-        self.shared.journal.read(query).await.map_err(|error| {
-            tracing::error!(%error, room = ?query.room, "the journal cannot be read");
+    async fn read(&self, query: Query) -> Result<Page, Refusal> {
+        self.shared.reader.read(query).await.map_err(|error| {
+            tracing::error!(%error, room = ?query.room, "the store cannot be read");
             Refusal::new(Code::Internal, "the messages cannot be read; the server's log says why")
         })
     }
+}
+
+fn messages(room: RoomId, start: Start, count: usize) -> Query {
+    Query { room, start, count, what: What::Messages }
 }
 
 fn page_lines(count: Option<u64>) -> Result<usize, Refusal> {

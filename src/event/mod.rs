@@ -1,0 +1,76 @@
+//! The words of the one order: what can be proposed ([`mod@proposal`]), what can happen ([`mod@kind`]), and where.
+//!
+//! Values only: no I/O, no rules about who may do what. [`crate::state`] decides which proposals become events, and all else
+//! follows from the events.
+
+pub mod kind;
+pub mod line;
+pub mod proposal;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::{Seq, UserId};
+
+pub use kind::{Compaction, Event};
+pub use line::{Mark, Stamp, To};
+pub use proposal::{Answer, Batch, Completion, NodeId, Origin, Proposal, Recipient, Request, SessionId};
+
+/// Which ordered run of entries: a channel, or one user's inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RoomId {
+    /// One user's inbox.
+    Inbox(UserId),
+    /// A channel, named by the seq of the entry that created it: one created later under the same name is another room.
+    Channel(Seq),
+}
+
+/// Milliseconds since 1970-01-01 UTC. Never used for order: that is [`Seq`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Time(pub i64);
+
+/// One thing that happened, in its place in the order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number.
+    pub seq: Seq,
+    /// When the order took its proposal.
+    pub time: Time,
+    /// The room that it belongs to; `None` where it belongs to none.
+    pub room: Option<RoomId>,
+    /// The connection that caused it, called by the id that its HELLO gave. That one is not shown the entry: its OK is its echo.
+    pub via: Option<UserId>,
+    /// What happened.
+    pub event: Event,
+}
+
+impl RoomId {
+    /// The channel's seq, of a channel.
+    pub fn channel(self) -> Option<Seq> {
+        match self {
+            Self::Channel(seq) => Some(seq),
+            Self::Inbox(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Time {
+    /// RFC 3339 in UTC with milliseconds: `2026-11-22T13:00:01.007Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stamp = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        write!(f, "{stamp:.3}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Time;
+
+    #[test]
+    fn times_are_rfc_3339_with_three_digits() {
+        assert_eq!(Time(1_795_352_401_007).to_string(), "2026-11-22T13:00:01.007Z");
+        assert_eq!(Time(0).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+}

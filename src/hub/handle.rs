@@ -1,0 +1,82 @@
+//! A session's handle: how the hub reaches a session. One bit that wakes it, and notices of what concerns it alone.
+//!
+//! A burst in its rooms costs a sleeping session one wake. The notices are as many as the session has proposals in flight, which
+//! it bounds, and the rooms in which its reading began or ended meanwhile.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use atomic_waker::AtomicWaker;
+
+use crate::event::{Completion, RoomId};
+use crate::hub::room::{Cursor, Subscription};
+
+/// What concerns one session, in the order in which it happened.
+#[derive(Debug)]
+pub enum Notice {
+    /// What its proposal came to.
+    Completed(Completion),
+    /// It reads this room from now on.
+    Begins(Subscription),
+    /// It reads this room up to here, and then no more.
+    Ends(RoomId, Cursor),
+}
+
+/// One connection, as the hub sees it.
+#[derive(Debug)]
+pub struct SessionHandle {
+    /// Its number on this node, never used twice in a run.
+    pub number: u64,
+    woken: AtomicBool,
+    has_notices: AtomicBool,
+    waker: AtomicWaker,
+    notices: Mutex<Vec<Notice>>,
+}
+
+impl SessionHandle {
+    pub(super) fn new(number: u64) -> Self {
+        Self {
+            number,
+            woken: AtomicBool::new(false),
+            has_notices: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+            notices: Mutex::default(),
+        }
+    }
+
+    /// Wakes the session, if it is not woken already.
+    pub fn wake(&self) {
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            self.waker.wake();
+        }
+    }
+
+    /// Whether the session was woken and has not looked since.
+    pub(super) fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::Acquire)
+    }
+
+    pub(super) fn give(&self, notices: impl Iterator<Item = Notice>) {
+        self.notices.lock().expect("invariant: nothing panics under this lock").extend(notices);
+        self.has_notices.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Ready once when [`SessionHandle::wake`] was called since the last time.
+    pub fn poll_woken(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.woken.swap(false, Ordering::AcqRel) {
+            return Poll::Ready(());
+        }
+        self.waker.register(context.waker());
+        if self.woken.swap(false, Ordering::AcqRel) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// The notices that have come since the last time.
+    pub fn take_notices(&self) -> Vec<Notice> {
+        if !self.has_notices.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.notices.lock().expect("invariant: nothing panics under this lock"))
+    }
+}

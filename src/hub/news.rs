@@ -1,0 +1,170 @@
+//! What a replica tells its node's hub, and what the hub makes of it.
+
+use std::sync::Arc;
+
+use crate::event::{Completion, Entry, RoomId};
+use crate::hub::handle::Notice;
+use crate::hub::room::{Cursor, Room};
+use crate::hub::{Hub, SessionHandle};
+use crate::names::{Name, Seq, Who};
+
+/// How a room is called in its lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Title {
+    /// A channel, by its name.
+    Channel(Name),
+    /// An inbox, by whose it is.
+    Inbox(Who),
+}
+
+/// One thing that the hub is told. Sessions are called by their numbers on this node.
+#[derive(Debug)]
+pub enum News {
+    /// Something happened in a room.
+    Happened(Entry),
+    /// The session reads the room from after this entry on.
+    Begins {
+        /// Who.
+        session: u64,
+        /// After which entry.
+        seq: Seq,
+        /// What.
+        room: RoomId,
+        /// How the room is called.
+        title: Title,
+    },
+    /// The session reads the room up to this entry.
+    Ends {
+        /// Who.
+        session: u64,
+        /// What.
+        room: RoomId,
+        /// Up to where.
+        seq: Seq,
+    },
+    /// Everybody reads the room up to this entry; then it is no more.
+    Closed {
+        /// What.
+        room: RoomId,
+        /// Up to where.
+        seq: Seq,
+    },
+    /// The session is no more. It read these rooms.
+    Gone {
+        /// Who.
+        session: u64,
+        /// What it read.
+        rooms: Vec<RoomId>,
+    },
+    /// A user has another name.
+    Renamed {
+        /// The user as they are called now.
+        who: Who,
+    },
+    /// What a session's proposal came to. All that it changed has been told before.
+    Completed {
+        /// Whose.
+        session: u64,
+        /// What.
+        completion: Completion,
+    },
+}
+
+impl Hub {
+    /// Tells a batch: lines go to their rooms, each room that was touched is woken once, and then those who wait hear what their
+    /// proposals came to. `batch` is empty then. To be called by one task, with the batches in their order.
+    pub fn tell(&self, batch: &mut Vec<News>) {
+        let mut touched: Vec<Arc<Room>> = Vec::new();
+        let mut completions = batch.drain(..);
+        let mut first = None;
+        for news in completions.by_ref() {
+            match news {
+                News::Happened(entry) => self.happened(&entry, &mut touched),
+                News::Begins { session, seq, room, title } => self.begins(session, seq, room, title),
+                News::Ends { session, room, seq } => self.ends(session, room, seq),
+                News::Closed { room, seq } => self.closed(room, seq),
+                News::Gone { session, rooms } => rooms.iter().for_each(|room| drop(self.leave(*room, session))),
+                News::Renamed { who } => self.renamed(who),
+                News::Completed { session, completion } => {
+                    first = Some((session, completion));
+                    break;
+                }
+            }
+        }
+        wake(&mut touched);
+        self.tails.keep_within_limit();
+        let completed = |news| match news {
+            News::Completed { session, completion } => (session, completion),
+            other => unreachable!("invariant: completions come last, and not {other:?}"),
+        };
+        let mut completions = first.into_iter().chain(completions.map(completed)).peekable();
+        // A session's proposals come one after the other.
+        while let Some((session, first)) = completions.next() {
+            let more =
+                std::iter::from_fn(|| completions.next_if(|(next, _)| *next == session)).map(|(_, completion)| completion);
+            if let Some(handle) = self.handle(session) {
+                handle.give(std::iter::once(first).chain(more).map(Notice::Completed));
+            }
+        }
+    }
+
+    fn happened(&self, entry: &Entry, touched: &mut Vec<Arc<Room>>) {
+        if let Some(id) = entry.room
+            && let Some(room) = self.rooms().get(&id)
+        {
+            if room.push(&self.tails.bytes, entry) {
+                self.tails.list(room);
+            }
+            if !touched.last().is_some_and(|last| Arc::ptr_eq(last, room)) {
+                touched.push(Arc::clone(room));
+            }
+        }
+    }
+
+    fn begins(&self, session: u64, seq: Seq, id: RoomId, title: Title) {
+        let Some(handle) = self.handle(session) else { return };
+        let mut rooms = self.rooms();
+        let room = Arc::clone(rooms.entry(id).or_insert_with(|| Arc::new(Room::new(id, title))));
+        drop(rooms);
+        if let Some(subscription) = room.attach(&handle, seq) {
+            handle.give(std::iter::once(Notice::Begins(subscription)));
+        }
+    }
+
+    /// The session is no more among the readers of the room; the room goes with its last.
+    fn leave(&self, id: RoomId, session: u64) -> Option<(Arc<SessionHandle>, Cursor)> {
+        let mut rooms = self.rooms();
+        let room = Arc::clone(rooms.get(&id)?);
+        let (left, is_empty) = room.detach(session);
+        if is_empty {
+            rooms.remove(&id);
+        }
+        left
+    }
+
+    fn ends(&self, session: u64, room: RoomId, seq: Seq) {
+        if let Some((handle, Cursor { position, .. })) = self.leave(room, session) {
+            handle.give(std::iter::once(Notice::Ends(room, Cursor { position, seq })));
+        }
+    }
+
+    fn closed(&self, id: RoomId, seq: Seq) {
+        let Some(room) = self.rooms().remove(&id) else { return };
+        let (readers, Cursor { position, .. }) = room.detach_all();
+        for handle in readers {
+            handle.give(std::iter::once(Notice::Ends(id, Cursor { position, seq })));
+        }
+    }
+
+    fn renamed(&self, who: Who) {
+        if let Some(room) = self.rooms().get(&RoomId::Inbox(who.id)) {
+            room.retitle(Title::Inbox(who));
+        }
+    }
+}
+
+fn wake(touched: &mut Vec<Arc<Room>>) {
+    touched.sort_unstable_by_key(|room| room.id);
+    touched.dedup_by_key(|room| room.id);
+    touched.iter().for_each(|room| room.wake());
+}

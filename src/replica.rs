@@ -1,0 +1,292 @@
+//! The replica: the one loop from batches to what people are told.
+//!
+//! ```text
+//!  batch ─▶ decide ─▶ apply ─▶ store ─▶ (commit) ─▶ hub: lines, who reads what, completions
+//! ```
+//!
+//! It owns the state and the store; nobody else writes them. The state is locked from the first decision of a batch until it is
+//! committed, so that whoever reads it sees only what is stored. A failure of the store other than a full disk ends the replica,
+//! and with it the process: what is on the disk is not known then, and the next start looks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use tokio::sync::RwLock;
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::time::Instant;
+
+use crate::clock;
+use crate::event::{Batch, Completion, Entry, Event, NodeId, Proposal, RoomId, SessionId, Time};
+use crate::hub::{Hub, News, Title};
+use crate::limits::{ENDED_ROOMS_SECONDS, Limits};
+use crate::names::{Seq, UserId, Who};
+use crate::order::Batches;
+use crate::state::{Context, Decision, State, Storage, decide};
+use crate::store::{Backend, Presence, Store, StoreError};
+
+/// How often a full disk is asked whether there is room again.
+const ROOM_CHECK: Duration = Duration::from_secs(1);
+/// How long the store rests between two steps of deleting what is no more, so that it stalls nobody.
+const TIDY_REST: Duration = Duration::from_millis(20);
+/// How long it rests when there is nothing to delete.
+const TIDY_LOOK: Duration = Duration::from_secs(2);
+
+/// What sessions read to answer queries.
+pub type SharedState = Arc<RwLock<State>>;
+
+/// Where a replica tells what came of a batch.
+pub enum Outlet {
+    /// The hub, at once: where the replica is a task beside the sessions.
+    Hub(Arc<Hub>),
+    /// Whoever carries it to the hub: where the replica is a thread of its own, from which waking each session would cost more.
+    Channel(mpsc::Sender<Vec<News>>),
+}
+
+/// See the module.
+pub struct Replica<B: Backend> {
+    node: NodeId,
+    limits: Arc<Limits>,
+    state: SharedState,
+    store: Store<B>,
+    full_since: Option<Instant>,
+    news: Vec<News>,
+    completions: Vec<News>,
+}
+
+impl<B: Backend> Replica<B> {
+    /// A replica with the state that the store has kept.
+    ///
+    /// # Errors
+    /// When the store is damaged or cannot be read.
+    pub fn open(node: NodeId, limits: Arc<Limits>, mut store: Store<B>) -> Result<Self, StoreError> {
+        store.leave_rooms_for(Duration::from_secs(ENDED_ROOMS_SECONDS));
+        let mut state = State::default();
+        store.load(&mut |entry| state.apply(entry))?;
+        state.resume(store.last()?, store.presence() == Presence::Forgotten);
+        let state = Arc::new(RwLock::new(state));
+        Ok(Self { node, limits, state, store, full_since: None, news: Vec::new(), completions: Vec::new() })
+    }
+
+    /// The state, for whoever reads it.
+    pub fn state(&self) -> SharedState {
+        Arc::clone(&self.state)
+    }
+
+    /// Two numbers that replicas share which have taken the same batches: of the state, and of what is stored.
+    ///
+    /// # Errors
+    /// When the store is damaged or cannot be read.
+    pub async fn digests(&self) -> Result<(u64, u64), StoreError> {
+        Ok((self.state.read().await.digest(), self.store.digest()?))
+    }
+
+    /// Takes batches and tells what came of each, until there are no more, or nobody listens; then the store is closed.
+    ///
+    /// # Errors
+    /// When the store fails. Nothing is tidied then: of a store that has failed, no more is written than was.
+    pub async fn run(mut self, mut batches: impl Batches, tell: Outlet) -> Result<(), StoreError> {
+        // One timer for all rounds, and none looked at without need: a message would pay a tenth more for one of its own.
+        let mut tidying = std::pin::pin!(tokio::time::sleep(TIDY_REST));
+        loop {
+            let batch = tokio::select! {
+                biased;
+                batch = batches.next() => batch,
+                () = &mut tidying, if self.store.is_untidy() => {
+                    let rest = if self.tidy()? { TIDY_REST } else { TIDY_LOOK };
+                    tidying.as_mut().reset(clock::now() + rest);
+                    continue;
+                }
+            };
+            let Some(batch) = batch else { break };
+            let news = self.take(batch).await?;
+            match &tell {
+                Outlet::Hub(hub) => hub.tell(news),
+                Outlet::Channel(channel) => {
+                    let sent = match channel.try_send(std::mem::take(news)) {
+                        Err(TrySendError::Full(news)) => channel.send(news).await.is_ok(),
+                        sent => sent.is_ok(),
+                    };
+                    if !sent {
+                        break;
+                    }
+                }
+            }
+        }
+        self.store.close();
+        Ok(())
+    }
+
+    fn tidy(&mut self) -> Result<bool, StoreError> {
+        match self.store.tidy() {
+            Err(StoreError::Full) => Ok(false),
+            other => other,
+        }
+    }
+
+    /// Decides, applies and stores a batch. Returns what this node's people are to be told, to be taken from there.
+    ///
+    /// # Errors
+    /// When the store fails; then nothing that was proposed may be taken for stored.
+    pub async fn take(&mut self, batch: Batch) -> Result<&mut Vec<News>, StoreError> {
+        if self.full_since.is_some_and(|since| clock::since(since) >= ROOM_CHECK) {
+            self.full_since = if self.store.take_reserve() { None } else { Some(clock::now()) };
+        }
+        let state = self.state();
+        let mut state = match state.try_write() {
+            Ok(state) => state,
+            Err(_) => state.write().await,
+        };
+        let storage = if self.full_since.is_some() { Storage::Marks } else { Storage::Free };
+        let mut done = self.transaction(&mut state, &batch, storage);
+        if let Err(StoreError::Full) = done {
+            self.full_since = Some(clock::now());
+            self.store.give_reserve();
+            // Once more without the messages.
+            done = self.transaction(&mut state, &batch, Storage::Marks);
+        }
+        if let Err(StoreError::Full) = done {
+            // Where there is no room even for marks, without anything that must be stored.
+            done = self.transaction(&mut state, &batch, Storage::Nothing);
+        }
+        done.map(|()| &mut self.news)
+    }
+
+    /// All of the batch, or nothing of it.
+    fn transaction(&mut self, state: &mut State, batch: &Batch, storage: Storage) -> Result<(), StoreError> {
+        let (news, completions) = (&mut self.news, &mut self.completions);
+        news.clear();
+        completions.clear();
+        let mut work = Work { node: self.node, time: batch.time, news, completions };
+        let context = Context { time: batch.time, limits: &self.limits, storage };
+        let done = batch.proposals.iter().try_for_each(|proposal| work.proposal(state, &mut self.store, context, proposal));
+        match done.and_then(|()| self.store.commit()) {
+            // Nothing that must be stored was decided: what the store wanted to note beside it can wait.
+            Err(StoreError::Full) if storage == Storage::Nothing => self.store.rollback(),
+            Err(error) => {
+                self.store.rollback();
+                state.rollback();
+                return Err(error);
+            }
+            Ok(()) => {}
+        }
+        state.commit();
+        self.news.append(&mut self.completions);
+        Ok(())
+    }
+}
+
+/// A batch on its way.
+struct Work<'a> {
+    node: NodeId,
+    time: Time,
+    news: &'a mut Vec<News>,
+    completions: &'a mut Vec<News>,
+}
+
+impl Work<'_> {
+    fn proposal<B: Backend>(
+        &mut self,
+        state: &mut State,
+        store: &mut Store<B>,
+        context: Context<'_>,
+        proposal: &Proposal,
+    ) -> Result<(), StoreError> {
+        let origin = proposal.origin;
+        let result = match decide(state, proposal, context, store)? {
+            Decision::Accepted(events, answer) => {
+                let via = state.connection(origin.session);
+                for (room, event) in events {
+                    let entry = Entry { seq: Seq(state.seq().0 + 1), time: self.time, room, via, event };
+                    self.happens(state, store, entry)?;
+                }
+                Ok(answer)
+            }
+            Decision::Refused(refusal) => Err(refusal),
+        };
+        if origin.session.node == self.node && origin.session.number != 0 {
+            let completion = Completion { tag: origin.tag, result };
+            self.completions.push(News::Completed { session: origin.session.number, completion });
+        }
+        Ok(())
+    }
+
+    fn happens<B: Backend>(&mut self, state: &mut State, store: &mut Store<B>, entry: Entry) -> Result<(), StoreError> {
+        // Whose connections end is known before the event, and the rest after it.
+        let gone = self.who_goes(state, &entry);
+        store.put(&entry)?;
+        state.apply(&entry);
+        let place = self.news.len();
+        for (session, user) in gone {
+            let rooms = std::iter::once(RoomId::Inbox(user)).chain(state.channels_of(user).map(RoomId::Channel));
+            self.news.push(News::Gone { session, rooms: rooms.collect() });
+        }
+        self.who_reads(state, &entry);
+        if entry.event.is_shown() {
+            // Who joins reads from their JOIN on: an account's other connections are shown it.
+            let place = if matches!(entry.event, Event::Joined { .. }) { self.news.len() } else { place };
+            self.news.insert(place, News::Happened(entry));
+        }
+        Ok(())
+    }
+
+    /// This node's connections of a user.
+    fn sessions<'s>(&self, state: &'s State, user: UserId) -> impl Iterator<Item = u64> + use<'s> {
+        let node = self.node;
+        state.sessions_of_user(user).filter(move |session| session.node == node).map(|session| session.number)
+    }
+
+    /// This node's connections that end with an entry, and whose they are.
+    fn who_goes(&self, state: &State, entry: &Entry) -> SmallVec<[(u64, UserId); 1]> {
+        let of = |session: &SessionId| Some((session.number, state.user_of(*session)?));
+        match &entry.event {
+            Event::Went { session, .. } if session.node == self.node => of(session).into_iter().collect(),
+            Event::NodeEnded { node, .. } if *node == self.node => state.all_sessions_of(*node).iter().filter_map(of).collect(),
+            _ => SmallVec::new(),
+        }
+    }
+
+    /// Tells who begins to read a room by an entry, and who has read it to its end.
+    fn who_reads(&mut self, state: &State, entry: &Entry) {
+        let seq = entry.seq;
+        match (&entry.event, entry.room) {
+            (Event::Came { session, who }, _) if session.node == self.node => {
+                self.inbox_begins(session.number, seq, who.clone());
+            }
+            (Event::Named { who, .. } | Event::Registered { who, .. }, _) => self.news.push(News::Renamed { who: who.clone() }),
+            (Event::Joined { who, .. }, Some(RoomId::Channel(channel))) => {
+                for session in self.sessions(state, who.id) {
+                    self.channel_begins(state, session, Seq(seq.0 - 1), channel);
+                }
+            }
+            (Event::Left { who, .. }, Some(room)) => {
+                for session in self.sessions(state, who.id) {
+                    self.news.push(News::Ends { session, room, seq });
+                }
+            }
+            (Event::Closed { .. }, Some(room)) => self.news.push(News::Closed { room, seq }),
+            (Event::LoggedIn { session, guest, account }, _) if session.node == self.node => {
+                let session = session.number;
+                self.news.push(News::Ends { session, room: RoomId::Inbox(*guest), seq });
+                if let Some(who) = state.user(*account) {
+                    self.inbox_begins(session, seq, who);
+                }
+                for channel in state.channels_of(*account) {
+                    self.channel_begins(state, session, seq, channel);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn inbox_begins(&mut self, session: u64, seq: Seq, who: Who) {
+        self.news.push(News::Begins { session, seq, room: RoomId::Inbox(who.id), title: Title::Inbox(who) });
+    }
+
+    fn channel_begins(&mut self, state: &State, session: u64, seq: Seq, channel: Seq) {
+        if let Some(name) = state.channel_name(channel) {
+            let title = Title::Channel(name.clone());
+            self.news.push(News::Begins { session, seq, room: RoomId::Channel(channel), title });
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What entries do to the state: the one function that changes it.
+//!
+//! It refuses nothing, for what is an entry was decided. Applied after loading, in the order of their seqs, the entries that hold
+//! the compaction keys make the same state as all entries did.
+
+use crate::event::{Entry, Event, SessionId};
+use crate::names::{Name, Seq, UserId, Who, fold, skeleton};
+use crate::state::{Channel, Member, Session, State, User};
+
+impl State {
+    /// Applies an entry. Its seq is higher than that of all before.
+    pub fn apply(&mut self, entry: &Entry) {
+        self.counters.seq = entry.seq;
+        let channel = entry.room.and_then(crate::event::RoomId::channel);
+        match (&entry.event, channel) {
+            (Event::Came { session, who }, _) => self.come(*session, who, entry),
+            (Event::Named { who, .. }, _) => self.rename(who),
+            (Event::Registered { who, password }, _) => {
+                self.rename(who);
+                if self.users.get(&who.id).is_some_and(|user| user.password.is_none()) {
+                    self.counters.accounts += 1;
+                }
+                self.users.change(&who.id, |user| user.password = Some(password.clone()));
+            }
+            (Event::LoggedIn { session, guest, account }, _) => self.log_in(*session, *guest, *account, entry),
+            (Event::Went { session, guest }, _) => {
+                self.end_session(*session);
+                guest.iter().for_each(|guest| self.forget(*guest));
+            }
+            (Event::NodeEnded { node, guests }, _) => {
+                self.all_sessions_of(*node).into_iter().for_each(|session| self.end_session(session));
+                guests.iter().for_each(|guest| self.forget(*guest));
+            }
+            (Event::Given { id }, _) => self.counters.next_id = UserId(id.0 + 1),
+            (Event::Ids { below }, _) => self.counters.ids_below = *below,
+            (Event::Created { channel: name, owner, key }, Some(channel)) => {
+                self.channel_names.insert(fold(name.as_str()).into(), channel);
+                self.channel_skeletons.insert(skeleton(name.as_str()).into(), channel);
+                let (name, key, founder, owner) = (name.clone(), key.clone(), owner.clone(), Some(owner.id));
+                let row = Channel { name, key, founder, owner, topic: None, members: 0, orphaned: None };
+                self.channels.insert(channel, row);
+            }
+            (Event::Joined { who, since, rank, lasts, .. }, Some(channel)) => {
+                self.memberships.insert((who.id, channel), ());
+                if self.members.insert((channel, who.id), Member { since: *since, rank: *rank, lasts: *lasts }) {
+                    self.channels.change(&channel, |channel| channel.members += 1);
+                }
+            }
+            (Event::Left { who, .. }, Some(channel)) => {
+                self.memberships.remove(&(who.id, channel));
+                if self.members.remove(&(channel, who.id)).is_some() {
+                    self.channels.change(&channel, |channel| channel.members -= 1);
+                }
+            }
+            (Event::Owner { who, .. }, Some(channel)) => self.channels.change(&channel, |channel| {
+                channel.owner = who.as_ref().map(|who| who.id);
+                channel.orphaned = who.is_none().then_some(entry.seq);
+            }),
+            (Event::Topic { text, .. }, Some(channel)) => {
+                self.channels.change(&channel, |channel| channel.topic = Some(text.clone()));
+            }
+            (Event::Closed { .. }, Some(channel)) => self.close(channel),
+            // Messages and read marks are the store's; the rest is only told.
+            _ => {}
+        }
+    }
+
+    fn come(&mut self, session: SessionId, who: &Who, entry: &Entry) {
+        // Loaded after it was registered, the guest is an account by now.
+        if !self.users.has(&who.id) {
+            self.users.insert(who.id, User { name: who.name.clone(), password: None });
+        }
+        self.sessions.insert(session, Session { connection: who.id, user: who.id, since: entry.time });
+        self.connections.insert((who.id, session), ());
+    }
+
+    /// Gives the user this name, and makes the user where there is none yet.
+    fn rename(&mut self, who: &Who) {
+        if let Some(user) = self.users.get(&who.id) {
+            let old = user.name.clone();
+            self.free_name(&old, who.id);
+            self.users.change(&who.id, |user| user.name = who.name.clone());
+        } else {
+            self.users.insert(who.id, User { name: who.name.clone(), password: None });
+        }
+        // A guest's first name is taken by nobody: it is found by its number.
+        if who.name != Name::guest(who.id) {
+            self.names.insert(fold(who.name.as_str()).into(), who.id);
+            self.skeletons.insert(skeleton(who.name.as_str()).into(), who.id);
+        }
+    }
+
+    /// Gives back the name that the user holds. A guest's first name is held by nobody.
+    fn free_name(&mut self, name: &Name, id: UserId) {
+        let folded = fold(name.as_str());
+        if self.names.get(&*folded) == Some(&id) {
+            self.names.remove(&*folded);
+            self.skeletons.remove(&*skeleton(name.as_str()));
+        }
+    }
+
+    fn log_in(&mut self, session: SessionId, guest: UserId, account: UserId, entry: &Entry) {
+        self.connections.remove(&(guest, session));
+        self.connections.insert((account, session), ());
+        self.sessions.change(&session, |session| (session.user, session.since) = (account, entry.time));
+        self.forget(guest);
+    }
+
+    fn end_session(&mut self, session: SessionId) {
+        if let Some(Session { user, .. }) = self.sessions.remove(&session) {
+            self.connections.remove(&(user, session));
+        }
+    }
+
+    /// A guest is no more; their memberships have ended before.
+    fn forget(&mut self, guest: UserId) {
+        if let Some(user) = self.users.remove(&guest) {
+            self.free_name(&user.name, guest);
+        }
+    }
+
+    fn close(&mut self, channel: Seq) {
+        let Some(row) = self.channels.remove(&channel) else { return };
+        self.channel_names.remove(&*fold(row.name.as_str()));
+        self.channel_skeletons.remove(&*skeleton(row.name.as_str()));
+        for member in self.member_ids(channel).collect::<Vec<_>>() {
+            self.members.remove(&(channel, member));
+            self.memberships.remove(&(member, channel));
+        }
+    }
+}

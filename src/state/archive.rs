@@ -1,0 +1,63 @@
+//! What a decision must look up and the state does not hold: old keys, and how far an inbox has been read.
+
+use crate::event::{RoomId, Time};
+use crate::names::{Seq, UserId};
+
+/// How much an inbox holds. All zeros when nothing was ever sent there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Inbox {
+    /// How many messages it has had.
+    pub count: u64,
+    /// The newest of them.
+    pub newest: Seq,
+    /// How many of them were read.
+    pub read_count: u64,
+    /// The newest that was read.
+    pub read: Seq,
+}
+
+/// What a key was used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Used {
+    /// The message's seq.
+    pub seq: Seq,
+    /// Its time.
+    pub time: Time,
+    /// Its [`content`].
+    pub content: u64,
+}
+
+/// Looks into what was stored, everything before this decision included.
+pub trait Archive {
+    /// Why it cannot be looked into.
+    type Error;
+
+    /// How much the inbox holds.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    fn inbox(&mut self, owner: UserId) -> Result<Inbox, Self::Error>;
+
+    /// The newest message of an inbox at or before `seq`; 0 when there is none.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    fn newest_until(&mut self, owner: UserId, seq: Seq) -> Result<Seq, Self::Error>;
+
+    /// What the sender used the key for, if it is among the last [`KEYS_REMEMBERED`](crate::limits::KEYS_REMEMBERED) that they used.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    fn used(&mut self, sender: UserId, key: &str) -> Result<Option<Used>, Self::Error>;
+}
+
+/// What two messages share that are the same one, sent again: room and text, as 64 bits of a hash that every build computes alike.
+pub fn content(room: RoomId, text: &str) -> u64 {
+    use blake2::{Blake2b512, Digest};
+    let (kind, number) = match room {
+        RoomId::Inbox(UserId(id)) => (0, id),
+        RoomId::Channel(Seq(seq)) => (1, seq),
+    };
+    let hash = Blake2b512::new().chain_update([kind]).chain_update(number.to_le_bytes()).chain_update(text).finalize();
+    u64::from_le_bytes(hash[..8].try_into().expect("invariant: a hash has 64 bytes"))
+}

@@ -1,0 +1,144 @@
+//! Channels: creating, joining, leaving, their topics and ends, and who owns them.
+
+use std::sync::Arc;
+
+use crate::code::{Code, Refusal};
+use crate::event::{Answer, Event, proposal::Key};
+use crate::names::{Name, Seq, UserId, Who, check_new, skeleton};
+use crate::state::decide::{Actor, Deciding, Storage, no_such_channel, refused};
+use crate::state::{Channel, Member};
+
+impl Deciding<'_> {
+    pub(super) fn create(&mut self, actor: &Actor, name: &Name, key: Option<&Arc<str>>) -> Result<Answer, Refusal> {
+        check_new(name.as_str()).map_err(|error| Refusal::new(Code::BadName, error.to_string()))?;
+        if let Ok((_, Channel { name, .. })) = self.find(name.as_str()) {
+            return refused(Code::ChannelExists, format!("#{name} exists already; type JOIN #{name}"));
+        }
+        if self.state.channel_skeletons.get(&*skeleton(name.as_str())).is_some() {
+            return refused(Code::ChannelExists, format!("#{name} looks like another channel; choose another name"));
+        }
+        let (count, most) = (self.state.channels.len() as u64, self.context.limits.channels);
+        if count >= most {
+            return refused(Code::Quota, format!("there are {count} channels already (limit channels); JOIN one of them"));
+        }
+        self.may_join_another(actor)?;
+        let channel = self.next_seq();
+        let created = Event::Created { channel: name.clone(), owner: actor.who.clone(), key: key.map(Arc::clone) };
+        self.happens_in(channel, created);
+        self.enter(actor, channel, false);
+        Ok(Answer::Channel(name.clone()))
+    }
+
+    fn may_join_another(&self, actor: &Actor) -> Result<(), Refusal> {
+        let count = self.state.channels_of(actor.who.id).count();
+        if (count as u64) < self.context.limits.channels_per_user {
+            return Ok(());
+        }
+        refused(Code::Quota, format!("you are in {count} channels (limit channels-per-user); LEAVE one first"))
+    }
+
+    fn enter(&mut self, actor: &Actor, channel: Seq, shown: bool) {
+        let (who, since, rank) = (actor.who.clone(), self.context.time, self.next_seq());
+        self.happens_in(channel, Event::Joined { who, since, rank, lasts: actor.is_account, shown });
+    }
+
+    pub(super) fn join(&mut self, actor: &Actor, name: &str, key: &Key) -> Result<Answer, Refusal> {
+        let (channel, row) = self.find(name)?;
+        if self.state.is_member(channel, actor.who.id) {
+            return Ok(Answer::Joined(row.name.clone(), row.members));
+        }
+        self.may_join_another(actor)?;
+        let name = &row.name;
+        if row.members >= self.context.limits.members {
+            return refused(Code::Quota, format!("#{name} has {} members (limit members)", row.members));
+        }
+        match (&row.key, key) {
+            (None, _) => {}
+            (Some(needed), Key::Verified(given)) if needed == given => {}
+            (Some(_), Key::Missing) => {
+                return refused(Code::NotAllowed, format!("#{name} needs a key; type JOIN #{name} and the key"));
+            }
+            (Some(_), _) => return refused(Code::NotAllowed, format!("that is not the key of #{name}")),
+        }
+        let members = row.members + 1;
+        self.enter(actor, channel, self.is_announced(members));
+        if row.owner.is_none() {
+            self.pass_to(channel, Some(actor.who.id));
+        }
+        Ok(Answer::Joined(name.clone(), members))
+    }
+
+    pub(super) fn leave(&mut self, actor: &Actor, name: &str) -> Result<Answer, Refusal> {
+        let (channel, row) = self.joined(actor, name)?;
+        self.departs(channel, &actor.who, None);
+        self.succeed(channel, &[actor.who.id]);
+        Ok(Answer::Channel(row.name.clone()))
+    }
+
+    /// A user is a member no more.
+    pub(super) fn departs(&mut self, channel: Seq, who: &Who, reason: Option<&str>) {
+        let (Some(row), Some(member)) = (self.state.channel_row(channel), self.state.members.get(&(channel, who.id)).copied())
+        else {
+            return;
+        };
+        let shown = self.is_announced(row.members);
+        let left = Event::Left { who: who.clone(), reason: reason.map(Into::into), lasts: member.lasts, shown };
+        self.happens_in(channel, left);
+    }
+
+    /// Gives the channel to the member who has been there longest, where its owner is none of those who stay. `gone` are those who
+    /// leave with this decision.
+    pub(super) fn succeed(&mut self, channel: Seq, gone: &[UserId]) {
+        let Some(row) = self.state.channel_row(channel) else { return };
+        let stays = |id: UserId| !gone.contains(&id) && self.state.is_member(channel, id);
+        if row.owner.is_some_and(stays) {
+            return;
+        }
+        let members = self.state.members.range((channel, UserId(0))..=(channel, UserId(u64::MAX)));
+        let staying = members.map(|((_, id), Member { rank, .. })| (*rank, *id)).filter(|(_, id)| !gone.contains(id));
+        let heir = staying.min().map(|(_, id)| id);
+        if heir.is_some() || row.orphaned.is_none() {
+            self.pass_to(channel, heir);
+        }
+    }
+
+    /// The channel is this user's from now on, or nobody's. What a guest owns is not stored: after a restart no guest is there.
+    pub(super) fn pass_to(&mut self, channel: Seq, owner: Option<UserId>) {
+        let lasts = owner.is_none_or(|id| self.state.is_account(id)) && self.context.storage != Storage::Nothing;
+        let who = owner.and_then(|id| self.state.user(id));
+        let shown = who.is_some();
+        self.happens_in(channel, Event::Owner { who, lasts, shown });
+    }
+
+    pub(super) fn topic(&mut self, actor: &Actor, name: &str, text: &Arc<str>) -> Result<Answer, Refusal> {
+        let (channel, row) = self.joined(actor, name)?;
+        self.must_own(actor, row, "sets its topic")?;
+        self.happens_in(channel, Event::Topic { who: actor.who.clone(), text: Arc::clone(text) });
+        Ok(Answer::Channel(row.name.clone()))
+    }
+
+    pub(super) fn close(&mut self, actor: &Actor, name: &str) -> Result<Answer, Refusal> {
+        let (channel, row) = self.find(name)?;
+        self.must_own(actor, row, "closes it")?;
+        self.happens_in(channel, Event::Closed { who: actor.who.clone() });
+        Ok(Answer::Channel(row.name.clone()))
+    }
+
+    fn must_own(&self, actor: &Actor, row: &Channel, what: &str) -> Result<(), Refusal> {
+        if row.owner == Some(actor.who.id) {
+            return Ok(());
+        }
+        let owner = row.owner.and_then(|owner| self.state.user(owner));
+        let owner = owner.map_or("and it has none".to_owned(), |owner| format!("and that is {owner}"));
+        refused(Code::NotAllowed, format!("only the owner of #{} {what}, {owner}", row.name))
+    }
+
+    /// Ends a channel that nobody has, unless somebody has had it since.
+    pub(super) fn expire(&mut self, channel: Seq, since: Seq) -> Result<Answer, Refusal> {
+        let Some(row) = self.state.channel_row(channel).filter(|row| row.orphaned == Some(since)) else {
+            return Err(no_such_channel(&channel.to_string()));
+        };
+        self.happens_in(channel, Event::Closed { who: row.founder.clone() });
+        Ok(Answer::Done)
+    }
+}

@@ -1,0 +1,235 @@
+//! What a proposal comes to: the one place where it is said who may do what.
+//!
+//! [`decide`] is a function of the state, the proposal and its [`Context`], and of what the [`Archive`] finds; it changes nothing.
+//! It runs once for each proposal, in their order, when everything before it has been applied: nothing can overtake it.
+
+mod channels;
+mod people;
+mod talk;
+
+use std::convert::Infallible;
+
+use smallvec::SmallVec;
+
+use crate::code::{Code, Refusal};
+use crate::event::{Answer, Event, Proposal, Request, RoomId, SessionId, Time};
+use crate::limits::Limits;
+use crate::names::{Seq, UserId, Who};
+use crate::state::archive::{Archive, Inbox, Used};
+use crate::state::{Channel, Session, State};
+
+/// What comes from outside and is the same for a whole batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The order's time.
+    pub time: Time,
+    /// Every bound.
+    pub limits: &'a Limits,
+    /// What may be stored.
+    pub storage: Storage,
+}
+
+/// What the disk has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// Everything.
+    Free,
+    /// Read marks, and what follows by itself: it is full but for the reserve.
+    Marks,
+    /// Nothing at all. Ephemeral events go on.
+    Nothing,
+}
+
+/// Events with their rooms. Most decisions make one.
+pub type Events = SmallVec<[(Option<RoomId>, Event); 1]>;
+
+/// What a proposal comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// These events happen, their seqs following on those before, and this is what its proposer hears.
+    Accepted(Events, Answer),
+    /// Nothing happens.
+    Refused(Refusal),
+}
+
+/// Decides one proposal.
+///
+/// # Errors
+/// Those of the archive: then nothing is decided.
+pub fn decide<A: Archive>(
+    state: &State,
+    proposal: &Proposal,
+    context: Context<'_>,
+    archive: &mut A,
+) -> Result<Decision, A::Error> {
+    let mut deciding = Deciding { state, context, events: Events::new() };
+    let decided = deciding.request(proposal, archive)?;
+    let events = deciding.events;
+    Ok(match decided {
+        Ok(_) if !events.iter().all(|(_, event)| may_be_stored(event, context.storage)) => Decision::Refused(store_full()),
+        Ok(answer) => Decision::Accepted(events, answer),
+        Err(refusal) => Decision::Refused(refusal),
+    })
+}
+
+/// Why a proposal would be refused now, if it would: asked before something dear is made for it. The order decides all the same.
+pub fn preview(state: &State, proposal: &Proposal, limits: &Limits) -> Option<Refusal> {
+    let context = Context { time: Time(0), limits, storage: Storage::Free };
+    match decide(state, proposal, context, &mut Nothing) {
+        Ok(Decision::Accepted(..)) => None,
+        Ok(Decision::Refused(refusal)) => Some(refusal),
+    }
+}
+
+/// An archive in which nothing was ever stored.
+struct Nothing;
+
+impl Archive for Nothing {
+    type Error = Infallible;
+
+    fn inbox(&mut self, _: UserId) -> Result<Inbox, Infallible> {
+        Ok(Inbox::default())
+    }
+
+    fn newest_until(&mut self, _: UserId, _: Seq) -> Result<Seq, Infallible> {
+        Ok(Seq(0))
+    }
+
+    fn used(&mut self, _: UserId, _: &str) -> Result<Option<Used>, Infallible> {
+        Ok(None)
+    }
+}
+
+fn may_be_stored(event: &Event, storage: Storage) -> bool {
+    match storage {
+        Storage::Free => true,
+        // A channel that passes on does so because somebody goes, which cannot be refused.
+        Storage::Marks => !event.lasts() || matches!(event, Event::Acked { .. } | Event::Ids { .. } | Event::Owner { .. }),
+        Storage::Nothing => !event.lasts(),
+    }
+}
+
+fn store_full() -> Refusal {
+    Refusal::new(Code::StoreFull, "the server's disk is full; nothing was stored, try later")
+}
+
+fn refused<T>(code: Code, text: impl Into<std::borrow::Cow<'static, str>>) -> Result<T, Refusal> {
+    Err(Refusal::new(code, text))
+}
+
+/// A user who proposes something, by one of their connections.
+#[derive(Debug, Clone)]
+struct Actor {
+    session: SessionId,
+    who: Who,
+    is_account: bool,
+}
+
+/// A decision that is being made.
+struct Deciding<'a> {
+    state: &'a State,
+    context: Context<'a>,
+    events: Events,
+}
+
+impl<'a> Deciding<'a> {
+    fn request<A: Archive>(&mut self, proposal: &Proposal, archive: &mut A) -> Result<Result<Answer, Refusal>, A::Error> {
+        let session = proposal.origin.session;
+        match &proposal.request {
+            Request::Come => return Ok(self.come(session)),
+            Request::Go => return Ok(self.go(session)),
+            Request::Expire(channel, since) => return Ok(self.expire(*channel, *since)),
+            Request::EndNode(node) => return Ok(self.end_node(*node)),
+            _ => {}
+        }
+        let actor = match self.actor(session) {
+            Ok(actor) => actor,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        Ok(match &proposal.request {
+            Request::Say { to, key, text } => return self.say(&actor, to, key.as_ref(), text, archive),
+            Request::Ack(upto) => return self.ack(&actor, *upto, archive),
+            Request::LogIn(name, password) => return self.log_in(&actor, name, password, archive),
+            Request::Name(name) => self.name(&actor, name),
+            Request::Register(name, password) => self.register(&actor, name, password),
+            Request::Create(name, key) => self.create(&actor, name, key.as_ref()),
+            Request::Join(name, key) => self.join(&actor, name.as_str(), key),
+            Request::Leave(name) => self.leave(&actor, name.as_str()),
+            Request::Topic(name, text) => self.topic(&actor, name.as_str(), text),
+            Request::Close(name) => self.close(&actor, name.as_str()),
+            Request::Come | Request::Go | Request::Expire(..) | Request::EndNode(_) => {
+                unreachable!("invariant: these were decided above")
+            }
+        })
+    }
+
+    fn actor(&self, session: SessionId) -> Result<Actor, Refusal> {
+        let found = self.state.session(session).and_then(|Session { user, .. }| {
+            let row = self.state.users.get(user)?;
+            let who = Who { name: row.name.clone(), id: *user };
+            Some(Actor { session, who, is_account: row.password.is_some() })
+        });
+        found.ok_or_else(|| Refusal::new(Code::Unavailable, "the server has given up this connection; connect again"))
+    }
+
+    fn happens(&mut self, room: Option<RoomId>, event: Event) {
+        self.events.push((room, event));
+    }
+
+    fn happens_in(&mut self, channel: Seq, event: Event) {
+        self.happens(Some(RoomId::Channel(channel)), event);
+    }
+
+    /// The seq that the next event will have.
+    fn next_seq(&self) -> Seq {
+        Seq(self.state.seq().0 + 1 + self.events.len() as u64)
+    }
+
+    /// Whether arrivals and departures are shown in a channel of so many members.
+    fn is_announced(&self, members: u64) -> bool {
+        members <= self.context.limits.announce_members
+    }
+
+    /// The channel of this name.
+    fn find(&self, name: &str) -> Result<(Seq, &'a Channel), Refusal> {
+        let state: &'a State = self.state;
+        state.find(name)
+    }
+
+    /// The channel of this name, which the user must be in.
+    fn joined(&self, actor: &Actor, name: &str) -> Result<(Seq, &'a Channel), Refusal> {
+        let state: &'a State = self.state;
+        state.joined(actor.who.id, name)
+    }
+}
+
+impl State {
+    /// The channel of this name, if the user may read what is said there.
+    ///
+    /// # Errors
+    /// `NO_SUCH_CHANNEL`, `NOT_MEMBER`.
+    pub fn may_read(&self, user: UserId, name: &str) -> Result<Seq, Refusal> {
+        self.joined(user, name).map(|(channel, _)| channel)
+    }
+
+    fn find(&self, name: &str) -> Result<(Seq, &Channel), Refusal> {
+        let found = self.channel_named(name).and_then(|id| Some((id, self.channel_row(id)?)));
+        found.ok_or_else(|| no_such_channel(name))
+    }
+
+    fn joined(&self, user: UserId, name: &str) -> Result<(Seq, &Channel), Refusal> {
+        let (id, row) = self.find(name)?;
+        if self.is_member(id, user) {
+            return Ok((id, row));
+        }
+        refused(Code::NotMember, format!("you are not in #{name}; type JOIN #{name}", name = row.name))
+    }
+}
+
+/// There is none of that name.
+fn no_such_channel(channel: &str) -> Refusal {
+    Refusal::new(
+        Code::NoSuchChannel,
+        format!("there is no channel #{channel}; CHANNELS shows them, CREATE #{channel} makes it"),
+    )
+}

@@ -1,0 +1,180 @@
+//! Coming and going, names, registering and logging in.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::code::{Code, Refusal};
+use crate::event::{Answer, Event, NodeId, SessionId};
+use crate::limits::IDS_RESERVED;
+use crate::names::{Name, Seq, UserId, Who, check_chosen, skeleton};
+use crate::state::Session;
+use crate::state::archive::Archive;
+use crate::state::decide::{Actor, Deciding, Storage, refused};
+
+impl Deciding<'_> {
+    /// Whoever comes is a guest, with an id that was never given to another.
+    pub(super) fn come(&mut self, session: SessionId) -> Result<Answer, Refusal> {
+        let counters = self.state.counters;
+        let id = counters.next_id;
+        if id >= counters.ids_below {
+            if self.context.storage == Storage::Nothing {
+                return refused(Code::Unavailable, "the server's disk is full, and it has no ids left; try again later");
+            }
+            // Remembered before it is given out, so that not even a crash gives it to another.
+            self.happens(None, Event::Ids { below: UserId(id.0 + IDS_RESERVED) });
+        }
+        self.happens(None, Event::Given { id });
+        let who = Who { name: Name::guest(id), id };
+        self.happens(None, Event::Came { session, who: who.clone() });
+        Ok(Answer::Who(who))
+    }
+
+    pub(super) fn name(&mut self, actor: &Actor, name: &Name) -> Result<Answer, Refusal> {
+        must_be_guest(actor, "an account keeps its name")?;
+        self.may_take(actor, name)?;
+        let who = Who { name: name.clone(), id: actor.who.id };
+        if who != actor.who {
+            self.happens(None, Event::Named { session: actor.session, who: who.clone() });
+            self.tell_renamed(&actor.who, &who);
+        }
+        Ok(Answer::Who(who))
+    }
+
+    fn tell_renamed(&mut self, old: &Who, new: &Who) {
+        for channel in self.small_channels_of(old.id) {
+            self.happens_in(channel, Event::Renamed { old: old.clone(), new: new.clone() });
+        }
+    }
+
+    /// The user's channels in which comings and goings are shown.
+    fn small_channels_of(&self, user: UserId) -> Vec<Seq> {
+        let is_small = |channel: &Seq| self.state.channel_row(*channel).is_some_and(|row| self.is_announced(row.members));
+        self.state.channels_of(user).filter(is_small).collect()
+    }
+
+    /// Whether the user may be called so: it is not misleading, and nobody else has the name or one that looks like it.
+    fn may_take(&self, actor: &Actor, name: &Name) -> Result<(), Refusal> {
+        check_chosen(name.as_str()).map_err(|error| Refusal::new(Code::BadName, error.to_string()))?;
+        let Some(holder) = self.state.skeletons.get(&*skeleton(name.as_str())).filter(|holder| **holder != actor.who.id) else {
+            return Ok(());
+        };
+        let by = self.state.user(*holder).unwrap_or_else(|| Who { name: name.clone(), id: *holder });
+        let text = match self.state.is_account(*holder) {
+            true => format!("{name} is, or looks like, the account {by}; if it is yours, LOGIN {by}", by = by.name),
+            false => format!("{name} is, or looks like, the name of {by}; choose another"),
+        };
+        refused(Code::NameTaken, text)
+    }
+
+    /// The guest keeps id, inbox and channels, and they last from now on.
+    pub(super) fn register(&mut self, actor: &Actor, name: &Name, password: &Arc<str>) -> Result<Answer, Refusal> {
+        must_be_guest(actor, "an account cannot register another")?;
+        self.may_take(actor, name)?;
+        let accounts = self.state.accounts();
+        if accounts >= self.context.limits.accounts {
+            return refused(Code::Quota, format!("there are {accounts} accounts already (limit accounts)"));
+        }
+        let who = Who { name: name.clone(), id: actor.who.id };
+        if who != actor.who {
+            self.tell_renamed(&actor.who, &who);
+        }
+        self.happens(None, Event::Registered { who: who.clone(), password: Arc::clone(password) });
+        for channel in self.state.channels_of(who.id) {
+            let Some(member) = self.state.members.get(&(channel, who.id)) else { continue };
+            let (who, since, rank) = (who.clone(), member.since, member.rank);
+            self.happens_in(channel, Event::Joined { who: who.clone(), since, rank, lasts: true, shown: false });
+            if self.state.channel_row(channel).is_some_and(|row| row.owner == Some(who.id)) {
+                self.happens_in(channel, Event::Owner { who: Some(who), lasts: true, shown: false });
+            }
+        }
+        Ok(Answer::Who(who))
+    }
+
+    /// The guest ends as at the end of a connection, and in the same place of the order the account's rooms begin.
+    pub(super) fn log_in<A: Archive>(
+        &mut self,
+        actor: &Actor,
+        name: &Name,
+        password: &Arc<str>,
+        archive: &mut A,
+    ) -> Result<Result<Answer, Refusal>, A::Error> {
+        if let Err(refusal) = must_be_guest(actor, "a connection logs in once") {
+            return Ok(Err(refusal));
+        }
+        let account = self.state.user_named(name.as_str()).and_then(|id| self.state.users.get(&id).map(|user| (id, user)));
+        let account = account.filter(|(_, user)| user.password.as_ref() == Some(password));
+        let Some((id, user)) = account else {
+            return Ok(refused(Code::LoginFailed, "the name or the password is wrong"));
+        };
+        let who = Who { name: user.name.clone(), id };
+        self.guest_ends(&actor.who);
+        let is_first = self.state.sessions_of_user(id).next().is_none();
+        self.happens(None, Event::LoggedIn { session: actor.session, guest: actor.who.id, account: id });
+        if is_first {
+            for channel in self.small_channels_of(id) {
+                self.happens_in(channel, Event::Online { who: who.clone() });
+            }
+        }
+        let inbox = archive.inbox(id)?;
+        Ok(Ok(Answer::LoggedIn(who, inbox.count - inbox.read_count)))
+    }
+
+    /// A guest leaves all channels.
+    fn guest_ends(&mut self, guest: &Who) {
+        for channel in self.state.channels_of(guest.id) {
+            self.departs(channel, guest, Some("disconnected"));
+            self.succeed(channel, &[guest.id]);
+        }
+    }
+
+    pub(super) fn go(&mut self, session: SessionId) -> Result<Answer, Refusal> {
+        let Some(Session { user, .. }) = self.state.session(session).copied() else { return Ok(Answer::Done) };
+        let Some(who) = self.state.user(user) else { return Ok(Answer::Done) };
+        let is_account = self.state.is_account(user);
+        if !is_account {
+            self.guest_ends(&who);
+        } else if self.state.sessions_of_user(user).all(|other| other == session) {
+            for channel in self.small_channels_of(user) {
+                self.happens_in(channel, Event::Offline { who: who.clone() });
+            }
+        }
+        self.happens(None, Event::Went { session, guest: (!is_account).then_some(user) });
+        Ok(Answer::Done)
+    }
+
+    /// All connections of a node are gone. Whatever guests have left behind, there or before the last restart, passes on.
+    pub(super) fn end_node(&mut self, node: NodeId) -> Result<Answer, Refusal> {
+        let users: BTreeSet<_> =
+            self.state.all_sessions_of(node).iter().filter_map(|session| self.state.user_of(*session)).collect();
+        let (gone, offline): (Vec<_>, Vec<_>) = users
+            .into_iter()
+            .filter(|user| self.state.sessions_of_user(*user).all(|session| session.node == node))
+            .partition(|user| !self.state.is_account(*user));
+        for user in &offline {
+            let Some(who) = self.state.user(*user) else { continue };
+            for channel in self.small_channels_of(*user) {
+                self.happens_in(channel, Event::Offline { who: who.clone() });
+            }
+        }
+        for guest in &gone {
+            let Some(who) = self.state.user(*guest) else { continue };
+            for channel in self.state.channels_of(*guest) {
+                self.departs(channel, &who, Some("disconnected"));
+            }
+        }
+        let channels: Vec<_> = self.state.channels.iter().map(|(channel, _)| *channel).collect();
+        for channel in channels {
+            self.succeed(channel, &gone);
+        }
+        self.happens(None, Event::NodeEnded { node, guests: gone });
+        Ok(Answer::Done)
+    }
+}
+
+/// An account stays who it is for the length of the connection.
+fn must_be_guest(actor: &Actor, why: &str) -> Result<(), Refusal> {
+    if !actor.is_account {
+        return Ok(());
+    }
+    refused(Code::NotAllowed, format!("you are logged in as {}; {why}, so QUIT and connect again", actor.who))
+}

@@ -1,0 +1,91 @@
+//! Saying something, and having read it.
+
+use std::sync::Arc;
+
+use crate::code::{Code, Refusal};
+use crate::event::{Answer, Event, Recipient, RoomId};
+use crate::names::{Seq, UserId, fold};
+use crate::state::archive::{Archive, content};
+use crate::state::decide::{Actor, Deciding, refused};
+
+impl Deciding<'_> {
+    pub(super) fn say<A: Archive>(
+        &mut self,
+        actor: &Actor,
+        to: &Recipient,
+        key: Option<&Arc<str>>,
+        text: &Arc<str>,
+        archive: &mut A,
+    ) -> Result<Result<Answer, Refusal>, A::Error> {
+        let room = match self.room(actor, to) {
+            Ok(room) => room,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if let Some(key) = key
+            && let Some(used) = archive.used(actor.who.id, key)?
+        {
+            if used.content == content(room, text) {
+                return Ok(Ok(Answer::Said { seq: used.seq, time: used.time, dup: true }));
+            }
+            let text = format!("you used this key for another message, {}; nothing was stored", used.seq);
+            return Ok(refused(Code::KeyReused, text));
+        }
+        if let RoomId::Inbox(owner) = room {
+            let inbox = archive.inbox(owner)?;
+            if inbox.count - inbox.read_count >= self.context.limits.inbox {
+                let text = "their inbox is full of unread messages; nothing was stored, try later";
+                return Ok(refused(Code::InboxFull, text));
+            }
+        }
+        let answer = Answer::Said { seq: self.next_seq(), time: self.context.time, dup: false };
+        self.happens(Some(room), Event::Said { from: actor.who.clone(), key: key.map(Arc::clone), text: Arc::clone(text) });
+        Ok(Ok(answer))
+    }
+
+    fn room(&self, actor: &Actor, to: &Recipient) -> Result<RoomId, Refusal> {
+        let id = match to {
+            Recipient::Channel(name) => {
+                return self.joined(actor, name).map(|(channel, _)| RoomId::Channel(channel));
+            }
+            Recipient::Name(name) => self.state.user_named(name).ok_or_else(|| absent(name))?,
+            Recipient::Id(id) => self.present(*id).ok_or_else(|| absent(id))?,
+            Recipient::Both(name, id) => {
+                let found = self.state.user(*id).ok_or_else(|| absent(format_args!("{name}:{id}")))?;
+                // A wrong id with the right name must not reach a stranger.
+                if fold(found.name.as_str()) != fold(name) {
+                    return refused(Code::NoSuchUser, format!("{id} is not {name} but {found}; nothing was sent"));
+                }
+                found.id
+            }
+        };
+        Ok(RoomId::Inbox(id))
+    }
+
+    fn present(&self, id: UserId) -> Option<UserId> {
+        self.state.users.has(&id).then_some(id)
+    }
+
+    pub(super) fn ack<A: Archive>(
+        &mut self,
+        actor: &Actor,
+        upto: Seq,
+        archive: &mut A,
+    ) -> Result<Result<Answer, Refusal>, A::Error> {
+        let by = actor.who.id;
+        let inbox = archive.inbox(by)?;
+        let upto = match upto {
+            upto if upto <= inbox.read => inbox.read,
+            upto if upto >= inbox.newest => inbox.newest,
+            upto => archive.newest_until(by, upto)?,
+        };
+        if upto <= inbox.read {
+            return Ok(Ok(Answer::Acked(inbox.read)));
+        }
+        self.happens(Some(RoomId::Inbox(by)), Event::Acked { by, upto });
+        Ok(Ok(Answer::Acked(upto)))
+    }
+}
+
+fn absent(target: impl std::fmt::Display) -> Refusal {
+    Refusal::new(Code::NoSuchUser, format!("there is no user {target}, or the guest has gone; LIST shows who is online"))
+}

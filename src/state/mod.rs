@@ -1,0 +1,191 @@
+//! The state: users, names, connections, channels and members, as the order has made them.
+//!
+//! [`mod@decide`] says what a proposal comes to, and is the only place where that is said; [`State::apply`] is the only thing that
+//! changes the state. Both are pure: no lock, no clock, no randomness, no I/O, and no order but that of the keys, so that every
+//! replica that is given the same batches has the same state ([`State::digest`]). The state belongs to its
+//! [replica](crate::replica); sessions read it to answer queries, and for nothing else.
+
+pub mod archive;
+pub mod decide;
+
+mod apply;
+mod table;
+mod view;
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use crate::event::{SessionId, Time};
+use crate::names::{Name, Seq, UserId, Who};
+
+pub use archive::{Archive, Inbox, Used};
+pub use decide::{Context, Decision, Storage, decide, preview};
+pub use view::{ListedChannel, ListedUser};
+
+use table::Table;
+
+/// The first id that is given out; ids of four digits are easy to tell from text and to type.
+pub const FIRST_ID: UserId = UserId(1000);
+
+/// Somebody who can be written to: a guest who is here, or an account.
+#[derive(Debug, Clone)]
+struct User {
+    name: Name,
+    /// The PHC string of an account's password.
+    password: Option<Arc<str>>,
+}
+
+/// A connection.
+#[derive(Debug, Clone, Copy)]
+struct Session {
+    /// What it is called: the id of the guest that it came as.
+    connection: UserId,
+    /// Whose it is now.
+    user: UserId,
+    /// Since when.
+    since: Time,
+}
+
+#[derive(Debug, Clone)]
+struct Channel {
+    name: Name,
+    /// The PHC string of the key needed to join.
+    key: Option<Arc<str>>,
+    founder: Who,
+    owner: Option<UserId>,
+    topic: Option<Arc<str>>,
+    members: u64,
+    /// The entry since which it has had neither owner nor members.
+    orphaned: Option<Seq>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Member {
+    since: Time,
+    /// Whose is lowest has been there longest.
+    rank: Seq,
+    /// Whether it outlives its connection.
+    lasts: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Counters {
+    /// The newest entry.
+    seq: Seq,
+    next_id: UserId,
+    ids_below: UserId,
+    accounts: u64,
+}
+
+/// See the module. Names are found by their folded form, and cannot be taken while another has the same skeleton.
+#[derive(Debug)]
+pub struct State {
+    users: Table<UserId, User>,
+    names: Table<Box<str>, UserId>,
+    skeletons: Table<Box<str>, UserId>,
+    sessions: Table<SessionId, Session>,
+    connections: Table<(UserId, SessionId), ()>,
+    channels: Table<Seq, Channel>,
+    channel_names: Table<Box<str>, Seq>,
+    channel_skeletons: Table<Box<str>, Seq>,
+    members: Table<(Seq, UserId), Member>,
+    memberships: Table<(UserId, Seq), ()>,
+    counters: Counters,
+    /// As they were at the last [`State::commit`].
+    committed: Counters,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let counters = Counters { seq: Seq(0), next_id: FIRST_ID, ids_below: FIRST_ID, accounts: 0 };
+        Self {
+            users: Table::default(),
+            names: Table::default(),
+            skeletons: Table::default(),
+            sessions: Table::default(),
+            connections: Table::default(),
+            channels: Table::default(),
+            channel_names: Table::default(),
+            channel_skeletons: Table::default(),
+            members: Table::default(),
+            memberships: Table::default(),
+            counters,
+            committed: counters,
+        }
+    }
+}
+
+/// Calls the same method of every table.
+macro_rules! every_table {
+    ($state:ident . $method:ident ()) => {{
+        $state.users.$method();
+        $state.names.$method();
+        $state.skeletons.$method();
+        $state.sessions.$method();
+        $state.connections.$method();
+        $state.channels.$method();
+        $state.channel_names.$method();
+        $state.channel_skeletons.$method();
+        $state.members.$method();
+        $state.memberships.$method();
+    }};
+}
+
+impl State {
+    /// The newest entry that was applied.
+    pub fn seq(&self) -> Seq {
+        self.counters.seq
+    }
+
+    /// What was applied since the last call stays.
+    pub fn commit(&mut self) {
+        every_table!(self.commit());
+        self.committed = self.counters;
+    }
+
+    /// What was applied since the last [`State::commit`] never was.
+    pub fn rollback(&mut self) {
+        every_table!(self.rollback());
+        self.counters = self.committed;
+    }
+
+    /// After loading: goes on after the newest entry that the store knows of. Where the store forgets who was given which id, any
+    /// of those that were reserved may have been given out, so that ids go on after them.
+    pub fn resume(&mut self, seq: Seq, forgets_ids: bool) {
+        self.counters.seq = self.counters.seq.max(seq);
+        if forgets_ids {
+            self.counters.next_id = self.counters.ids_below;
+        }
+        self.commit();
+    }
+
+    /// A number that replicas with the same state share, and others do not: 64 bits of a hash over all of it.
+    pub fn digest(&self) -> u64 {
+        use blake2::{Blake2b512, Digest};
+        struct Hashing(Blake2b512);
+        impl Write for Hashing {
+            fn write_str(&mut self, text: &str) -> std::fmt::Result {
+                self.0.update(text);
+                Ok(())
+            }
+        }
+        let mut hashing = Hashing(Blake2b512::new());
+        write!(
+            hashing,
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            self.users,
+            self.names,
+            self.skeletons,
+            self.sessions,
+            self.connections,
+            self.channels,
+            self.channel_names,
+            self.channel_skeletons,
+            self.members,
+            self.memberships,
+            self.counters
+        )
+        .expect("invariant: hashing succeeds");
+        u64::from_le_bytes(hashing.0.finalize()[..8].try_into().expect("invariant: a hash has 64 bytes"))
+    }
+}

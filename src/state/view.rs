@@ -1,0 +1,181 @@
+//! Looking at the state: what decisions ask and queries show. Nothing here changes anything.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::event::{NodeId, SessionId, Time};
+use crate::names::{Name, Seq, UserId, Who, fold};
+use crate::state::{Channel, Session, State};
+
+/// A line of LIST.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedUser {
+    /// The user.
+    pub who: Who,
+    /// Connected, or a member, since when.
+    pub since: Time,
+    /// Whether the user is connected.
+    pub online: bool,
+}
+
+/// A line of CHANNELS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedChannel {
+    /// Its identity.
+    pub id: Seq,
+    /// Its name.
+    pub name: Name,
+    /// How many members it has.
+    pub members: u64,
+    /// Its owner.
+    pub owner: Option<Who>,
+    /// Its topic.
+    pub topic: Option<Arc<str>>,
+    /// The PHC string of the key needed to join.
+    pub key: Option<Arc<str>>,
+    /// The entry since which it has had neither owner nor members.
+    pub orphaned: Option<Seq>,
+}
+
+impl State {
+    pub(super) fn session(&self, session: SessionId) -> Option<&Session> {
+        self.sessions.get(&session)
+    }
+
+    /// All connections of a node.
+    pub fn all_sessions_of(&self, node: NodeId) -> Vec<SessionId> {
+        let all = SessionId { node, number: 0 }..=SessionId { node, number: u64::MAX };
+        self.sessions.range(all).map(|(session, _)| *session).collect()
+    }
+
+    /// Whose connection it is.
+    pub fn user_of(&self, session: SessionId) -> Option<UserId> {
+        self.session(session).map(|session| session.user)
+    }
+
+    /// What the connection is called: the id that its HELLO gave.
+    pub fn connection(&self, session: SessionId) -> Option<UserId> {
+        self.session(session).map(|session| session.connection)
+    }
+
+    /// The user of this id, if there is one who can be written to.
+    pub fn user(&self, id: UserId) -> Option<Who> {
+        self.users.get(&id).map(|user| Who { name: user.name.clone(), id })
+    }
+
+    /// The user of this name, whatever its case.
+    pub fn user_named(&self, name: &str) -> Option<UserId> {
+        let folded = fold(name);
+        if let Some(id) = self.names.get(&*folded) {
+            return Some(*id);
+        }
+        // A guest's first name is not in the table: it is its number, as long as the guest goes by it.
+        let id = folded.strip_prefix("guest-")?.parse().ok().map(UserId)?;
+        let user = self.users.get(&id)?;
+        (fold(user.name.as_str()) == folded).then_some(id)
+    }
+
+    /// Whether the user is an account.
+    pub fn is_account(&self, id: UserId) -> bool {
+        self.users.get(&id).is_some_and(|user| user.password.is_some())
+    }
+
+    /// The PHC string of the password of the account of this name.
+    pub fn password_of(&self, name: &str) -> Option<Arc<str>> {
+        self.user_named(name).and_then(|id| self.users.get(&id)?.password.clone())
+    }
+
+    /// The user's connections.
+    pub fn sessions_of_user(&self, id: UserId) -> impl Iterator<Item = SessionId> {
+        let first = SessionId { node: NodeId(0), number: 0 };
+        let last = SessionId { node: NodeId(u32::MAX), number: u64::MAX };
+        self.connections.range((id, first)..=(id, last)).map(|((_, session), ())| *session)
+    }
+
+    /// How many accounts there are.
+    pub fn accounts(&self) -> u64 {
+        self.counters.accounts
+    }
+
+    /// The channel of this name, whatever its case.
+    pub fn channel_named(&self, name: &str) -> Option<Seq> {
+        self.channel_names.get(&*fold(name)).copied()
+    }
+
+    pub(super) fn channel_row(&self, channel: Seq) -> Option<&Channel> {
+        self.channels.get(&channel)
+    }
+
+    /// How a channel is written.
+    pub fn channel_name(&self, channel: Seq) -> Option<&Name> {
+        self.channel_row(channel).map(|row| &row.name)
+    }
+
+    /// A channel, as it is listed.
+    pub fn channel(&self, id: Seq) -> Option<ListedChannel> {
+        self.channel_row(id).map(|row| self.list(id, row))
+    }
+
+    fn list(&self, id: Seq, row: &Channel) -> ListedChannel {
+        let Channel { name, key, owner, topic, members, orphaned, .. } = row.clone();
+        ListedChannel { id, name, members, owner: owner.and_then(|owner| self.user(owner)), topic, key, orphaned }
+    }
+
+    /// Whether the user is a member of the channel.
+    pub fn is_member(&self, channel: Seq, user: UserId) -> bool {
+        self.members.has(&(channel, user))
+    }
+
+    /// The members of a channel, ordered by id.
+    pub fn member_ids(&self, channel: Seq) -> impl Iterator<Item = UserId> {
+        self.members.range((channel, UserId(0))..=(channel, UserId(u64::MAX))).map(|((_, member), _)| *member)
+    }
+
+    /// The channels that the user is a member of, in the order of their creation.
+    pub fn channels_of(&self, user: UserId) -> impl Iterator<Item = Seq> {
+        self.memberships.range((user, Seq(0))..=(user, Seq(u64::MAX))).map(|((_, channel), ())| *channel)
+    }
+
+    /// Up to `most` users who are connected, after `after`, ordered by id.
+    pub fn list_online(&self, after: Option<UserId>, most: usize) -> Vec<ListedUser> {
+        let from = UserId(after.map_or(0, |after| after.0 + 1));
+        let first = (from, SessionId { node: NodeId(0), number: 0 });
+        let mut listed: Vec<ListedUser> = Vec::new();
+        for ((id, session), ()) in self.connections.range((Bound::Included(first), Bound::Unbounded)) {
+            let since = self.session(*session).map_or(Time(0), |session| session.since);
+            if let Some(last) = listed.last_mut().filter(|last| last.who.id == *id) {
+                // Connected several times: since the first of these.
+                last.since = last.since.min(since);
+            } else if listed.len() == most {
+                break;
+            } else {
+                listed.extend(self.user(*id).map(|who| ListedUser { who, since, online: true }));
+            }
+        }
+        listed
+    }
+
+    /// Up to `most` members of a channel, after `after`, ordered by id.
+    pub fn list_members(&self, channel: Seq, after: Option<UserId>, most: usize) -> Vec<ListedUser> {
+        let from = UserId(after.map_or(0, |after| after.0 + 1));
+        let members = self.members.range((channel, from)..=(channel, UserId(u64::MAX))).take(most);
+        let listed = members.filter_map(|((_, id), member)| {
+            let online = self.sessions_of_user(*id).next().is_some();
+            Some(ListedUser { who: self.user(*id)?, since: member.since, online })
+        });
+        listed.collect()
+    }
+
+    /// Up to `most` channels after the one called `after`, ordered by folded name.
+    pub fn list_channels(&self, after: Option<&Name>, most: usize) -> Vec<ListedChannel> {
+        let from = after.map_or(Bound::Unbounded, |name| Bound::Excluded(fold(name.as_str())));
+        let from = from.as_ref().map(|name| &**name);
+        let channels = self.channel_names.range::<str>((from, Bound::Unbounded)).take(most);
+        channels.filter_map(|(_, id)| self.channel(*id)).collect()
+    }
+
+    /// The channels that have neither owner nor members, with the entry since which that is so.
+    pub fn orphaned_channels(&self) -> Vec<(Seq, Seq)> {
+        self.channels.iter().filter_map(|(id, row)| Some((*id, row.orphaned?))).collect()
+    }
+}

@@ -1,0 +1,239 @@
+//! Chains: finding and reading a room's entries along their links, from its newest end. It only looks.
+//!
+//! Keyed by an ever-growing seq and linked backward, an entry costs one append to the store and no index; a clustered
+//! `(room, seq)` key was measured at ten times the price.
+
+use crate::event::RoomId;
+use crate::names::Seq;
+use crate::store::backend::{Head, Links, Look, Record, StoreError};
+use crate::store::{Page, Query, Start, What};
+
+/// The entry of the room that something is linked to; `None` when it was given up.
+pub fn linked(look: &impl Look, room: RoomId, seq: Seq) -> Result<Option<Record>, StoreError> {
+    match look.record(seq)? {
+        Some(record) if record.entry.room == Some(room) => Ok(Some(record)),
+        Some(_) => Err(StoreError::Damaged(format!("entry {seq} is linked from a room that it does not belong to"))),
+        None if seq == Seq(0) || seq < look.floor(room)? => Ok(None),
+        None => Err(StoreError::Damaged(format!("entry {seq} is missing"))),
+    }
+}
+
+/// Where a search ended.
+enum First {
+    /// No entry is searched for.
+    Nothing,
+    /// At the oldest of those searched for that are kept. The one before it is not searched for, or was given up.
+    At(Record),
+    /// All entries were given up.
+    AllGone,
+}
+
+/// One room of a store, and which of its entries are read: they are the ones *counted*.
+pub struct Run<'a, L> {
+    look: &'a L,
+    room: RoomId,
+    head: Head,
+    what: What,
+}
+
+/// Reads a page.
+pub fn read(look: &impl Look, query: Query) -> Result<Page, StoreError> {
+    let Query { room, start, count, what } = query;
+    let run = Run::new(look, room, look.head(room)?, what);
+    // Every channel has a head from its creation on: one without it was closed, and is deleted by now.
+    if let (RoomId::Channel(_), Start::After(seq), What::Everything) = (room, start, what)
+        && run.head == Head::default()
+    {
+        return Ok(Page { gap: Some((Seq(seq.0.saturating_add(1)), Seq(u64::MAX))), ..Page::default() });
+    }
+    match start {
+        Start::Before(seq) => run.backward(seq, count),
+        Start::After(seq) => run.forward(seq, count),
+        Start::Unread => run.forward(run.head.read, count),
+    }
+}
+
+impl<'a, L: Look> Run<'a, L> {
+    /// The room that ends so.
+    pub fn new(look: &'a L, room: RoomId, head: Head, what: What) -> Self {
+        Self { look, room, head, what }
+    }
+
+    fn linked(&self, seq: Seq) -> Result<Option<Record>, StoreError> {
+        linked(self.look, self.room, seq)
+    }
+
+    /// The same, of an entry that is older than the one that links to it.
+    fn older(&self, than: &Record, seq: Seq) -> Result<Option<Record>, StoreError> {
+        match self.linked(seq)? {
+            Some(record) if record.links.n >= than.links.n || seq >= than.entry.seq => {
+                Err(StoreError::Damaged(format!("entry {} is linked to a later one", than.entry.seq)))
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// How many counted ones there are up to and including an entry.
+    fn number(&self, links: &Links) -> u64 {
+        match self.what {
+            What::Messages => links.said_n,
+            What::Everything => links.n,
+        }
+    }
+
+    /// How many counted ones there are before an entry.
+    fn number_before(&self, record: &Record) -> u64 {
+        let counted = self.what == What::Everything || record.entry.event.is_message();
+        self.number(&record.links).saturating_sub(u64::from(counted))
+    }
+
+    /// The newest counted one before an entry.
+    fn before(&self, links: &Links) -> Seq {
+        match self.what {
+            What::Messages => links.said,
+            What::Everything => links.prev,
+        }
+    }
+
+    /// The newest counted one, and its number.
+    fn newest(&self) -> (u64, Seq) {
+        match self.what {
+            What::Messages => (self.head.said_n, self.head.said),
+            What::Everything => (self.head.n, self.head.seq),
+        }
+    }
+
+    /// Searches the oldest entry that fits: with one, all newer ones fit too. None up to `low` does.
+    fn first(&self, mut low: Seq, fits: impl Fn(&Record) -> bool) -> Result<First, StoreError> {
+        if self.head.n == 0 {
+            return Ok(First::Nothing);
+        }
+        let Some(mut at) = self.linked(self.head.seq)? else { return Ok(First::AllGone) };
+        if !fits(&at) {
+            return Ok(First::Nothing);
+        }
+        loop {
+            let Links { prev, skip, .. } = at.links;
+            if skip > low {
+                match self.older(&at, skip)?.filter(&fits) {
+                    Some(record) => {
+                        at = record;
+                        continue;
+                    }
+                    // Where it was given up, what lies between it and here may be kept all the same.
+                    None => low = skip,
+                }
+            }
+            if prev <= low {
+                return Ok(First::At(at));
+            }
+            match self.older(&at, prev)?.filter(&fits) {
+                Some(record) => at = record,
+                None => return Ok(First::At(at)),
+            }
+        }
+    }
+
+    /// The newest counted one at or before `seq`, and its number; zeros when there is none, or when it is not known any more.
+    pub fn newest_until(&self, seq: Seq) -> Result<(u64, Seq), StoreError> {
+        let (number, found) = self.until(seq)?;
+        Ok(if found <= seq { (number, found) } else { (0, Seq(0)) })
+    }
+
+    /// The same; where it is not known any more, something newer that was given up.
+    fn until(&self, seq: Seq) -> Result<(u64, Seq), StoreError> {
+        if self.head.seq <= seq {
+            return Ok(self.newest());
+        }
+        Ok(match self.first(seq, |record| record.entry.seq > seq)? {
+            First::At(record) => (self.number_before(&record), self.before(&record.links)),
+            First::AllGone | First::Nothing => self.newest(),
+        })
+    }
+
+    /// The counted one with this number, which is kept; none up to `low` is it.
+    fn numbered(&self, number: u64, low: Seq) -> Result<Record, StoreError> {
+        match self.first(low, |record| self.number(&record.links) >= number)? {
+            First::At(record) if self.number(&record.links) == number && self.number_before(&record) + 1 == number => {
+                Ok(record)
+            }
+            _ => Err(StoreError::Damaged(format!("number {number} of {:?} is missing", self.room))),
+        }
+    }
+
+    fn forward(&self, after: Seq, count: usize) -> Result<Page, StoreError> {
+        let (total, newest) = self.newest();
+        if newest <= after {
+            return Ok(Page::default());
+        }
+        let oldest = match self.first(after, |record| record.entry.seq > after)? {
+            First::At(oldest) => oldest,
+            First::AllGone => return Ok(Page { gap: Some((Seq(after.0 + 1), newest)), ..Page::default() }),
+            First::Nothing => return Err(StoreError::Damaged(format!("the end of {:?} is not where it should be", self.room))),
+        };
+        let lost = self.before(&oldest.links);
+        let gap = (lost > after).then_some((Seq(after.0 + 1), lost));
+        let read = self.number_before(&oldest);
+        let last = total.min(read.saturating_add(count as u64));
+        let mut entries = Vec::with_capacity(last.saturating_sub(read) as usize);
+        if last > read {
+            let mut at = self.numbered(last, oldest.links.prev)?;
+            while self.number(&at.links) > read + 1 {
+                let older = self.older(&at, self.before(&at.links))?;
+                let older = older.filter(|older| self.number(&older.links) + 1 == self.number(&at.links));
+                let older =
+                    older.ok_or_else(|| StoreError::Damaged(format!("what precedes entry {} is missing", at.entry.seq)))?;
+                entries.push(std::mem::replace(&mut at, older).entry);
+            }
+            entries.push(at.entry);
+            entries.reverse();
+        }
+        Ok(Page { entries, gap, remaining: total - last.max(read) })
+    }
+
+    fn backward(&self, before: Seq, count: usize) -> Result<Page, StoreError> {
+        let last = Seq(before.0.saturating_sub(1));
+        let (mut number, mut at) = self.until(last)?;
+        let mut page = Page::default();
+        if at > last {
+            // That one was given up and not asked for; of several, the older ones may lie anywhere before it.
+            page.gap = (last > Seq(0) && number > 1).then_some((Seq(1), last));
+            return Ok(page);
+        }
+        while at > Seq(0) {
+            let Some(record) = self.linked(at)? else {
+                page.gap = Some((Seq(1), at));
+                number = 0;
+                break;
+            };
+            if self.number(&record.links) != number || self.number_before(&record) + 1 != number {
+                return Err(StoreError::Damaged(format!("entry {at} is not number {number} of {:?}", self.room)));
+            }
+            if page.entries.len() == count {
+                break;
+            }
+            (number, at) = (number - 1, self.before(&record.links));
+            page.entries.push(record.entry);
+        }
+        page.remaining = number;
+        page.entries.reverse();
+        Ok(page)
+    }
+
+    /// At most `count` of the oldest entries after the first `gone`: their seqs, and how many of the room's are then gone.
+    pub fn oldest(&self, gone: u64, count: u64) -> Result<(Vec<Seq>, u64), StoreError> {
+        let last = self.head.n.min(gone + count);
+        let mut seqs = Vec::new();
+        let mut at = match self.first(Seq(0), |record| record.links.n >= last)? {
+            First::At(record) if record.links.n == last => Some(record),
+            _ => None,
+        };
+        while let Some(record) = at
+            && record.links.n > gone
+        {
+            seqs.push(record.entry.seq);
+            at = self.older(&record, record.links.prev)?;
+        }
+        Ok((seqs, last))
+    }
+}

@@ -1,0 +1,67 @@
+//! The files of a store and whose they are: nobody else may read them, and none of them may lead elsewhere.
+//!
+//! Passwords' hashes and private messages are in them. Whoever can write to the directory could lay a link there, so that the
+//! server overwrites a file of another owner.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use crate::store::disk::OpenError;
+
+/// The database.
+pub const DATABASE: &str = "journal.db";
+/// SQLite's write-ahead log.
+pub const LOG: &str = "journal.db-wal";
+/// Space for when the disk is full.
+pub const RESERVE: &str = "reserve";
+/// Locked while a server runs.
+pub const LOCK: &str = "lock";
+/// All that may be there.
+const ALL: [&str; 5] = [DATABASE, LOG, "journal.db-shm", RESERVE, LOCK];
+
+/// Opens a file for writing, which is made when it is absent; never through a link, and never for others to read.
+pub fn create(path: &Path) -> io::Result<File> {
+    let no_follow = OFlags::NOFOLLOW.bits().cast_signed();
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_follow).open(path)
+}
+
+/// Makes the directory when it is absent, and looks at what is there.
+///
+/// # Errors
+/// When it cannot be made, or one of the files is a link.
+pub fn look_over(directory: &Path) -> Result<(), OpenError> {
+    let not_writable = |error| OpenError::NotWritable { path: directory.to_owned(), error };
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(not_writable)?;
+    for path in ALL.map(|name| directory.join(name)) {
+        if path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
+            return Err(OpenError::Link(path));
+        }
+    }
+    let mode = directory.metadata().map_err(not_writable)?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        tracing::warn!(
+            path = %directory.display(),
+            mode = format_args!("{mode:o}"),
+            "others may enter the data directory, where messages and the hashes of passwords are; the files in it are closed to \
+             them, but better is: chmod 700 on the directory"
+        );
+    }
+    Ok(())
+}
+
+/// Closes all files that are there to others.
+pub fn close_to_others(directory: &Path) {
+    for path in ALL.map(|name| directory.join(name)) {
+        let Ok(metadata) = path.symlink_metadata() else { continue };
+        if metadata.is_file()
+            && metadata.mode() & 0o077 != 0
+            && let Err(error) = std::fs::set_permissions(&path, Permissions::from_mode(0o600))
+        {
+            tracing::warn!(path = %path.display(), %error, "others may read this file, and its mode cannot be changed: chmod 600");
+        }
+    }
+}

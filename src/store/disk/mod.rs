@@ -1,0 +1,361 @@
+//! The store on a disk: SQLite in WAL mode with `synchronous=FULL`, so that a commit returns after the sync.
+//!
+//! One directory, owned through the lock on its file `lock`: `journal.db` (and SQLite's `-wal` and `-shm`), and `reserve`, space
+//! that is given back when the disk is full so that marks can still be stored. To look inside: `sqlite3 -readonly journal.db`.
+//! Nothing here decides order or meaning; that is the [`Store`](super::Store)'s.
+
+mod files;
+mod log;
+mod open;
+mod row;
+mod table;
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock, Mutex, RwLock};
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, ffi, params};
+use tokio::sync::Semaphore;
+
+use crate::event::{Entry, RoomId};
+use crate::limits::BALLAST_BYTES;
+use crate::names::{Seq, UserId};
+use crate::store::backend::{Backend, Batch, Change, Floor, Head, KeyUse, Look, Record, StoreError, Waste, below};
+use crate::store::{Page, Promise, Query, ReadError, Reader, chain};
+use log::Log;
+use table::{HEADS, KEY_COUNTS, NEWEST, WASTE};
+
+pub use open::{OpenError, open};
+
+/// Rows that are inserted by one statement: a statement costs about as much as a row.
+const ROWS: usize = 16;
+static INSERT_ONE: LazyLock<String> = LazyLock::new(|| row::insert_sql(1));
+static INSERT_MANY: LazyLock<String> = LazyLock::new(|| row::insert_sql(ROWS));
+
+/// The backend on a disk.
+#[derive(Debug)]
+pub struct Disk {
+    connection: Connection,
+    /// Whether a commit waits for the disk.
+    is_full_sync: bool,
+    /// Memory to write events in.
+    json: Vec<u8>,
+    reserve: PathBuf,
+    log: Log,
+    /// Held for as long as the store is open.
+    _lock: File,
+}
+
+struct DiskReader {
+    connections: Arc<Mutex<Vec<Connection>>>,
+    /// Held by the work and not by whoever waits for it: a connection is back before its turn is, even where nobody waits any more.
+    turns: Arc<Semaphore>,
+    /// See [`Log`].
+    gate: Arc<RwLock<()>>,
+}
+
+fn store_error(error: rusqlite::Error) -> StoreError {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    if matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..)) {
+        return StoreError::Damaged(error.to_string());
+    }
+    if is_full(&error) {
+        return StoreError::Full;
+    }
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged(error.to_string()),
+        _ => StoreError::Failed(format!("the disk failed: {error}; the next start looks at what was stored")),
+    }
+}
+
+/// Whether there was no room: for a page, or for the index of the write-ahead log.
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+        || error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE)
+}
+
+fn run(connection: &Connection, sql: &str, parameters: impl rusqlite::Params) -> Result<(), StoreError> {
+    connection.prepare_cached(sql).and_then(|mut statement| statement.execute(parameters)).map_err(store_error)?;
+    Ok(())
+}
+
+impl Look for Connection {
+    fn record(&self, seq: Seq) -> Result<Option<Record>, StoreError> {
+        let mut statement = self.prepare_cached(row::SELECT).map_err(store_error)?;
+        statement.query_row([row::signed(seq.0)], row::read).optional().map_err(store_error)?.transpose()
+    }
+
+    fn head(&self, room: RoomId) -> Result<Head, StoreError> {
+        let found = HEADS.get(self, row::room(room))?.map(|numbers| numbers.map(row::unsigned));
+        Ok(found.map_or(Head::default(), |[n, seq, said_n, said, read_n, read, hidden]| Head {
+            n,
+            seq: Seq(seq),
+            said_n,
+            said: Seq(said),
+            read_n,
+            read: Seq(read),
+            hidden: Seq(hidden),
+        }))
+    }
+
+    fn floor(&self, room: RoomId) -> Result<Seq, StoreError> {
+        Ok(WASTE.get(self, row::waste(Waste::Room(room)))?.map_or(Seq(0), |[_, seq]| Seq(row::unsigned(seq))))
+    }
+}
+
+impl Look for Disk {
+    fn record(&self, seq: Seq) -> Result<Option<Record>, StoreError> {
+        self.connection.record(seq)
+    }
+
+    fn head(&self, room: RoomId) -> Result<Head, StoreError> {
+        self.connection.head(room)
+    }
+
+    fn floor(&self, room: RoomId) -> Result<Seq, StoreError> {
+        self.connection.floor(room)
+    }
+}
+
+impl Disk {
+    fn run(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<(), StoreError> {
+        run(&self.connection, sql, parameters)
+    }
+
+    /// What does not last need not wait for the disk: a crash takes it with everything else that was there.
+    fn sync_fully(&mut self, fully: bool) -> Result<(), StoreError> {
+        if self.is_full_sync != fully {
+            let sql = if fully { "PRAGMA synchronous=FULL" } else { "PRAGMA synchronous=NORMAL" };
+            self.connection.execute_batch(sql).map_err(store_error)?;
+            self.is_full_sync = fully;
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        let (many, rest) = records.as_chunks::<ROWS>();
+        let many = many.iter().map(|records| (&*INSERT_MANY, &records[..]));
+        for (sql, records) in many.chain(rest.chunks(1).map(|record| (&*INSERT_ONE, record))) {
+            let mut statement = self.connection.prepare_cached(sql).map_err(store_error)?;
+            row::insert(&mut statement, records, &mut self.json).map_err(store_error)?;
+        }
+        Ok(())
+    }
+
+    fn use_key(&self, sender: UserId, key: &str, found: &KeyUse) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO keys (sender, key, n, seq, time, content, sum) VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let KeyUse { n, used } = found;
+        let (n, seq, content) = (row::signed(*n), row::signed(used.seq.0), used.content.cast_signed());
+        let sum = row::sum_key(sender, key, found);
+        self.run(sql, params![row::signed(sender.0), key, n, seq, used.time.0, content, sum])
+    }
+
+    fn free_presence(&self, key: &str) -> Result<(), StoreError> {
+        let (first, after) = below(key);
+        self.run("DELETE FROM presence WHERE key = ? OR (key >= ? AND key < ?)", params![key, first, after])
+    }
+
+    fn free(&self, key: &str) -> Result<(), StoreError> {
+        let (first, after) = below(key);
+        self.run("DELETE FROM state WHERE key = ? OR (key >= ? AND key < ?)", params![key, first, after])?;
+        self.free_presence(key)
+    }
+
+    fn change(&mut self, change: &Change) -> Result<(), StoreError> {
+        let connection = &self.connection;
+        match change {
+            Change::Hold(key, entry) => {
+                self.run("INSERT OR REPLACE INTO state (key, seq) VALUES (?, ?)", params![key, row::signed(entry.seq.0)])?;
+                self.run("DELETE FROM presence WHERE key = ?", [key])
+            }
+            Change::Free(key) => self.free(key),
+            Change::HoldPresence(key, entry) => {
+                let mut statement = connection.prepare_cached(row::INSERT_PRESENCE).map_err(store_error)?;
+                row::insert_presence(&mut statement, key, entry, &mut self.json).map_err(store_error)
+            }
+            Change::FreePresence(key) => self.free_presence(key),
+            Change::ForgetPresence => self.run("DELETE FROM presence", []),
+            Change::Head(room, head) => {
+                let Head { n, seq, said_n, said, read_n, read, hidden } = *head;
+                let numbers = [n, seq.0, said_n, said.0, read_n, read.0, hidden.0].map(row::signed);
+                HEADS.set(connection, row::room(*room), numbers)
+            }
+            Change::KeyCount(sender, count) => KEY_COUNTS.set(connection, row::signed(sender.0), [row::signed(*count)]),
+            Change::Waste(waste) => WASTE.add(connection, row::waste(*waste), [0, 0]),
+            Change::Gone(waste, Floor { n, seq }) => {
+                WASTE.set(connection, row::waste(*waste), [row::signed(*n), row::signed(seq.0)])
+            }
+            Change::Delete(seq) => self.run("DELETE FROM entries WHERE seq = ?", [row::signed(seq.0)]),
+            Change::DeleteHead(room) => HEADS.delete(connection, row::room(*room)),
+            Change::DeleteKey(sender, key) => {
+                self.run("DELETE FROM keys WHERE sender = ? AND key = ?", params![row::signed(sender.0), key])
+            }
+            Change::DeleteKeyCount(sender) => KEY_COUNTS.delete(connection, row::signed(sender.0)),
+            Change::DeleteWaste(waste) => WASTE.delete(connection, row::waste(*waste)),
+        }
+    }
+
+    fn write_all(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        self.insert(&batch.records)?;
+        for (sender, keys) in &batch.keys {
+            keys.iter().try_for_each(|(key, found)| self.use_key(*sender, key, found))?;
+        }
+        let deletes = batch.changes.iter().any(|change| matches!(change, Change::Delete(_)));
+        let newest = if deletes { self.last()? } else { Seq(0) }.max(batch.newest);
+        if newest > Seq(0) {
+            NEWEST.set(&self.connection, 1, [row::signed(newest.0)])?;
+        }
+        batch.changes.iter().try_for_each(|change| self.change(change))
+    }
+}
+
+impl Backend for Disk {
+    fn last(&self) -> Result<Seq, StoreError> {
+        let last = self.connection.query_row("SELECT coalesce(max(seq), 0) FROM entries", [], |row| row.get(0));
+        let newest = NEWEST.get(&self.connection, 1)?.map_or(0, |[newest]| newest);
+        Ok(Seq(row::unsigned(newest.max(last.map_err(store_error)?))))
+    }
+
+    fn key(&self, sender: UserId, key: &str) -> Result<Option<KeyUse>, StoreError> {
+        // As in the small tables: where a key is not found, its neighbours are looked at.
+        const UNTIL: &str = "SELECT sender, key, n, seq, time, content, sum FROM keys WHERE (sender, key) <= (?, ?)
+             ORDER BY sender DESC, key DESC LIMIT 1";
+        const AFTER: &str = "SELECT sender, key, n, seq, time, content, sum FROM keys WHERE (sender, key) > (?, ?)
+             ORDER BY sender, key LIMIT 1";
+        let one = |sql| {
+            let mut statement = self.connection.prepare_cached(sql).map_err(store_error)?;
+            let found = statement.query_row(params![row::signed(sender.0), key], row::read_key);
+            found.optional().map_err(store_error)?.transpose()
+        };
+        match one(UNTIL)? {
+            Some((whose, which, found)) if (whose, &*which) == (sender, key) => Ok(Some(found)),
+            _ => one(AFTER).map(|_| None),
+        }
+    }
+
+    fn key_count(&self, sender: UserId) -> Result<u64, StoreError> {
+        Ok(KEY_COUNTS.get(&self.connection, row::signed(sender.0))?.map_or(0, |[count]| row::unsigned(count)))
+    }
+
+    fn keys_after(&self, sender: UserId, key: &str, count: usize) -> Result<Vec<(Arc<str>, KeyUse)>, StoreError> {
+        let sql = "SELECT sender, key, n, seq, time, content, sum FROM keys WHERE sender = ? AND key > ? ORDER BY key LIMIT ?";
+        let mut statement = self.connection.prepare_cached(sql).map_err(store_error)?;
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let rows = statement.query_map(params![row::signed(sender.0), key, count], row::read_key).map_err(store_error)?;
+        rows.map(|row| row.map_err(store_error)?.map(|(_, key, found)| (key, found))).collect()
+    }
+
+    fn held(&self, each: &mut dyn FnMut(&str, Entry) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare("SELECT key, seq FROM state ORDER BY seq").map_err(store_error)?;
+        let holders = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?))).map_err(store_error)?;
+        for holder in holders {
+            let (key, seq) = holder.map_err(store_error)?;
+            let missing = || StoreError::Damaged(format!("entry {seq}, which holds {key}, is missing"));
+            let record = self.record(Seq(row::unsigned(seq)))?.ok_or_else(missing)?;
+            each(&key, record.entry)?;
+        }
+        Ok(())
+    }
+
+    fn present(&self) -> Result<Vec<(String, Entry)>, StoreError> {
+        let mut statement = self.connection.prepare(row::SELECT_PRESENCE).map_err(store_error)?;
+        let rows = statement.query_map([], row::read_presence).map_err(store_error)?;
+        rows.map(|row| row.map_err(store_error)?).collect()
+    }
+
+    fn owned(&self) -> Result<Vec<Waste>, StoreError> {
+        let heads = HEADS.list(&self.connection, usize::MAX)?.into_iter().map(|(room, _)| row::read_room(room));
+        let inboxes = heads.filter(|room| room.channel().is_none()).map(Waste::Room);
+        let senders = KEY_COUNTS.list(&self.connection, usize::MAX)?;
+        Ok(inboxes.chain(senders.into_iter().map(|(sender, _)| Waste::Keys(UserId(row::unsigned(sender))))).collect())
+    }
+
+    fn wasted(&self, count: usize) -> Result<Vec<(Waste, Floor)>, StoreError> {
+        let rows = WASTE.list(&self.connection, count)?.into_iter();
+        let floor = |[n, seq]: [i64; 2]| Floor { n: row::unsigned(n), seq: Seq(row::unsigned(seq)) };
+        Ok(rows.map(|(waste, numbers)| (row::read_waste(waste), floor(numbers))).collect())
+    }
+
+    fn each_record(&self, each: &mut dyn FnMut(&Record)) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare(row::SELECT_ALL).map_err(store_error)?;
+        let rows = statement.query_map([], row::read).map_err(store_error)?;
+        for record in rows {
+            each(&record.map_err(store_error)??);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
+        self.sync_fully(batch.lasts)?;
+        self.run("BEGIN IMMEDIATE", [])?;
+        let written = self.write_all(batch).and_then(|()| self.run("COMMIT", []));
+        if written.is_err() && !self.connection.is_autocommit() {
+            // SQLite has rolled back by itself where this fails.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        self.log.watch(&self.connection);
+        written
+    }
+
+    fn give_reserve(&mut self) {
+        let _ = std::fs::remove_file(&self.reserve);
+        // With that space the write-ahead log fits into the database, and can begin again: marks need no more of it then. Where
+        // it does not fit, what is left of the space is for marks all the same.
+        self.log.fold(&self.connection);
+    }
+
+    fn take_reserve(&mut self) -> bool {
+        if std::fs::metadata(&self.reserve).is_ok_and(|metadata| metadata.len() == BALLAST_BYTES) {
+            return true;
+        }
+        // What marks have added to the log since then is room too, once it lies in the database.
+        self.log.fold(&self.connection);
+        let write = || {
+            let mut file = files::create(&self.reserve)?;
+            file.set_len(0)?;
+            for _ in 0..BALLAST_BYTES / 4096 {
+                file.write_all(&[0xa5; 4096])?;
+            }
+            file.sync_all()
+        };
+        let taken = write().is_ok();
+        if !taken {
+            let _ = std::fs::remove_file(&self.reserve);
+        }
+        taken
+    }
+
+    fn close(&mut self) {
+        if !self.log.fold(&self.connection) {
+            tracing::warn!("the store's log was not emptied, because another program reads the store; nothing is lost");
+        }
+    }
+}
+
+impl Reader for DiskReader {
+    fn read(&self, query: Query) -> Promise<'_, Result<Page, ReadError>> {
+        Box::pin(async move {
+            let turn = Arc::clone(&self.turns).acquire_owned().await.expect("invariant: the semaphore is never closed");
+            let (connections, gate) = (Arc::clone(&self.connections), Arc::clone(&self.gate));
+            let page = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                let lock = || connections.lock().expect("invariant: nothing panics under this lock");
+                let connection = lock().pop().expect("invariant: there are as many connections as turns");
+                let page = {
+                    let _open = gate.read().expect("invariant: nothing panics under this lock");
+                    // One transaction, so that the end of the room and its entries are of one moment.
+                    let transaction = connection.unchecked_transaction().map_err(store_error);
+                    transaction.and_then(|transaction| chain::read(&*transaction, query))
+                };
+                lock().push(connection);
+                page
+            });
+            page.await.map_err(|error| ReadError(error.to_string()))?.map_err(|error| ReadError(error.to_string()))
+        })
+    }
+
+    fn durability(&self) -> &'static str {
+        "fsync"
+    }
+}

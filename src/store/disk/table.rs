@@ -1,0 +1,112 @@
+//! The small tables: an id and some numbers, and a sum of them all.
+//!
+//! A row whose id was damaged is not found by it; but it lies between the same rows as before. So where a row is not found, its
+//! neighbours are looked at.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use crate::store::backend::StoreError;
+use crate::store::disk::{row, run, store_error};
+
+/// A table with so many numbers beside its id; the statements for it.
+pub struct Table<const N: usize> {
+    name: &'static str,
+    until: &'static str,
+    after: &'static str,
+    set: &'static str,
+    add: &'static str,
+    delete: &'static str,
+}
+
+macro_rules! table {
+    ($name:literal, $id:literal, $columns:literal, $values:literal) => {
+        Table {
+            name: $name,
+            until: concat!(
+                "SELECT ",
+                $id,
+                ", ",
+                $columns,
+                " FROM ",
+                $name,
+                " WHERE ",
+                $id,
+                " <= ? ORDER BY ",
+                $id,
+                " DESC LIMIT ?"
+            ),
+            after: concat!("SELECT ", $id, ", ", $columns, " FROM ", $name, " WHERE ", $id, " > ? ORDER BY ", $id, " LIMIT ?"),
+            // Short, as a statement that is kept ready is found by its text.
+            set: concat!("REPLACE INTO ", $name, " VALUES ", $values),
+            add: concat!("INSERT OR IGNORE INTO ", $name, " VALUES ", $values),
+            delete: concat!("DELETE FROM ", $name, " WHERE ", $id, " = ?"),
+        }
+    };
+}
+
+/// The ends of rooms.
+pub const HEADS: Table<7> = table!("heads", "room", "n, seq, said_n, said, read_n, read, hidden, sum", "(?,?,?,?,?,?,?,?,?)");
+/// How many messages with keys a sender has had.
+pub const KEY_COUNTS: Table<1> = table!("key_counts", "sender", "count, sum", "(?,?,?)");
+/// What is waste, and how much of it is gone.
+pub const WASTE: Table<2> = table!("waste", "id", "n, seq, sum", "(?,?,?,?)");
+/// The newest seq, where no entry has it; one row with the id 1.
+pub const NEWEST: Table<1> = table!("newest", "id", "seq, sum", "(?,?,?)");
+
+impl<const N: usize> Table<N> {
+    fn sum(id: i64, numbers: [i64; N]) -> i64 {
+        row::sum(numbers, &id.to_le_bytes(), "")
+    }
+
+    fn read(&self, row: &Row<'_>) -> rusqlite::Result<Result<(i64, [i64; N]), StoreError>> {
+        let id = row.get(0)?;
+        let mut numbers = [0; N];
+        for (at, number) in numbers.iter_mut().enumerate() {
+            *number = row.get(at + 1)?;
+        }
+        let written: i64 = row.get(N + 1)?;
+        let damaged = || StoreError::Damaged(format!("the sum of row {id} of the table {} is wrong", self.name));
+        Ok(if written == Self::sum(id, numbers) { Ok((id, numbers)) } else { Err(damaged()) })
+    }
+
+    fn one(&self, connection: &Connection, sql: &str, id: i64) -> Result<Option<(i64, [i64; N])>, StoreError> {
+        let mut statement = connection.prepare_cached(sql).map_err(store_error)?;
+        statement.query_row([id, 1], |row| self.read(row)).optional().map_err(store_error)?.transpose()
+    }
+
+    /// The numbers of an id.
+    pub fn get(&self, connection: &Connection, id: i64) -> Result<Option<[i64; N]>, StoreError> {
+        match self.one(connection, self.until, id)? {
+            Some((found, numbers)) if found == id => Ok(Some(numbers)),
+            _ => self.one(connection, self.after, id).map(|_| None),
+        }
+    }
+
+    /// At most so many rows, by id.
+    pub fn list(&self, connection: &Connection, count: usize) -> Result<Vec<(i64, [i64; N])>, StoreError> {
+        let mut statement = connection.prepare_cached(self.after).map_err(store_error)?;
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let rows = statement.query_map([i64::MIN, count], |row| self.read(row)).map_err(store_error)?;
+        rows.map(|row| row.map_err(store_error)?).collect()
+    }
+
+    /// Sets the numbers of an id.
+    pub fn set(&self, connection: &Connection, id: i64, numbers: [i64; N]) -> Result<(), StoreError> {
+        self.put(connection, self.set, id, numbers)
+    }
+
+    /// Sets the numbers of an id that has none.
+    pub fn add(&self, connection: &Connection, id: i64, numbers: [i64; N]) -> Result<(), StoreError> {
+        self.put(connection, self.add, id, numbers)
+    }
+
+    fn put(&self, connection: &Connection, sql: &str, id: i64, numbers: [i64; N]) -> Result<(), StoreError> {
+        let all = std::iter::once(id).chain(numbers).chain([Self::sum(id, numbers)]);
+        run(connection, sql, rusqlite::params_from_iter(all))
+    }
+
+    /// Deletes the row of an id.
+    pub fn delete(&self, connection: &Connection, id: i64) -> Result<(), StoreError> {
+        run(connection, self.delete, [id])
+    }
+}

@@ -1,0 +1,275 @@
+//! The store as its replica sees it: what follows from an entry, batches of them, and looking at what was put.
+//!
+//! It owns the batch that is not committed yet, and what it has at hand of the rest; everything else is its backend's. It must
+//! never decide whether an entry may be.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use foldhash::{HashSet, HashSetExt};
+use tokio::time::Instant;
+
+use crate::clock;
+use crate::event::{Compaction, Entry, Event, RoomId};
+use crate::limits::KEYS_REMEMBERED;
+use crate::names::{Seq, UserId};
+use crate::state::archive::{Archive, Inbox, Used, content};
+use crate::store::backend::{Backend, Batch, Change, Head, KeyUse, Links, Look, Record, StoreError, Waste};
+use crate::store::chain::Run;
+use crate::store::tips::Tips;
+use crate::store::{Presence, What};
+
+/// What must last, over a backend. See the contract of the module.
+#[derive(Debug)]
+pub struct Store<B> {
+    pub(super) backend: B,
+    pub(super) presence: Presence,
+    pub(super) batch: Batch,
+    pub(super) tips: Tips,
+    /// What has been stored of users in this run and would be waste without them: who was never written to costs nothing to
+    /// forget. As many as there are accounts and guests at most.
+    pub(super) owned: HashSet<Waste>,
+    /// What a crash has left without its owner, and is not in the backend's list of waste.
+    pub(super) orphans: Vec<Waste>,
+    /// Whether there may be waste.
+    pub(super) is_untidy: bool,
+    /// How long a room that is no more is left alone for those who still read it.
+    rest: Duration,
+    /// The rooms that are left alone now, and until when.
+    pub(super) resting: BTreeMap<RoomId, Instant>,
+    /// How far the keys of a sender were looked through for old ones.
+    pub(super) swept: Option<(UserId, Arc<str>)>,
+    /// The message that was looked for last in an inbox, and its number: a mark is looked for when it is decided and when it is put.
+    sought: Option<(RoomId, Seq, u64)>,
+}
+
+/// What was put: the batch, and beneath it what is committed.
+struct Seen<'a, B>(&'a B, &'a Batch);
+
+impl<B: Backend> Look for Seen<'_, B> {
+    fn record(&self, seq: Seq) -> Result<Option<Record>, StoreError> {
+        match self.1.record(seq) {
+            Some(record) => Ok(Some(record.clone())),
+            None => self.0.record(seq),
+        }
+    }
+
+    fn head(&self, room: RoomId) -> Result<Head, StoreError> {
+        self.0.head(room)
+    }
+
+    fn floor(&self, room: RoomId) -> Result<Seq, StoreError> {
+        self.0.floor(room)
+    }
+}
+
+impl<B: Backend> Store<B> {
+    pub(super) fn new(backend: B, presence: Presence) -> Self {
+        Self {
+            backend,
+            presence,
+            batch: Batch::default(),
+            tips: Tips::default(),
+            owned: HashSet::new(),
+            orphans: Vec::new(),
+            is_untidy: true,
+            rest: Duration::ZERO,
+            resting: BTreeMap::new(),
+            swept: None,
+            sought: None,
+        }
+    }
+
+    /// Has rooms that are no more left alone for this long, for those who still read them. Nobody does after a restart.
+    pub fn leave_rooms_for(&mut self, rest: Duration) {
+        self.rest = rest;
+    }
+
+    /// Whether there may be something to [tidy](Store::tidy).
+    pub fn is_untidy(&self) -> bool {
+        self.is_untidy
+    }
+
+    /// What becomes of ephemeral events.
+    pub fn presence(&self) -> Presence {
+        self.presence
+    }
+
+    /// The newest seq that was ever stored or is about to be, 0 when there is none. It never goes back, over restarts too.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    pub fn last(&self) -> Result<Seq, StoreError> {
+        let put = self.batch.records.last().map_or(Seq(0), |record| record.entry.seq);
+        Ok(self.backend.last()?.max(put).max(self.batch.newest))
+    }
+
+    /// Adds an entry to the batch; its seq is higher than all before. Of an ephemeral one only what the presence needs is kept.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged; then the batch must be [rolled back](Store::rollback).
+    pub fn put(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        self.waste(entry);
+        let lasts = entry.event.lasts();
+        if !lasts && self.presence == Presence::Forgotten {
+            return Ok(());
+        }
+        let Compaction { hold, free } = entry.event.compaction(entry.room.and_then(RoomId::channel));
+        let changes = &mut self.batch.changes;
+        if lasts {
+            changes.extend(free.map(Change::Free));
+            changes.extend(hold.map(|key| Change::Hold(key, entry.clone())));
+            let links = self.link(entry)?;
+            self.batch.records.push(Record { entry: entry.clone(), links });
+            self.batch.lasts = true;
+        } else {
+            changes.extend(free.map(Change::FreePresence));
+            changes.extend(hold.map(|key| Change::HoldPresence(key, entry.clone())));
+            self.batch.newest = entry.seq;
+        }
+        Ok(())
+    }
+
+    /// Hangs an entry that lasts where it belongs.
+    fn link(&mut self, entry: &Entry) -> Result<Links, StoreError> {
+        let Some(room) = entry.room else { return Ok(Links::default()) };
+        match &entry.event {
+            Event::Said { from, key: Some(key), text } => {
+                let used = Used { seq: entry.seq, time: entry.time, content: content(room, text) };
+                self.use_key(from.id, key, used)?;
+            }
+            Event::Acked { upto, .. } => {
+                let (n, read) = self.until(room, *upto)?;
+                let tip = self.tips.change(&self.backend, room)?;
+                if n > tip.head.read_n {
+                    (tip.head.read_n, tip.head.read) = (n, read);
+                }
+            }
+            _ => {}
+        }
+        let tip = self.tips.change(&self.backend, room)?;
+        if let RoomId::Inbox(_) = room
+            && tip.head == Head::default()
+        {
+            self.owned.insert(Waste::Room(room));
+        }
+        Ok(if entry.event.is_shown() { tip.link(entry.seq, entry.event.is_message()) } else { tip.hide(entry.seq) })
+    }
+
+    fn use_key(&mut self, sender: UserId, key: &Arc<str>, used: Used) -> Result<(), StoreError> {
+        let n = self.tips.count_one(&self.backend, sender)?;
+        self.batch.keys.entry(sender).or_default().insert(Arc::clone(key), KeyUse { n, used });
+        if n == 1 {
+            self.owned.insert(Waste::Keys(sender));
+        }
+        // The first time, none is old yet.
+        if n > KEYS_REMEMBERED as u64 && n.is_multiple_of(KEYS_REMEMBERED as u64) {
+            self.batch.changes.push(Change::Waste(Waste::OldKeys(sender)));
+        }
+        Ok(())
+    }
+
+    /// Marks what is no more because of this entry.
+    fn waste(&mut self, entry: &Entry) {
+        let mut waste = |waste| self.batch.changes.push(Change::Waste(waste));
+        let guests = match &entry.event {
+            Event::Closed { .. } => return entry.room.into_iter().for_each(|room| waste(Waste::Room(room))),
+            Event::Went { guest: Some(guest), .. } | Event::LoggedIn { guest, .. } => std::slice::from_ref(guest),
+            Event::NodeEnded { guests, .. } => guests,
+            _ => return,
+        };
+        for &guest in guests {
+            for owned in [Waste::Room(RoomId::Inbox(guest)), Waste::Keys(guest)] {
+                if self.owned.contains(&owned) {
+                    waste(owned);
+                }
+            }
+        }
+    }
+
+    /// Stores the batch, as safe as [`Reader::durability`](crate::store::Reader::durability) says if anything in it lasts. An
+    /// empty one costs nothing.
+    ///
+    /// # Errors
+    /// The batch is gone then, whole: for [`StoreError::Full`] it can be tried again, with anything else the store has ended.
+    pub fn commit(&mut self) -> Result<(), StoreError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        self.tips.settle(&mut self.batch.changes);
+        if let Err(error) = self.backend.write(&mut self.batch) {
+            self.rollback();
+            return Err(error);
+        }
+        for change in self.batch.changes.drain(..) {
+            if let Change::Waste(waste) = change {
+                self.owned.remove(&waste);
+                if let (Waste::Room(room), false) = (waste, self.rest.is_zero()) {
+                    self.resting.insert(room, clock::now() + self.rest);
+                }
+                self.is_untidy = true;
+            }
+        }
+        self.batch.clear();
+        Ok(())
+    }
+
+    /// Forgets the batch.
+    pub fn rollback(&mut self) {
+        self.batch.clear();
+        (self.tips, self.sought) = (Tips::default(), None);
+    }
+
+    /// After [`StoreError::Full`]: gives the reserve back, so that read marks can still be stored.
+    pub fn give_reserve(&mut self) {
+        self.backend.give_reserve();
+    }
+
+    /// Takes the reserve again; true when there was room for it.
+    pub fn take_reserve(&mut self) -> bool {
+        self.backend.take_reserve()
+    }
+
+    /// Forgets the batch, syncs, and leaves the store as small as it can be.
+    pub fn close(&mut self) {
+        self.rollback();
+        self.backend.close();
+    }
+
+    /// The newest message of the room at or before `seq`, and its number.
+    fn until(&mut self, room: RoomId, seq: Seq) -> Result<(u64, Seq), StoreError> {
+        if let Some((sought, found, number)) = self.sought
+            && (sought, found) == (room, seq)
+        {
+            return Ok((number, found));
+        }
+        let head = self.tips.head(&self.backend, room)?;
+        let (number, found) = Run::new(&Seen(&self.backend, &self.batch), room, head, What::Messages).newest_until(seq)?;
+        self.sought = (number > 0).then_some((room, found, number));
+        Ok((number, found))
+    }
+}
+
+impl<B: Backend> Archive for Store<B> {
+    type Error = StoreError;
+
+    fn inbox(&mut self, owner: UserId) -> Result<Inbox, StoreError> {
+        let Head { said_n, said, read_n, read, .. } = self.tips.head(&self.backend, RoomId::Inbox(owner))?;
+        Ok(Inbox { count: said_n, newest: said, read_count: read_n, read })
+    }
+
+    fn newest_until(&mut self, owner: UserId, seq: Seq) -> Result<Seq, StoreError> {
+        Ok(self.until(RoomId::Inbox(owner), seq)?.1)
+    }
+
+    fn used(&mut self, sender: UserId, key: &str) -> Result<Option<Used>, StoreError> {
+        let count = self.tips.count(&self.backend, sender)?;
+        let found = match self.batch.keys.get(&sender).and_then(|keys| keys.get(key)) {
+            Some(found) => Some(*found),
+            None => self.backend.key(sender, key)?,
+        };
+        let is_remembered = |found: &KeyUse| found.n + KEYS_REMEMBERED as u64 > count;
+        Ok(found.filter(is_remembered).map(|found| found.used))
+    }
+}

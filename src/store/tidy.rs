@@ -1,0 +1,183 @@
+//! The beginning of a store's run, and the end of what is no more: loading the state, and deleting in small steps.
+//!
+//! A step is a transaction of its own, of a bounded number of rows, so that a message never waits for long. What a crash has
+//! left without its owner is found when the state is loaded.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::clock;
+use crate::event::{Entry, Event, RoomId};
+use crate::limits::{KEYS_REMEMBERED, TIDIED_AT_ONCE};
+use crate::names::{Seq, UserId};
+use crate::store::backend::{Backend, Change, Floor, StoreError, Waste};
+use crate::store::chain::{Run, linked};
+use crate::store::{Presence, Store, What};
+
+/// What a piece of waste costs beside its rows, in rows: it is looked for, and listed no more.
+const PIECE: usize = TIDIED_AT_ONCE / 16;
+
+impl<B: Backend> Store<B> {
+    /// Gives the state: of each compaction key the newest entry, by seq. To be called once, before anything is put.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    pub fn load(&mut self, each: &mut dyn FnMut(&Entry)) -> Result<(), StoreError> {
+        let mut present = self.backend.present()?;
+        let forgotten = self.presence == Presence::Forgotten && !present.is_empty();
+        if forgotten {
+            present.clear();
+        }
+        let mut accounts = HashSet::new();
+        let covering: HashSet<_> = present.iter().map(|(key, _)| key.clone()).collect();
+        let mut present = present.into_iter().peekable();
+        self.backend.held(&mut |key, entry| {
+            if entry.event.compaction(entry.room.and_then(RoomId::channel)).hold.as_deref() != Some(key) {
+                return Err(StoreError::Damaged(format!("{key} is not held by entry {}", entry.seq)));
+            }
+            while let Some((_, before)) = present.next_if(|(_, present)| present.seq < entry.seq) {
+                each(&before);
+            }
+            if let Event::Registered { who, .. } = &entry.event {
+                accounts.insert(who.id);
+            }
+            // A presence is newer than what lasts under the same key.
+            if !covering.contains(key) {
+                each(&entry);
+            }
+            Ok(())
+        })?;
+        present.for_each(|(_, entry)| each(&entry));
+        self.own(&accounts)?;
+        if forgotten {
+            self.batch.changes.push(Change::ForgetPresence);
+            match self.commit() {
+                // There will be room another time.
+                Ok(()) | Err(StoreError::Full) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds what is owned by guests: they are there still, or everything of them is waste.
+    fn own(&mut self, accounts: &HashSet<UserId>) -> Result<(), StoreError> {
+        let owner = |waste: &Waste| match waste {
+            Waste::Room(RoomId::Inbox(owner)) | Waste::Keys(owner) | Waste::OldKeys(owner) => Some(*owner),
+            Waste::Room(RoomId::Channel(_)) => None,
+        };
+        let of_guests =
+            self.backend.owned()?.into_iter().filter(|waste| owner(waste).is_some_and(|id| !accounts.contains(&id)));
+        match self.presence {
+            Presence::Kept => self.owned.extend(of_guests),
+            Presence::Forgotten => self.orphans.extend(of_guests),
+        }
+        Ok(())
+    }
+
+    /// Deletes a little of what is no more; true while there is more of it that is not [left alone](Store::leave_rooms_for). To be called between batches: with one begun, it
+    /// does nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when even that takes room that is not there: it can be tried again later. Anything else is the end
+    /// of the store.
+    pub fn tidy(&mut self) -> Result<bool, StoreError> {
+        if !self.is_untidy || !self.batch.is_empty() {
+            return Ok(self.is_untidy);
+        }
+        let result = self.tidy_some().and_then(|found| self.commit().map(|()| found));
+        if result.is_err() {
+            self.rollback();
+            self.swept = None;
+        }
+        self.is_untidy = result.clone().unwrap_or(true) || !self.resting.is_empty();
+        result
+    }
+
+    /// Puts the deletions of one step into the batch; says whether there was anything to do.
+    fn tidy_some(&mut self) -> Result<bool, StoreError> {
+        // Found anew at the next start, if this comes to nothing.
+        let orphans = self.orphans.split_off(self.orphans.len().saturating_sub(TIDIED_AT_ONCE));
+        if !orphans.is_empty() {
+            self.batch.changes.extend(orphans.into_iter().map(Change::Waste));
+            return Ok(true);
+        }
+        let now = clock::now();
+        self.resting.retain(|_, until| *until > now);
+        let mut wasted = self.backend.wasted(TIDIED_AT_ONCE + self.resting.len())?;
+        wasted.retain(|(waste, _)| !matches!(waste, Waste::Room(room) if self.resting.contains_key(room)));
+        let mut left = TIDIED_AT_ONCE;
+        for &(waste, floor) in &wasted {
+            if left == 0 {
+                break;
+            }
+            let done = match waste {
+                Waste::Room(room) => self.tidy_room(room, floor, left)?,
+                Waste::Keys(sender) => self.tidy_keys(sender, left)?,
+                Waste::OldKeys(sender) => self.tidy_old_keys(sender)?,
+            };
+            left = left.saturating_sub(done + PIECE);
+        }
+        Ok(!wasted.is_empty())
+    }
+
+    /// Deletes up to `most` entries of a room, first those that nobody reads and then the oldest; says how many.
+    fn tidy_room(&mut self, room: RoomId, floor: Floor, most: usize) -> Result<usize, StoreError> {
+        let mut deleted = 0;
+        let mut head = self.tips.head(&self.backend, room)?;
+        while head.hidden > Seq(0) && deleted < most {
+            let hidden = head.hidden;
+            // In memory it may have been given up, and what is older with it.
+            head.hidden = linked(&self.backend, room, hidden)?.map_or(Seq(0), |record| record.links.prev);
+            self.batch.changes.push(Change::Delete(hidden));
+            deleted += 1;
+        }
+        let run = Run::new(&self.backend, room, head, What::Everything);
+        let (mut gone, mut seqs) = (floor.n, Vec::new());
+        if gone < head.n && deleted < most {
+            (seqs, gone) = run.oldest(floor.n, (most - deleted) as u64)?;
+        }
+        deleted += seqs.len();
+        let below = seqs.first().map_or(floor.seq, |newest| Seq(newest.0 + 1));
+        self.batch.changes.extend(seqs.into_iter().map(Change::Delete));
+        if head.hidden == Seq(0) && gone >= head.n {
+            self.tips.remove_room(room);
+            self.batch.changes.extend([Change::DeleteHead(room), Change::DeleteWaste(Waste::Room(room))]);
+        } else {
+            self.tips.change(&self.backend, room)?.head.hidden = head.hidden;
+            self.batch.changes.push(Change::Gone(Waste::Room(room), Floor { n: gone, seq: below }));
+        }
+        Ok(deleted)
+    }
+
+    /// Deletes up to `most` keys of a sender who is gone; says how many.
+    fn tidy_keys(&mut self, sender: UserId, most: usize) -> Result<usize, StoreError> {
+        let keys = self.backend.keys_after(sender, "", most)?;
+        let deleted = keys.len();
+        self.batch.changes.extend(keys.into_iter().map(|(key, _)| Change::DeleteKey(sender, key)));
+        if deleted < most {
+            self.tips.remove_count(sender);
+            self.batch.changes.extend([Change::DeleteKeyCount(sender), Change::DeleteWaste(Waste::Keys(sender))]);
+        }
+        Ok(deleted)
+    }
+
+    /// Looks through some of a sender's keys for those that are not remembered any more; says how many it looked at.
+    fn tidy_old_keys(&mut self, sender: UserId) -> Result<usize, StoreError> {
+        let from = match self.swept.take() {
+            Some((swept, key)) if swept == sender => key,
+            _ => Arc::from(""),
+        };
+        let old = self.tips.count(&self.backend, sender)?.saturating_sub(KEYS_REMEMBERED as u64);
+        let keys = self.backend.keys_after(sender, &from, TIDIED_AT_ONCE)?;
+        let looked_at = keys.len();
+        self.swept = keys.last().map(|(key, _)| (sender, Arc::clone(key)));
+        let are_old = keys.into_iter().filter(|(_, used)| used.n <= old);
+        self.batch.changes.extend(are_old.map(|(key, _)| Change::DeleteKey(sender, key)));
+        if looked_at < TIDIED_AT_ONCE {
+            self.swept = None;
+            self.batch.changes.push(Change::DeleteWaste(Waste::OldKeys(sender)));
+        }
+        Ok(looked_at)
+    }
+}

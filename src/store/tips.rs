@@ -1,0 +1,144 @@
+//! The ends of rooms and the counts of keys that the store has at hand. All of them can be read again from the backend.
+//!
+//! What has changed stays here until it is settled into a batch: a batch writes each end once, however often it has changed.
+
+use std::collections::hash_map::Entry;
+
+use foldhash::HashMap;
+
+use crate::event::RoomId;
+use crate::limits::CHAINS_IN_MEMORY;
+use crate::names::{Seq, UserId};
+use crate::store::backend::{Backend, Change, Head, Links, Look, StoreError};
+use crate::store::chain::linked;
+
+/// The number that `skip` of the entry numbered `n` leads to.
+const fn skipped(n: u64) -> u64 {
+    n & n.wrapping_sub(1)
+}
+
+/// The end of a room.
+#[derive(Debug, Default)]
+pub struct Tip {
+    /// As it will be stored.
+    pub head: Head,
+    /// The entries whose numbers are that of the newest with its low bits cleared, the newest last.
+    path: Vec<(u64, Seq)>,
+    changed: bool,
+}
+
+impl Tip {
+    fn load(look: &impl Look, room: RoomId) -> Result<Self, StoreError> {
+        let head = look.head(room)?;
+        let mut path = Vec::new();
+        let mut next = head.seq;
+        while let Some(record) = linked(look, room, next)? {
+            path.push((record.links.n, next));
+            if record.links.skip >= next {
+                return Err(StoreError::Damaged(format!("entry {next} is linked to a later one")));
+            }
+            next = record.links.skip;
+        }
+        path.reverse();
+        Ok(Self { head, path, changed: false })
+    }
+
+    /// Adds a shown entry; returns its links.
+    pub fn link(&mut self, seq: Seq, is_message: bool) -> Links {
+        let Head { n, seq: prev, said_n, said, .. } = self.head;
+        let (n, said_n) = (n + 1, said_n + u64::from(is_message));
+        while self.path.last().is_some_and(|&(older, _)| older > skipped(n)) {
+            self.path.pop();
+        }
+        let skip = self.path.last().map_or(Seq(0), |&(_, seq)| seq);
+        self.path.push((n, seq));
+        self.head = Head { n, seq, said_n, said: if is_message { seq } else { said }, ..self.head };
+        Links { n, prev, skip, said_n, said }
+    }
+
+    /// Adds an entry that is not shown; returns its links.
+    pub fn hide(&mut self, seq: Seq) -> Links {
+        Links { prev: std::mem::replace(&mut self.head.hidden, seq), ..Links::default() }
+    }
+}
+
+/// What is at hand.
+#[derive(Debug, Default)]
+pub struct Tips {
+    tips: HashMap<RoomId, Tip>,
+    changed: Vec<RoomId>,
+    counts: HashMap<UserId, u64>,
+    counted: Vec<UserId>,
+}
+
+impl Tips {
+    /// The end of a room.
+    pub fn head(&mut self, look: &impl Look, room: RoomId) -> Result<Head, StoreError> {
+        match self.tips.entry(room) {
+            Entry::Occupied(tip) => Ok(tip.get().head),
+            Entry::Vacant(place) => Ok(place.insert(Tip::load(look, room)?).head),
+        }
+    }
+
+    /// The end of a room, for a change.
+    pub fn change(&mut self, look: &impl Look, room: RoomId) -> Result<&mut Tip, StoreError> {
+        let tip = match self.tips.entry(room) {
+            Entry::Occupied(tip) => tip.into_mut(),
+            Entry::Vacant(place) => place.insert(Tip::load(look, room)?),
+        };
+        if !std::mem::replace(&mut tip.changed, true) {
+            self.changed.push(room);
+        }
+        Ok(tip)
+    }
+
+    /// How many messages with keys the sender has had.
+    pub fn count(&mut self, backend: &impl Backend, sender: UserId) -> Result<u64, StoreError> {
+        match self.counts.entry(sender) {
+            Entry::Occupied(count) => Ok(*count.get()),
+            Entry::Vacant(place) => Ok(*place.insert(backend.key_count(sender)?)),
+        }
+    }
+
+    /// Counts one more; returns how many it are.
+    pub fn count_one(&mut self, backend: &impl Backend, sender: UserId) -> Result<u64, StoreError> {
+        let count = self.count(backend, sender)? + 1;
+        self.counts.insert(sender, count);
+        self.counted.push(sender);
+        Ok(count)
+    }
+
+    /// Forgets a room that is no more.
+    pub fn remove_room(&mut self, room: RoomId) {
+        self.tips.remove(&room);
+    }
+
+    /// Forgets a sender who is no more.
+    pub fn remove_count(&mut self, sender: UserId) {
+        self.counts.remove(&sender);
+    }
+
+    /// Adds what has changed to a batch, and forgets everything when it is too much.
+    pub fn settle(&mut self, changes: &mut Vec<Change>) {
+        for room in self.changed.drain(..) {
+            // One that is not at hand was removed after it had changed.
+            if let Some(tip) = self.tips.get_mut(&room) {
+                tip.changed = false;
+                changes.push(Change::Head(room, tip.head));
+            }
+        }
+        self.counted.sort_unstable();
+        self.counted.dedup();
+        for sender in self.counted.drain(..) {
+            if let Some(&count) = self.counts.get(&sender) {
+                changes.push(Change::KeyCount(sender, count));
+            }
+        }
+        if self.tips.len() > CHAINS_IN_MEMORY {
+            self.tips.clear();
+        }
+        if self.counts.len() > CHAINS_IN_MEMORY {
+            self.counts.clear();
+        }
+    }
+}

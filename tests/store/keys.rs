@@ -1,0 +1,141 @@
+//! The keys that make a retry safe: whose they are, how many are remembered, and what many of them cost.
+
+use linechat::event::{Entry, Event};
+use linechat::limits::KEYS_REMEMBERED;
+use linechat::state::archive::{Used, content};
+
+use crate::store::{Store, channel, inbox, keyed, registered, said, went};
+use crate::{Kind, Place};
+
+crate::on_every_store! {
+    a_key_tells_its_message
+    keys_are_each_senders_own
+    the_last_4096_keys_are_remembered
+    old_keys_are_deleted
+    many_senders_with_many_keys_are_no_burden
+}
+
+fn used(entry: &Entry) -> Used {
+    let Event::Said { text, .. } = &entry.event else { panic!("no message: {entry:?}") };
+    Used { seq: entry.seq, time: entry.time, content: content(entry.room.expect("a room"), text) }
+}
+
+/// Opens the store again with the senders as accounts, so that their keys outlive it.
+fn opened(place: &Place, senders: &[u64]) -> Store {
+    let mut store = place.open();
+    store.append(senders.iter().map(|&id| registered(id)).collect());
+    store
+}
+
+fn a_key_tells_its_message(place: &Place) {
+    let mut store = opened(place, &[2]);
+    assert_eq!(store.used(2, "k1"), None);
+    let first = store.commit(keyed(inbox(7), 2, "k1", "hi"));
+    let put = store.try_put(keyed(inbox(7), 2, "k2", "ho")).expect("it is taken");
+    assert_eq!(store.used(2, "k2"), Some(used(&put)), "within one batch");
+    store.driven.commit().expect("it is stored");
+    for _ in 0..2 {
+        assert_eq!(store.used(2, "k1"), Some(used(&first)));
+        assert_eq!(store.used(2, "k2"), Some(used(&put)));
+        for other in ["K1", "k", "k11", "", "k3", "\u{1f600}"] {
+            assert_eq!(store.used(2, other), None, "{other}");
+        }
+        store = place.reopen(store);
+    }
+}
+
+fn keys_are_each_senders_own(place: &Place) {
+    let mut store = opened(place, &[2, 3]);
+    let first = store.commit(keyed(channel(1), 2, "k", "hi"));
+    let second = store.commit(keyed(channel(1), 3, "k", "hi"));
+    // A message without a key has nothing to do with keys.
+    store.commit(said(channel(1), 2, "hi"));
+    store = place.reopen(store);
+    for (sender, entry) in [(2, &first), (3, &second)] {
+        assert_eq!(store.used(sender, "k"), Some(used(entry)));
+    }
+    assert_eq!([store.used(1, "k"), store.used(4, "k")], [None; 2]);
+}
+
+/// Counted and not timed, each sender's own count: the newest 4,096 are known, the one before them is not.
+fn the_last_4096_keys_are_remembered(place: &Place) {
+    let mut store = opened(place, &[2, 3]);
+    let count = KEYS_REMEMBERED + 10;
+    let one = |number: usize| keyed(channel(1), 2, &format!("k{number}"), &format!("text {number}"));
+    let drafts = (0..count).flat_map(|number| [one(number), said(channel(1), 2, "x")]);
+    store.commit(keyed(channel(1), 3, "same", "same"));
+    let entries = store.append(drafts.collect());
+    store = place.reopen(store);
+    for (number, first) in entries.iter().step_by(2).enumerate() {
+        let expected = (number >= 10).then(|| used(first));
+        assert_eq!(store.used(2, &format!("k{number}")), expected, "{number}");
+    }
+    for evicted in 0..10 {
+        // Each of these is a new key now, and pushes out the oldest.
+        let again = store.commit(one(evicted));
+        assert_eq!(store.used(2, &format!("k{evicted}")), Some(used(&again)));
+        store.commit(keyed(channel(1), 2, &format!("k{}", 10 + evicted), "what the key was not used for"));
+        store = if evicted == 5 { place.reopen(store) } else { store };
+        if evicted % 3 == 0 {
+            store.tidy();
+        }
+        // Two keys were added, so that two of the old ones are gone by now, and not a third.
+        let kept = 10 + 2 * (evicted + 1);
+        assert!(store.used(2, &format!("k{kept}")).is_some(), "{kept}");
+        assert_eq!(store.used(2, &format!("k{evicted}")), Some(used(&again)));
+    }
+    assert!(store.used(3, "same").is_some());
+}
+
+/// How many keys the store on this place's disk has.
+fn rows(place: &Place) -> Option<usize> {
+    (place.kind == Kind::Disk).then(|| {
+        let connection = rusqlite::Connection::open(place.directory().join("journal.db")).expect("the store");
+        let count = connection.query_row("SELECT count(*) FROM keys", [], |row| row.get::<_, i64>(0));
+        usize::try_from(count.expect("a number")).expect("a count")
+    })
+}
+
+fn old_keys_are_deleted(place: &Place) {
+    let mut store = opened(place, &[2, 3]);
+    let mut most = 0;
+    for round in 0..5 {
+        let one = |number: usize| keyed(channel(1), 2, &format!("{number}-{round}"), "x");
+        for chunk in 0..16 {
+            store.append((chunk * 256..(chunk + 1) * 256).map(one).collect());
+            most = most.max(rows(place).unwrap_or(0));
+        }
+        store.tidy();
+        assert!(rows(place).is_none_or(|rows| rows == KEYS_REMEMBERED), "{:?}", rows(place));
+        assert_eq!(store.tidy(), 0, "there is nothing more to do");
+        for number in [0, 1, KEYS_REMEMBERED / 2, KEYS_REMEMBERED - 1] {
+            assert!(store.used(2, &format!("{number}-{round}")).is_some(), "{number}");
+            assert!(round == 0 || store.used(2, &format!("{number}-{}", round - 1)).is_none(), "{number}");
+        }
+        store = if round == 2 { place.reopen(store) } else { store };
+    }
+    assert!(most <= 2 * KEYS_REMEMBERED, "{most}");
+}
+
+/// Guests fill their windows and send on in turns. Each message looks at no more keys for that, and nothing is left of them.
+fn many_senders_with_many_keys_are_no_burden(place: &Place) {
+    const SENDERS: u64 = 20;
+    let mut store = place.open();
+    let one = |sender: u64, number: usize| keyed(channel(1), sender, &format!("key-{number}"), "x");
+    for sender in 1..=SENDERS {
+        store.append((0..KEYS_REMEMBERED).map(|number| one(sender, number)).collect());
+    }
+    let began = std::time::Instant::now();
+    for number in KEYS_REMEMBERED..KEYS_REMEMBERED + 10 {
+        for sender in 1..=SENDERS {
+            assert_eq!(store.used(sender, &format!("key-{number}")), None);
+            store.append(vec![one(sender, number)]);
+        }
+    }
+    // Generous for a slow disk; reading all windows each time took a second for each hundred.
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+    store.append((1..=SENDERS).map(went).collect());
+    assert!(store.tidy() > 1, "in small steps");
+    assert!(rows(place).is_none_or(|rows| rows == 0), "{:?}", rows(place));
+    assert_eq!((1..=SENDERS).filter_map(|sender| store.used(sender, "key-5000")).count(), 0);
+}
