@@ -43,7 +43,7 @@ pub enum Outlet {
     Channel(mpsc::Sender<Vec<News>>),
 }
 
-/// See the module.
+/// The state and the store of one node, and the way from a batch to both.
 pub struct Replica<B: Backend> {
     node: NodeId,
     limits: Arc<Limits>,

@@ -144,6 +144,7 @@ impl Server {
         until_stopped.iter().for_each(tokio::task::AbortHandle::abort);
         if let Err(failure) = outcome {
             shared.failed.cancel();
+            shared.stopping.cancel();
             shared.hub.wake_all();
             shared.tracker.close();
             // Those who wait for an answer hear that nobody knows it; nobody waits for them.

@@ -96,6 +96,14 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Waits until it has ended by itself; returns its exit code and what it logged.
+    fn end(mut self) -> (Option<i32>, String) {
+        let status = until("it ends", || self.child.try_wait().expect("it can be waited for"));
+        (status.code(), fs::read_to_string(&self.log).expect("there is a log"))
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -190,6 +198,33 @@ fn a_message_whose_text_is_damaged_is_never_skipped() {
     drop(ana);
     let log = String::from_utf8(process.stop()).expect("it is text");
     assert!(log.contains("damaged"), "{log}");
+}
+
+/// Where the next message would hang by a damaged one, nobody can say what became of it.
+#[test]
+fn who_waits_when_the_journal_fails_hears_that_nobody_knows() {
+    let directory = data_dir();
+    let mut process = Process::start(directory.path(), &[]);
+    let (mut ana, mut bob) = (Client::connect(process.address), Client::connect(process.address));
+    ana.ok("REGISTER ana correct horse battery");
+    bob.ok("MSG ana this was said");
+    process.stop();
+    let journal = directory.path().join("journal.db");
+    let mut bytes = fs::read(&journal).expect("there is a journal");
+    let said = b"this was said";
+    let at = bytes.windows(said.len()).position(|found| found == said).expect("it was said");
+    bytes[at..at + 4].fill(b'y');
+    fs::write(&journal, bytes).expect("it can be written");
+    let process = Process::start(directory.path(), &[]);
+    let mut bob = Client::connect(process.address);
+    bob.ok("PING");
+    bob.err("MSG ana and this?", "UNSURE");
+    let (code, log) = process.end();
+    assert_eq!(code, Some(1));
+    assert!(
+        log.contains("the journal failed: the store is damaged: ") && log.contains("nothing that was answered OK is lost"),
+        "{log}"
+    );
 }
 
 #[test]

@@ -101,6 +101,21 @@ fn nobody_connects_while_it_stops_and_it_can_be_started_at_once() {
 }
 
 #[test]
+fn who_never_pauses_is_told_where_it_was_cut_off() {
+    let mut server = open(&["--limit", "shutdown-seconds=1"]);
+    let mut busy = Raw::connect(server.address());
+    drop(busy.write_beside(b"PING\n".repeat(8 << 20)));
+    busy.lines_until("OK PING");
+    server.signal("TERM");
+    let lines = server_lines(&busy.rest());
+    let [answered @ .., cut_off, last] = &lines[..] else { panic!("{lines:?}") };
+    assert!(answered.iter().all(|line| line == "OK PING"), "{:?}", answered.last());
+    assert!(cut_off.starts_with("ERR SHUTTING_DOWN - "), "{cut_off}");
+    assert!(last.starts_with("* SHUTDOWN "), "{last}");
+    assert!(server.wait().success());
+}
+
+#[test]
 fn who_does_not_take_the_last_lines_is_not_waited_for_long() {
     let mut server = open(&["--limit", "shutdown-seconds=1", "--limit", "stalled-seconds=none"]);
     let stuck = stuck(&server);

@@ -12,6 +12,8 @@ mod keys;
 mod lost;
 #[path = "store/reading.rs"]
 mod reading;
+#[path = "support/small.rs"]
+mod small;
 #[path = "store/state.rs"]
 mod state;
 #[path = "support/store.rs"]

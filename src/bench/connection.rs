@@ -26,7 +26,7 @@ thread_local! {
     static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
-/// See the module.
+/// One connection, read and written by the same task.
 pub struct Connection {
     reader: RefCell<OwnedReadHalf>,
     writer: OwnedWriteHalf,
@@ -64,7 +64,7 @@ impl Connection {
             match (entered, demand, refused) {
                 (_, _, Some(why)) => bail!("connection {me} was refused: {}", why.trim_end()),
                 (true, ..) => return Ok(()),
-                (_, Some(answer), _) => self.write(answer).await?,
+                (_, Some(answer), _) => self.write(&answer).await?,
                 _ if !open => bail!("connection {me} was closed by the server"),
                 _ => {}
             }
@@ -114,7 +114,7 @@ impl Connection {
             let mut rest = &buffer[..filled];
             while let Some(length) = dialect.frame(rest) {
                 let (frame, after) = rest.split_at(length);
-                see(dialect.read(frame));
+                dialect.show(frame, see);
                 rest = after;
             }
             partial.clear();

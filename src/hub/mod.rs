@@ -26,7 +26,7 @@ pub use room::{Cursor, Read, Room, Subscription};
 /// Bits of a session's number that are its place in the table of sessions; the rest count the sessions.
 const PLACE_BITS: u32 = 24;
 
-/// See the module.
+/// The sessions of this node and the rooms that they read.
 pub struct Hub {
     sessions: RwLock<Slab<Arc<SessionHandle>>>,
     /// How many sessions there have been.

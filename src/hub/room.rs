@@ -53,7 +53,7 @@ pub struct Subscription {
     pub behind_since: Option<Seq>,
 }
 
-/// See the module.
+/// One room: its title, its recent lines, and who reads them here.
 #[derive(Debug)]
 pub struct Room {
     /// Which room.

@@ -21,7 +21,7 @@ struct Line {
     lasts: bool,
 }
 
-/// See the module.
+/// The lines of one room that are still in memory, the newest last.
 #[derive(Debug, Default)]
 pub struct Tail {
     bytes: Vec<u8>,

@@ -74,7 +74,7 @@ pub struct Channel {
     pub resumed: u64,
 }
 
-/// See the module.
+/// One run of the menu client: what it is connected to, and what it knows.
 pub struct Client {
     pub(super) terminal: Terminal,
     pub(super) link: Link,

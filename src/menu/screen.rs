@@ -27,7 +27,7 @@ struct Shared {
     changed: Condvar,
 }
 
-/// See the module.
+/// The lines that wait to be shown, and the thread that shows them.
 #[derive(Clone, Default)]
 pub struct Screen(Arc<Shared>);
 

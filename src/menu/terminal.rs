@@ -51,7 +51,7 @@ pub enum Look {
     Red,
 }
 
-/// See the module.
+/// Where the person types and reads: a terminal, or a pipe.
 pub struct Terminal {
     prompts: SyncSender<String>,
     /// Where lines can be edited.

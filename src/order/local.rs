@@ -3,9 +3,10 @@
 //! The more that waits, the larger the batches, and the less each proposal pays of a commit. It keeps nothing durably: that is
 //! the store's commit.
 
+use std::sync::{RwLock, RwLockReadGuard};
+
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::{self, error::TrySendError};
-use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::event::{Batch, Proposal};
@@ -36,18 +37,17 @@ impl Runs {
     }
 }
 
-/// The proposing side. See the module.
+/// The proposing side.
 #[derive(Debug)]
 pub struct Local {
-    queue: mpsc::Sender<Vec<Proposal>>,
-    closing: CancellationToken,
+    /// `None` once it is closed.
+    queue: RwLock<Option<mpsc::Sender<Vec<Proposal>>>>,
 }
 
 /// The replica's side.
 #[derive(Debug)]
 pub struct LocalBatches {
     queue: mpsc::Receiver<Vec<Proposal>>,
-    closing: CancellationToken,
     clock: Clock,
     runs: Runs,
     /// What is filling, kept here so that nothing is lost where nobody waits for it any more.
@@ -57,36 +57,41 @@ pub struct LocalBatches {
 /// An empty order.
 pub fn open(clock: Clock, runs: Runs) -> (Local, LocalBatches) {
     let (sender, receiver) = mpsc::channel(QUEUE_BATCHES);
-    let closing = CancellationToken::new();
-    let order = Local { queue: sender, closing: closing.clone() };
-    (order, LocalBatches { queue: receiver, closing, clock, runs, filling: Vec::new() })
+    let order = Local { queue: RwLock::new(Some(sender)) };
+    (order, LocalBatches { queue: receiver, clock, runs, filling: Vec::new() })
+}
+
+impl Local {
+    fn queue(&self) -> RwLockReadGuard<'_, Option<mpsc::Sender<Vec<Proposal>>>> {
+        self.queue.read().expect("invariant: nothing panics under this lock")
+    }
 }
 
 impl Order for Local {
     fn try_propose(&self, proposals: Vec<Proposal>) -> Result<(), NotNow> {
-        self.queue.try_send(proposals).map_err(|error| match error {
+        let queue = self.queue();
+        let Some(queue) = &*queue else { return Err(NotNow::Closed) };
+        queue.try_send(proposals).map_err(|error| match error {
             TrySendError::Full(proposals) => NotNow::Full(proposals),
             TrySendError::Closed(_) => NotNow::Closed,
         })
     }
 
     fn propose(&self, proposals: Vec<Proposal>) -> BoxFuture<'_, Result<(), Closed>> {
-        Box::pin(async { self.queue.send(proposals).await.map_err(|_| Closed) })
+        let queue = self.queue().clone();
+        Box::pin(async { queue.ok_or(Closed)?.send(proposals).await.map_err(|_| Closed) })
     }
 
     fn close(&self) {
-        self.closing.cancel();
+        // Whoever waits for room has a sender of their own, so that what they propose is ordered still.
+        *self.queue.write().expect("invariant: nothing panics under this lock") = None;
     }
 }
 
 impl Batches for LocalBatches {
     async fn next(&mut self) -> Option<Batch> {
-        while self.filling.is_empty() {
-            tokio::select! {
-                biased;
-                () = self.closing.cancelled(), if !self.queue.is_closed() => self.queue.close(),
-                first = self.queue.recv() => self.filling = first?,
-            }
+        if self.filling.is_empty() {
+            self.filling = self.queue.recv().await?;
         }
         for _ in 0..FILLING_TURNS {
             let before = self.filling.len();

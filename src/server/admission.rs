@@ -20,7 +20,7 @@ const KEEPALIVE_RETRIES: u32 = 3;
 /// And in this time when it vanished with our bytes on the way (RFC 5482).
 const UNACKNOWLEDGED: Duration = Duration::from_secs(90);
 
-/// See the module.
+/// How many connections there are now, in all and from each address.
 #[derive(Debug)]
 pub struct Admission {
     limits: Arc<Limits>,

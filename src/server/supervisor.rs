@@ -22,7 +22,7 @@ pub struct Failure {
 /// What a task comes to: an error says why it could not go on.
 pub type Ended = Result<(), String>;
 
-/// See the module.
+/// Tasks that must go on, by name.
 #[derive(Debug, Default)]
 pub struct Supervisor {
     tasks: JoinSet<Ended>,

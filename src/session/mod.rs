@@ -66,7 +66,7 @@ pub struct Shared {
     pub passwords: Passwords,
     /// Cancelled when the server stops; the sessions are then woken.
     pub stopping: CancellationToken,
-    /// Cancelled when the order or the store has failed: what is on its way is never completed.
+    /// Cancelled, before `stopping` is, when the order or the store has failed: what is on its way is never completed.
     pub failed: CancellationToken,
     /// Sessions, and what they have left to do.
     pub tracker: TaskTracker,
@@ -86,7 +86,7 @@ enum Ending {
 /// Who a session is until the order has said.
 static NOBODY: LazyLock<Who> = LazyLock::new(|| Who { name: Name::guest(UserId(0)), id: UserId(0) });
 
-/// See the module.
+/// One connection, as its task holds it.
 pub struct Session {
     shared: Arc<Shared>,
     /// The address that the connection counts for.
@@ -204,7 +204,7 @@ impl Session {
             }
             self.socket.send()?;
             if self.shared.stopping.is_cancelled() {
-                return Box::pin(self.stop()).await;
+                return if self.shared.failed.is_cancelled() { Err(Gone::Order) } else { Box::pin(self.stop()).await };
             }
             self.wait().await?;
             tokio::task::coop::consume_budget().await;

@@ -51,7 +51,7 @@ fn rate_limited(wait: Duration) -> Refusal {
     Refusal::new(Code::RateLimited, format!("retry-ms={wait} too many attempts; wait before the next"))
 }
 
-/// See the module.
+/// Hashes passwords and keys, and counts the attempts.
 pub struct Passwords {
     turns: Semaphore,
     names: Attempts<(IpAddr, String)>,

@@ -18,7 +18,7 @@ pub struct Behind {
     pub lost: Seq,
 }
 
-/// See the module.
+/// The rooms that a session reads, and where it is in each.
 #[derive(Debug, Default)]
 pub struct Reading {
     rooms: Vec<Subscription>,

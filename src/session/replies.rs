@@ -19,7 +19,7 @@ enum Due {
     Known(Vec<u8>),
 }
 
-/// See the module.
+/// Answers that have not been sent, the oldest first.
 #[derive(Debug, Default)]
 pub struct Replies {
     queue: VecDeque<Due>,

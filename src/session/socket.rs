@@ -41,7 +41,7 @@ pub enum Gone {
     Store(String),
 }
 
-/// See the module.
+/// A connection's transport, and the bytes that it has not taken yet.
 pub struct Socket {
     pub(super) transport: Box<dyn Transport>,
     waiting: Vec<u8>,

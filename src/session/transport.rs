@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
-/// See the module.
+/// Bytes in both directions, without ever waiting.
 pub trait Transport: Send + Sync {
     /// Takes in what has come, if anything has; 0 bytes are the peer's end. A read that does not fill the buffer has taken
     /// everything.

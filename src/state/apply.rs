@@ -66,10 +66,7 @@ impl State {
     }
 
     fn come(&mut self, session: SessionId, who: &Who, entry: &Entry) {
-        // Loaded after it was registered, the guest is an account by now.
-        if !self.users.has(&who.id) {
-            self.users.insert(who.id, User { name: who.name.clone(), password: None });
-        }
+        self.users.insert(who.id, User { name: who.name.clone(), password: None });
         self.sessions.insert(session, Session { connection: who.id, user: who.id, since: entry.time });
         self.connections.insert((who.id, session), ());
     }

@@ -77,7 +77,7 @@ struct Counters {
     accounts: u64,
 }
 
-/// See the module. Names are found by their folded form, and cannot be taken while another has the same skeleton.
+/// Everything that a decision may ask for without looking into the store. Names are found by their folded form, and cannot be taken while another has the same skeleton.
 #[derive(Debug)]
 pub struct State {
     users: Table<UserId, User>,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeBounds;
 
-/// See the module.
+/// Rows by key, and what they were before the last changes.
 pub struct Table<K, V> {
     rows: BTreeMap<K, V>,
     /// What rows were before each change since the last commit, the oldest first.

@@ -13,5 +13,6 @@ pub mod race;
 pub mod raw;
 pub mod recorder;
 pub mod server;
+pub mod small;
 pub mod transcript;
 pub mod wait;

@@ -28,10 +28,16 @@ impl Server {
     /// Starts `linechat serve` with these options, its data in a fresh directory.
     pub fn start(options: &[&str]) -> Self {
         let data = data_dir();
-        let dir = data.path().to_owned();
+        let mut server = Self::start_in(data.path(), options);
+        server.data = Some(data);
+        server
+    }
+
+    /// Starts `linechat serve` with these options, its data in that directory, which stays.
+    pub fn start_in(dir: &Path, options: &[&str]) -> Self {
         let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
-        let (child, address, greeting) = spawn(&dir, &options).expect("the server starts");
-        Self { child, address, greeting, options, data: Some(data), dir }
+        let (child, address, greeting) = spawn(dir, &options).expect("the server starts");
+        Self { child, address, greeting, options, data: None, dir: dir.to_owned() }
     }
 
     /// Where it listens.

@@ -102,12 +102,18 @@ impl Deciding<'_> {
         }
     }
 
-    /// The channel is this user's from now on, or nobody's. What a guest owns is not stored: after a restart no guest is there.
+    /// The channel is this user's from now on, or nobody's. What a guest owns is not stored, for after a restart no guest is there;
+    /// but that it is not its last stored owner's any more is.
     pub(super) fn pass_to(&mut self, channel: Seq, owner: Option<UserId>) {
-        let lasts = owner.is_none_or(|id| self.state.is_account(id)) && self.context.storage != Storage::Nothing;
+        let stores = self.context.storage != Storage::Nothing;
+        let is_stored = owner.is_none_or(|id| self.state.is_account(id));
+        let before = self.state.channel_row(channel).and_then(|row| Some((row.owner?, row.founder.id)));
+        if !is_stored && stores && before.is_some_and(|(old, founder)| old == founder || self.state.is_account(old)) {
+            self.happens_in(channel, Event::Owner { who: None, lasts: true, shown: false });
+        }
         let who = owner.and_then(|id| self.state.user(id));
         let shown = who.is_some();
-        self.happens_in(channel, Event::Owner { who, lasts, shown });
+        self.happens_in(channel, Event::Owner { who, lasts: is_stored && stores, shown });
     }
 
     pub(super) fn topic(&mut self, actor: &Actor, name: &str, text: &Arc<str>) -> Result<Answer, Refusal> {

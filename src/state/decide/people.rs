@@ -41,15 +41,16 @@ impl Deciding<'_> {
     }
 
     fn tell_renamed(&mut self, old: &Who, new: &Who) {
-        for channel in self.small_channels_of(old.id) {
+        for channel in self.small_channels_of(old.id, None) {
             self.happens_in(channel, Event::Renamed { old: old.clone(), new: new.clone() });
         }
     }
 
-    /// The user's channels in which comings and goings are shown.
-    fn small_channels_of(&self, user: UserId) -> Vec<Seq> {
-        let is_small = |channel: &Seq| self.state.channel_row(*channel).is_some_and(|row| self.is_announced(row.members));
-        self.state.channels_of(user).filter(is_small).collect()
+    /// The user's channels in which comings and goings are shown, once `gone` has left them.
+    fn small_channels_of(&self, user: UserId, gone: Option<UserId>) -> Vec<Seq> {
+        let leaves = |channel| gone.is_some_and(|gone| self.state.is_member(channel, gone));
+        let members = |channel| self.state.channel_row(channel).map_or(0, |row| row.members) - u64::from(leaves(channel));
+        self.state.channels_of(user).filter(|channel| self.is_announced(members(*channel))).collect()
     }
 
     /// Whether the user may be called so: it is not misleading, and nobody else has the name or one that looks like it.
@@ -111,7 +112,7 @@ impl Deciding<'_> {
         let is_first = self.state.sessions_of_user(id).next().is_none();
         self.happens(None, Event::LoggedIn { session: actor.session, guest: actor.who.id, account: id });
         if is_first {
-            for channel in self.small_channels_of(id) {
+            for channel in self.small_channels_of(id, Some(actor.who.id)) {
                 self.happens_in(channel, Event::Online { who: who.clone() });
             }
         }
@@ -134,7 +135,7 @@ impl Deciding<'_> {
         if !is_account {
             self.guest_ends(&who);
         } else if self.state.sessions_of_user(user).all(|other| other == session) {
-            for channel in self.small_channels_of(user) {
+            for channel in self.small_channels_of(user, None) {
                 self.happens_in(channel, Event::Offline { who: who.clone() });
             }
         }
@@ -152,7 +153,7 @@ impl Deciding<'_> {
             .partition(|user| !self.state.is_account(*user));
         for user in &offline {
             let Some(who) = self.state.user(*user) else { continue };
-            for channel in self.small_channels_of(*user) {
+            for channel in self.small_channels_of(*user, None) {
                 self.happens_in(channel, Event::Offline { who: who.clone() });
             }
         }

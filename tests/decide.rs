@@ -1,0 +1,317 @@
+//! `decide` alone, without a store and a network: random people, held against a model that was written from PROTOCOL.md.
+//!
+//! `LINECHAT_CASES` says how many cases there are; each is a hundred proposals.
+
+#[path = "decide/facts.rs"]
+mod facts;
+#[path = "decide/happens.rs"]
+mod happens;
+#[path = "decide/model.rs"]
+mod model;
+#[path = "decide/order.rs"]
+mod order;
+#[path = "support/proposals.rs"]
+mod proposals;
+
+use std::fmt::Write;
+
+use linechat::event::{Answer, Entry, Event, Mark, NodeId, Origin, Proposal, Request, RoomId, SessionId, Time, To};
+use linechat::limits::Limits;
+use linechat::names::{Name, Seq, UserId};
+use linechat::state::Storage;
+use proptest::prelude::{any, prop};
+use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
+
+use happens::Line;
+use model::{Model, Verdict};
+use order::{Came, Order};
+use proposals::{Draw, People};
+
+const CASES: u32 = 10_000;
+const PROPOSALS: usize = 100;
+
+/// Small enough that they are reached.
+fn limits(announce_members: u64) -> Limits {
+    Limits { channels: 3, channels_per_user: 2, members: 3, inbox: 3, accounts: 3, announce_members, ..Limits::default() }
+}
+
+/// The order, the model, and the people who propose.
+struct Bench {
+    order: Order,
+    model: Model,
+    people: People,
+    /// Whether the disk is full now and then.
+    may_fill: bool,
+    /// What was proposed and came of it, for whoever reads a failure.
+    told: Vec<(Proposal, Storage, Came)>,
+}
+
+/// What an answer says, as words; and the number that may be new in it.
+fn words(answer: &Answer) -> (String, u64) {
+    match answer {
+        Answer::Done => ("done".into(), 0),
+        Answer::Who(who) => (who.to_string(), who.id.0),
+        Answer::LoggedIn(who, unread) => (format!("{who} {unread}"), 0),
+        Answer::Channel(name) => (format!("#{name}"), 0),
+        Answer::Joined(name, members) => (format!("#{name} {members}"), 0),
+        Answer::Said { seq, time, dup: true } => (format!("{seq} {} dup", time.0), seq.0),
+        Answer::Said { seq, time, dup: false } => (format!("{seq} {}", time.0), seq.0),
+        Answer::Acked(seq) => (seq.to_string(), 0),
+    }
+}
+
+impl Bench {
+    fn new(limits: Limits) -> Self {
+        let order = Order { limits: limits.clone(), ..Order::default() };
+        let model = Model { limits, ..Model::default() };
+        Self { order, model, people: People::default(), may_fill: false, told: Vec::new() }
+    }
+
+    fn step(&mut self, draw: Draw, at: usize) -> Result<(), String> {
+        let time = Time(1 + at as i64);
+        let storage = match draw[5] {
+            232..246 if self.may_fill => Storage::Marks,
+            246.. if self.may_fill => Storage::Nothing,
+            _ => Storage::Free,
+        };
+        let proposal = self.people.propose(draw, &self.order.state);
+        let verdict = self.model.verdict(&proposal, storage);
+        let before = self.order.state.seq();
+        let digest = (draw[5] % 32 == 7).then(|| self.order.state.digest());
+        let came = self.order.take(&proposal, time, storage);
+        self.told.push((proposal.clone(), storage, came.clone()));
+        match came {
+            Err(refusal) => {
+                let code = refusal.code.word();
+                if digest.is_some_and(|digest| digest != self.order.state.digest()) || before != self.order.state.seq() {
+                    return Err("a refusal changed something".into());
+                }
+                if verdict.codes.contains(&code) || verdict.codes.contains(&"*") {
+                    return Ok(());
+                }
+                Err(format!("it was refused with {code}, but {verdict:?}"))
+            }
+            Ok((answer, entries)) => self.accepted(&proposal, (before, time), &verdict, &answer, &entries),
+        }
+    }
+
+    fn accepted(
+        &mut self,
+        proposal: &Proposal,
+        (before, time): (Seq, Time),
+        verdict: &Verdict,
+        answer: &Answer,
+        entries: &[Entry],
+    ) -> Result<(), String> {
+        let Some(expected) = &verdict.answer else { return Err(format!("it was accepted, but {verdict:?}")) };
+        let (words, number) = words(answer);
+        if words != expected.replace('?', &number.to_string()).replace("now", &time.0.to_string()) {
+            return Err(format!("it was answered {words}, but {verdict:?}"));
+        }
+        if entries.iter().zip(1..).any(|(entry, more)| entry.seq.0 != before.0 + more || entry.time != time) {
+            return Err(format!("the entries after {before} are not one after another"));
+        }
+        let is_new = expected.contains('?');
+        let is_known = match answer {
+            Answer::Who(_) => self.model.ids.iter().any(|id| id.0 >= number),
+            _ => number <= before.0,
+        };
+        if is_new && is_known {
+            return Err(format!("{number} is not new"));
+        }
+        let created = entries.iter().find(|entry| matches!(entry.event, Event::Created { .. }));
+        let expected = self.model.happens(proposal, time, created.map_or(number, |entry| entry.seq.0));
+        let shown: Vec<_> = entries.iter().filter_map(|entry| self.line(entry)).collect();
+        if let Request::EndNode(_) = proposal.request {
+            self.many_went(&shown, &expected)?;
+        } else {
+            same_lines(&shown, &expected)?;
+        }
+        if entries.iter().all(|entry| matches!(entry.event, Event::Said { .. } | Event::Acked { .. })) {
+            facts::inboxes_agree(&self.order.memory, &self.model, self.told.len())
+        } else {
+            facts::agree(&self.order, &mut self.model, self.told.len())
+        }
+    }
+
+    /// The line of an entry, without its first word and its time.
+    fn line(&self, entry: &Entry) -> Option<(RoomId, String)> {
+        let room = entry.room.filter(|_| entry.event.is_shown())?;
+        let (state, mut line) = (&self.order.state, Vec::new());
+        let (whose, name);
+        let to = match room {
+            RoomId::Inbox(owner) => {
+                whose = state.user(owner)?;
+                To::User(&whose)
+            }
+            RoomId::Channel(channel) => {
+                name = state.channel_name(channel).cloned().or_else(|| self.closed(channel))?;
+                To::Channel(&name)
+            }
+        };
+        entry.event.write_line(&mut line, Mark::Event, entry.seq, Time(0), to);
+        let line = String::from_utf8(line).expect("a line is text");
+        let line = line.trim_start_matches("* ").trim_end_matches('\n').replacen(" 1970-01-01T00:00:00.000Z", "", 1);
+        Some((room, line))
+    }
+
+    /// The name of a channel that this proposal has closed.
+    fn closed(&self, channel: Seq) -> Option<Name> {
+        let mut all = self.told.iter().filter_map(|(.., came)| came.as_ref().ok()).flat_map(|(_, entries)| entries);
+        all.find_map(|entry| match &entry.event {
+            Event::Created { channel: name, .. } if entry.seq == channel => Some(name.clone()),
+            _ => None,
+        })
+    }
+
+    /// A node has ended: all who left are told of, and of each channel that has passed on, whose it is in the end.
+    fn many_went(&self, shown: &[(RoomId, String)], expected: &[Line]) -> Result<(), String> {
+        let mut left: Vec<_> = shown.iter().filter(|(_, line)| line.starts_with("LEAVE ")).cloned().collect();
+        let leave = expected.iter().filter(|line| line.must).map(|line| (line.room, line.text.clone()));
+        let mut leave: Vec<_> = leave.collect();
+        left.sort();
+        leave.sort();
+        if self.model.limits.announce_members > self.model.limits.members && left != leave {
+            return Err(format!("the members were told {left:?} instead of {leave:?}"));
+        }
+        for channel in self.model.channels.iter().filter(|channel| channel.owner.is_some()) {
+            let room = RoomId::Channel(channel.id);
+            let told = shown.iter().rfind(|(of, line)| *of == room && line.starts_with("OWNER "));
+            let truth = expected.iter().rfind(|line| line.room == room && line.text.starts_with("OWNER "));
+            if told.map(|(_, line)| line) != truth.map(|line| &line.text) {
+                return Err(format!("the members were told {told:?} instead of {truth:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What some more proposals do is taken back.
+    fn takes_back(&mut self, draws: &[Draw]) -> Result<(), String> {
+        self.order.state.commit();
+        let (digest, people) = (self.order.state.digest(), self.people.clone());
+        let (memory, held, lasting) = (self.order.memory.clone(), self.order.held.clone(), self.order.lasting.clone());
+        for draw in draws {
+            let proposal = self.people.propose(*draw, &self.order.state);
+            drop(self.order.take(&proposal, Time(7), Storage::Free));
+        }
+        self.order.state.rollback();
+        self.people = people;
+        (self.order.memory, self.order.held, self.order.lasting) = (memory, held, lasting);
+        if self.order.state.digest() == digest { Ok(()) } else { Err("the state is not what it was".into()) }
+    }
+
+    fn everything_agrees(&mut self) -> Result<(), String> {
+        (0..facts::TURNS).try_for_each(|turn| facts::agree(&self.order, &mut self.model, turn))
+    }
+
+    /// After a restart nobody is connected, and the rest is as if everybody had gone.
+    fn restarts(&mut self) -> Result<(), String> {
+        self.order = self.order.restarted();
+        self.model.channels.iter_mut().for_each(|channel| channel.empty_since = None);
+        for node in [NodeId(0), NodeId(1)] {
+            let origin = Origin { session: SessionId { node, number: 0 }, tag: 0 };
+            let proposal = Proposal { origin, request: Request::EndNode(node) };
+            let came = self.order.take(&proposal, Time(1_000), Storage::Free);
+            self.told.push((proposal.clone(), Storage::Free, came));
+            self.model.happens(&proposal, Time(1_000), 0);
+        }
+        self.everything_agrees().map_err(|why| format!("after a restart: {why}"))
+    }
+
+    fn run(&mut self, draws: &[Draw]) -> Result<(), String> {
+        let (first, second) = draws.first().zip(draws.last()).map_or((0, 0), |(first, last)| (first[4], last[4]));
+        self.may_fill = first % 2 == 1;
+        for (at, draw) in draws.iter().enumerate() {
+            if at == usize::from(first) % PROPOSALS || at == usize::from(second) % PROPOSALS {
+                self.takes_back(&draws[at..draws.len().min(at + 1 + usize::from(draw[4] % 16))])?;
+            }
+            self.step(*draw, at)?;
+        }
+        self.everything_agrees()?;
+        if self.order.reopened().state.digest() != self.order.state.digest() {
+            return Err("the entries that hold compaction keys make another state".into());
+        }
+        // What could not be stored has not lasted.
+        if self.may_fill { Ok(()) } else { self.restarts() }
+    }
+
+    fn story(&self, why: &str) -> String {
+        let mut story = format!("{why}\n");
+        for (proposal, storage, came) in &self.told {
+            let _ = writeln!(story, "{:?} {:?} {storage:?}\n    {came:?}", proposal.origin.session, proposal.request);
+        }
+        story
+    }
+}
+
+/// Each room's lines are those that were expected, in their order.
+fn same_lines(shown: &[(RoomId, String)], expected: &[Line]) -> Result<(), String> {
+    let (mut shown, mut expected) = (shown.to_vec(), expected.to_vec());
+    shown.sort_by_key(|(room, _)| *room);
+    expected.sort_by_key(|line| line.room);
+    let mut left = shown.iter().peekable();
+    for line in &expected {
+        if left.peek().is_some_and(|(room, text)| *room == line.room && *text == line.text) {
+            left.next();
+        } else if line.must {
+            return Err(format!("the members were told {shown:?} instead of {expected:?}"));
+        }
+    }
+    if left.next().is_some() { Err(format!("the members were told {shown:?} instead of {expected:?}")) } else { Ok(()) }
+}
+
+fn cases(announce_members: u64, cases: u32) {
+    let draws = prop::collection::vec(any::<Draw>(), 1..2 * PROPOSALS);
+    let mut runner =
+        TestRunner::new(Config { cases, max_shrink_iters: 50_000, failure_persistence: None, ..Config::default() });
+    let checked = runner.run(&draws, |draws| {
+        let mut bench = Bench::new(limits(announce_members));
+        bench.run(&draws).map_err(|why| TestCaseError::fail(bench.story(&why)))
+    });
+    match checked {
+        Ok(()) => {}
+        Err(TestError::Fail(why, draws)) => panic!("{why}\nmade of {draws:?}"),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn how_many() -> u32 {
+    std::env::var("LINECHAT_CASES").ok().map_or(CASES, |cases| cases.parse().expect("LINECHAT_CASES is a number"))
+}
+
+#[test]
+fn what_is_decided_is_what_the_protocol_says() {
+    cases(100, how_many() / 2);
+}
+
+#[test]
+fn and_so_it_is_where_large_channels_hear_of_nobody() {
+    cases(2, how_many() / 2);
+}
+
+#[test]
+fn the_last_keys_are_remembered() {
+    use linechat::event::Recipient;
+    use linechat::limits::KEYS_REMEMBERED;
+    let mut order = Order::default();
+    let session = SessionId { node: NodeId(0), number: 1 };
+    let mut take = |request| {
+        let proposal = Proposal { origin: Origin { session, tag: 0 }, request };
+        order.take(&proposal, Time(1), Storage::Free).map(|(answer, _)| words(&answer).0)
+    };
+    let me = take(Request::Come).expect("anybody may come");
+    assert_eq!(me, "guest-1000:1000");
+    let say = |key: usize, text: &str| Request::Say {
+        to: Recipient::Id(UserId(1000)),
+        key: Some(format!("k{key}").into()),
+        text: text.into(),
+    };
+    let first = take(say(0, "a")).expect("it is stored");
+    for key in 1..KEYS_REMEMBERED {
+        take(say(key, "a")).expect("it is stored");
+    }
+    assert_eq!(take(say(0, "a")), Ok(format!("{first} dup")));
+    assert_eq!(take(say(0, "b")).expect_err("it is another text").code.word(), "KEY_REUSED");
+    take(say(KEYS_REMEMBERED, "a")).expect("it is stored");
+    assert!(!take(say(0, "b")).expect("the key is forgotten").ends_with("dup"));
+}

@@ -1,0 +1,219 @@
+//! What can be seen of the state, held against the model; and what must be true of the model's facts at any time.
+
+use std::fmt;
+
+use linechat::code::Code;
+use linechat::limits::Limits;
+use linechat::names::{Seq, UserId};
+use linechat::state::State;
+
+use crate::model::{Channel, Model, folded, look};
+use crate::order::{Memory, Order};
+use crate::proposals::{CHANNELS, NAMES, Spelling};
+
+/// Takes a difference for an error.
+fn same<T: PartialEq + fmt::Debug>(state: &T, model: &T, what: fmt::Arguments<'_>) -> Result<(), String> {
+    if state == model { Ok(()) } else { Err(format!("{what}: the state has {state:?}, the model {model:?}")) }
+}
+
+/// How many turns it takes to look at every name and at everybody who was ever here.
+pub const TURNS: usize = 8;
+
+/// Those of a list that are looked at in this turn.
+fn some<T>(list: &[T], turn: usize) -> impl Iterator<Item = &T> {
+    list.iter().skip(turn % TURNS).step_by(TURNS)
+}
+
+/// What can be seen: all of it in [`TURNS`] turns, and in each who is here and what channels there are.
+///
+/// # Errors
+/// The first difference.
+pub fn agree(order: &Order, model: &mut Model, turn: usize) -> Result<(), String> {
+    let state = &order.state;
+    people(state, model, turn)?;
+    empty_channels(state, model)?;
+    channels(state, model)?;
+    memberships(state, model, turn)?;
+    names_are_found(state, model, turn)?;
+    inboxes_agree(&order.memory, model, turn)?;
+    invariants(model, &order.limits)
+}
+
+fn people(state: &State, model: &Model, turn: usize) -> Result<(), String> {
+    let mut online: Vec<_> = Vec::new();
+    for user in model.users.iter().filter(|user| model.is_online(user.id)) {
+        let since = model.connections.iter().filter(|connection| connection.user == user.id).map(|connection| connection.since);
+        online.push((user.id, user.name.clone(), since.min().expect("somebody online is connected")));
+    }
+    online.sort();
+    let listed = state.list_online(None, 100);
+    let listed: Vec<_> = listed.into_iter().map(|user| (user.who.id, user.who.name.to_string(), user.since)).collect();
+    same(&listed, &online, format_args!("who is online"))?;
+    same(&state.accounts(), &model.accounts(), format_args!("the number of accounts"))?;
+    for &id in some(&model.ids, turn) {
+        let user = model.user(id);
+        let named = state.user(id).map(|who| who.name.to_string());
+        same(&named, &user.map(|user| user.name.clone()), format_args!("the name of {id}"))?;
+        same(&state.is_account(id), &user.is_some_and(|user| user.hash.is_some()), format_args!("whether {id} is an account"))?;
+        let mut sessions: Vec<_> = model.connections.iter().filter(|connection| connection.user == id).collect();
+        sessions.sort_by_key(|connection| connection.session);
+        let sessions: Vec<_> = sessions.into_iter().map(|connection| connection.session).collect();
+        same(&state.sessions_of_user(id).collect::<Vec<_>>(), &sessions, format_args!("the connections of {id}"))?;
+    }
+    for connection in &model.connections {
+        same(&state.user_of(connection.session), &Some(connection.user), format_args!("whose {:?} is", connection.session))?;
+        same(
+            &state.connection(connection.session),
+            &Some(connection.hello),
+            format_args!("what {:?} is called", connection.session),
+        )?;
+    }
+    Ok(())
+}
+
+/// The model takes from the state since which entry a channel is empty; that is told once, when it becomes so.
+fn empty_channels(state: &State, model: &mut Model) -> Result<(), String> {
+    let empty = state.orphaned_channels();
+    for channel in model.channels.iter_mut().filter(|channel| channel.members.is_empty() && channel.empty_since.is_none()) {
+        channel.empty_since = empty.iter().find(|(id, _)| *id == channel.id).map(|(_, since)| *since);
+    }
+    let mut expected: Vec<_> = model.channels.iter().filter(|channel| channel.members.is_empty()).collect();
+    expected.sort_by_key(|channel| channel.id);
+    let expected: Vec<_> = expected.into_iter().map(|channel| (channel.id, channel.empty_since.unwrap_or_default())).collect();
+    same(&empty, &expected, format_args!("the empty channels"))?;
+    Ok(())
+}
+
+type Listed = (Seq, String, u64, Option<(UserId, String)>, Option<String>, Option<String>);
+
+fn channels(state: &State, model: &Model) -> Result<(), String> {
+    let seen: Vec<Listed> = state
+        .list_channels(None, 100)
+        .into_iter()
+        .map(|channel| {
+            let owner = channel.owner.map(|who| (who.id, who.name.to_string()));
+            let (topic, key) = (channel.topic.as_deref().map(str::to_owned), channel.key.as_deref().map(str::to_owned));
+            (channel.id, channel.name.to_string(), channel.members, owner, topic, key)
+        })
+        .collect();
+    let mut sorted: Vec<_> = model.channels.iter().collect();
+    sorted.sort_by_key(|channel| folded(&CHANNELS, &channel.name));
+    let expected: Vec<Listed> = sorted
+        .into_iter()
+        .map(|channel| {
+            let Channel { id, name, owner, topic, key, members, .. } = channel.clone();
+            let owner = owner.and_then(|owner| model.user(owner)).map(|user| (user.id, user.name.clone()));
+            (id, name, members.len() as u64, owner, topic, key)
+        })
+        .collect();
+    same(&seen, &expected, format_args!("the channels"))?;
+    for channel in &model.channels {
+        let mut members = channel.members.clone();
+        members.sort();
+        let members: Vec<_> = members.into_iter().map(|(id, since)| (id, since, model.is_online(id))).collect();
+        let listed = state.list_members(channel.id, None, 100).into_iter();
+        let listed: Vec<_> = listed.map(|user| (user.who.id, user.since, user.online)).collect();
+        same(&listed, &members, format_args!("the members of {}", channel.name))?;
+        same(
+            &state.member_ids(channel.id).count(),
+            &members.len(),
+            format_args!("the ids of the members of {}", channel.name),
+        )?;
+    }
+    Ok(())
+}
+
+/// Who may read what.
+fn memberships(state: &State, model: &Model, turn: usize) -> Result<(), String> {
+    for &id in some(&model.ids, turn) {
+        let mut mine: Vec<_> = model.channels.iter().filter(|channel| channel.has(id)).map(|channel| channel.id).collect();
+        mine.sort();
+        same(&state.channels_of(id).collect::<Vec<_>>(), &mine, format_args!("the channels of {id}"))?;
+        for Spelling { text, .. } in some(&CHANNELS, turn / TURNS + id.0 as usize) {
+            let expected = match model.channel(text) {
+                None => Err(Code::NoSuchChannel),
+                Some(channel) if channel.has(id) => Ok(channel.id),
+                Some(_) => Err(Code::NotMember),
+            };
+            same(
+                &state.may_read(id, text).map_err(|refusal| refusal.code),
+                &expected,
+                format_args!("whether {id} may read #{text}"),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn names_are_found(state: &State, model: &Model, turn: usize) -> Result<(), String> {
+    for Spelling { text, .. } in some(&NAMES, turn) {
+        let user = model.user_named(text);
+        same(&state.user_named(text), &user.map(|user| user.id), format_args!("who is called {text}"))?;
+        let hash = user.and_then(|user| user.hash.clone());
+        same(&state.password_of(text).as_deref().map(str::to_owned), &hash, format_args!("the password of {text}"))?;
+    }
+    for user in some(&model.users, turn) {
+        same(&state.user_named(&user.name.to_uppercase()), &Some(user.id), format_args!("who is called {}", user.name))?;
+    }
+    for Spelling { text, .. } in some(&CHANNELS, turn) {
+        same(
+            &state.channel_named(text),
+            &model.channel(text).map(|channel| channel.id),
+            format_args!("what channel is called {text}"),
+        )?;
+    }
+    Ok(())
+}
+
+/// What each inbox holds.
+///
+/// # Errors
+/// The first difference.
+pub fn inboxes_agree(memory: &Memory, model: &Model, turn: usize) -> Result<(), String> {
+    for &id in some(&model.ids, turn) {
+        let inbox = memory.holds(id);
+        same(&(inbox.count - inbox.read_count), &model.unread(id), format_args!("the unread messages of {id}"))?;
+        same(&inbox.read, &model.mark(id), format_args!("the mark of {id}"))?;
+        if model.user(id).is_some() && inbox.count - inbox.read_count > model.limits.inbox {
+            return Err(format!("the inbox of {id} holds too much: {inbox:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// No two of these are called alike.
+fn none_alike<'a>(list: &[Spelling], names: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    let (mut fold, mut looks) = (Vec::new(), Vec::new());
+    for name in names {
+        let (this, like) = (folded(list, name), look(list, name));
+        if fold.contains(&this) || looks.contains(&like) {
+            return Err(format!("{name} is called like somebody else"));
+        }
+        fold.push(this);
+        looks.push(like);
+    }
+    Ok(())
+}
+
+/// The model agrees with the state by now, so this is true of both.
+fn invariants(model: &Model, limits: &Limits) -> Result<(), String> {
+    none_alike(&NAMES, model.users.iter().map(|user| user.name.as_str()))?;
+    none_alike(&CHANNELS, model.channels.iter().map(|channel| channel.name.as_str()))?;
+    for channel in &model.channels {
+        if channel.members.len() as u64 > limits.members {
+            return Err(format!("{} has too many members", channel.name));
+        }
+        let owns = channel.owner.map(|owner| channel.has(owner));
+        if owns != (!channel.members.is_empty()).then_some(true) {
+            return Err(format!("{} is owned by {:?} and has the members {:?}", channel.name, channel.owner, channel.members));
+        }
+    }
+    let is_too_much = |user: UserId| model.channels_of(user) > limits.channels_per_user;
+    if model.channels.len() as u64 > limits.channels
+        || model.accounts() > limits.accounts
+        || model.ids.iter().any(|id| is_too_much(*id))
+    {
+        return Err("there are more channels or accounts than there may be".into());
+    }
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! What an accepted proposal changes in the model, and the lines that the members of a room are shown of it.
+
+use linechat::event::{NodeId, Proposal, Request, RoomId, SessionId, Time};
+use linechat::names::{Seq, UserId};
+
+use crate::model::{Channel, Connection, Message, Model, User};
+
+/// A line without its first word and its time, in the room where it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub room: RoomId,
+    pub text: String,
+    /// Whether it must be shown; else it may be.
+    pub must: bool,
+}
+
+/// Lines in their order.
+type Lines = Vec<Line>;
+
+fn line(channel: &Channel, must: bool, text: String) -> Line {
+    Line { room: RoomId::Channel(channel.id), text, must }
+}
+
+impl Model {
+    fn who(&self, id: UserId) -> String {
+        self.user(id).map_or_else(String::new, |user| format!("{}:{id}", user.name))
+    }
+
+    fn channel_mut(&mut self, name: &str) -> &mut Channel {
+        let id = self.channel(name).expect("there is such a channel").id;
+        self.channels.iter_mut().find(|channel| channel.id == id).expect("it was found before")
+    }
+
+    fn user_mut(&mut self, id: UserId) -> &mut User {
+        self.users.iter_mut().find(|user| user.id == id).expect("there is such a user")
+    }
+
+    fn announces(&self, channel: &Channel) -> bool {
+        channel.members.len() as u64 <= self.limits.announce_members
+    }
+
+    /// An accepted proposal happens. `number` is the new one of its answer, an id or a seq, or the new channel's.
+    pub fn happens(&mut self, proposal: &Proposal, time: Time, number: u64) -> Lines {
+        let session = proposal.origin.session;
+        let me = self.connection(session).map(|connection| connection.user);
+        match (&proposal.request, me) {
+            (Request::Come, _) => {
+                let id = UserId(number);
+                self.ids.push(id);
+                self.users.push(User { id, name: format!("guest-{number}"), hash: None });
+                self.connections.push(Connection { session, hello: id, user: id, since: time });
+                vec![]
+            }
+            (Request::EndNode(node), _) => self.end_node(*node),
+            (Request::Expire(id, since), _) => {
+                let is_it = |channel: &Channel| channel.id == *id && channel.empty_since == Some(*since);
+                // Nobody is there to be told.
+                let told = |channel: &Channel| line(channel, false, format!("CLOSE #{} {}", channel.name, channel.founder));
+                let lines = self.channels.iter().filter(|channel| is_it(channel)).map(told).collect();
+                self.channels.retain(|channel| !is_it(channel));
+                lines
+            }
+            (_, None) => vec![],
+            (Request::Go, Some(_)) => self.end(session),
+            (Request::Name(name), Some(me)) => self.rename(me, name.as_str()),
+            (Request::Register(name, hash), Some(me)) => {
+                let lines = self.rename(me, name.as_str());
+                self.user_mut(me).hash = Some(hash.to_string());
+                lines
+            }
+            (Request::LogIn(name, _), Some(me)) => self.log_in(session, me, name.as_str(), time),
+            (Request::Create(name, key), Some(me)) => {
+                self.channels.push(Channel {
+                    id: Seq(number),
+                    founder: self.who(me),
+                    name: name.to_string(),
+                    key: key.as_deref().map(str::to_owned),
+                    owner: Some(me),
+                    topic: None,
+                    members: vec![(me, time)],
+                    empty_since: None,
+                });
+                // The creator's other connections.
+                let channel = self.channel(name.as_str()).expect("it has just been made");
+                vec![line(channel, false, format!("JOIN #{name} {}", self.who(me)))]
+            }
+            (Request::Join(name, _), Some(me)) => self.join(me, name.as_str(), time),
+            (Request::Leave(name), Some(me)) => {
+                let channel = self.channel(name.as_str()).expect("it was found").id;
+                self.leave(me, channel, "")
+            }
+            (Request::Topic(name, text), Some(me)) => {
+                self.channel_mut(name.as_str()).topic = Some(text.to_string());
+                let channel = self.channel(name.as_str()).expect("it has just been there");
+                vec![line(channel, true, format!("TOPIC #{} {} {text}", channel.name, self.who(me)))]
+            }
+            (Request::Close(name), Some(me)) => {
+                let channel = self.channel(name.as_str()).expect("it was found");
+                let (id, closed) = (channel.id, line(channel, true, format!("CLOSE #{} {}", channel.name, self.who(me))));
+                self.channels.retain(|channel| channel.id != id);
+                vec![closed]
+            }
+            (Request::Say { .. }, Some(me)) => self.say(&proposal.request, me, time, Seq(number)),
+            (Request::Ack(seq), Some(me)) => {
+                let mark = self.acked(me, *seq);
+                self.marks.retain(|(owner, _)| *owner != me);
+                self.marks.push((me, mark));
+                vec![]
+            }
+        }
+    }
+
+    fn say(&mut self, request: &Request, me: UserId, time: Time, seq: Seq) -> Lines {
+        let Request::Say { to, key, text } = request else { unreachable!("only SAY says") };
+        let room = self.room(me, to).expect("it was found");
+        if self.messages.iter().any(|said| said.seq == seq) {
+            // A retry: nobody sees it twice.
+            return vec![];
+        }
+        let title = match room {
+            RoomId::Inbox(owner) => self.who(owner),
+            RoomId::Channel(id) => {
+                let channel = self.channels.iter().find(|channel| channel.id == id).expect("it was found");
+                format!("#{}", channel.name)
+            }
+        };
+        let shown = Line { room, text: format!("MSG {seq} {title} {} {text}", self.who(me)), must: true };
+        let (key, text) = (key.as_deref().map(str::to_owned), text.to_string());
+        self.messages.push(Message { seq, time, room, from: me, key, text });
+        vec![shown]
+    }
+
+    fn rename(&mut self, me: UserId, name: &str) -> Lines {
+        let old = self.who(me);
+        self.user_mut(me).name = name.to_owned();
+        let new = self.who(me);
+        let told = |channel: &Channel| line(channel, self.announces(channel), format!("NAME #{} {old} {new}", channel.name));
+        let mine = self.channels.iter().filter(|channel| channel.has(me) && old != new);
+        mine.map(told).collect()
+    }
+
+    fn join(&mut self, me: UserId, name: &str, time: Time) -> Lines {
+        let who = self.who(me);
+        let channel = self.channel_mut(name);
+        if channel.has(me) {
+            return vec![];
+        }
+        channel.members.push((me, time));
+        let founds = channel.owner.is_none();
+        (channel.owner, channel.empty_since) = (channel.owner.or(Some(me)), None);
+        let channel = self.channel(name).expect("it has just been there");
+        let mut lines = vec![line(channel, self.announces(channel), format!("JOIN #{} {who}", channel.name))];
+        lines.retain(|line| line.must);
+        // The joiner's other connections may be told of that.
+        lines.extend(founds.then(|| line(channel, false, format!("OWNER #{} {who}", channel.name))));
+        lines
+    }
+
+    /// A member leaves a channel, for a reason.
+    fn leave(&mut self, me: UserId, id: Seq, reason: &str) -> Lines {
+        let who = self.who(me);
+        let at = self.channels.iter().position(|channel| channel.id == id).expect("there is such a channel");
+        let channel = &self.channels[at];
+        let mut lines = vec![line(channel, self.announces(channel), format!("LEAVE #{} {who}{reason}", channel.name))];
+        lines.retain(|line| line.must);
+        let channel = &mut self.channels[at];
+        channel.members.retain(|(member, _)| *member != me);
+        if channel.owner == Some(me) {
+            channel.owner = channel.members.first().map(|(member, _)| *member);
+            let channel = &self.channels[at];
+            lines
+                .extend(channel.owner.map(|owner| line(channel, true, format!("OWNER #{} {}", channel.name, self.who(owner)))));
+        }
+        lines
+    }
+
+    /// A guest is no more.
+    fn end_guest(&mut self, guest: UserId) -> Lines {
+        let channels: Vec<_> = self.channels.iter().filter(|channel| channel.has(guest)).map(|channel| channel.id).collect();
+        let lines = channels.into_iter().flat_map(|channel| self.leave(guest, channel, " disconnected")).collect();
+        self.users.retain(|user| user.id != guest);
+        lines
+    }
+
+    /// Where the members of an account's channels are told that it comes or goes.
+    fn told_of(&self, account: UserId, word: &str, reason: &str) -> Lines {
+        let who = self.who(account);
+        let channels = self.channels.iter().filter(|channel| channel.has(account) && self.announces(channel));
+        channels.map(|channel| line(channel, true, format!("{word} #{} {who}{reason}", channel.name))).collect()
+    }
+
+    fn log_in(&mut self, session: SessionId, guest: UserId, name: &str, time: Time) -> Lines {
+        let account = self.user_named(name).expect("it was found").id;
+        let was_online = self.is_online(account);
+        let mut lines = self.end_guest(guest);
+        let connection = self.connections.iter_mut().find(|connection| connection.session == session);
+        let connection = connection.expect("it is connected");
+        (connection.user, connection.since) = (account, time);
+        if !was_online {
+            lines.extend(self.told_of(account, "JOIN", ""));
+        }
+        lines
+    }
+
+    /// A connection has ended.
+    fn end(&mut self, session: SessionId) -> Lines {
+        let Some(Connection { user, .. }) = self.connection(session) else { return vec![] };
+        self.connections.retain(|connection| connection.session != session);
+        if self.user(user).is_some_and(|user| user.hash.is_none()) {
+            self.end_guest(user)
+        } else if self.is_online(user) {
+            vec![]
+        } else {
+            self.told_of(user, "LEAVE", " offline")
+        }
+    }
+
+    /// A node has ended with its connections, all at once. Who among them a channel passed to in between need not be told.
+    fn end_node(&mut self, node: NodeId) -> Lines {
+        let mut lines = vec![];
+        for session in self.connections_of(node) {
+            lines.extend(self.end(session));
+        }
+        for shown in &mut lines {
+            shown.must &= shown.text.starts_with("LEAVE ") && self.limits.announce_members > self.limits.members;
+        }
+        lines
+    }
+}

@@ -1,0 +1,157 @@
+//! One order in memory: the state, what was stored, and proposals that are decided one after another.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use linechat::code::Refusal;
+use linechat::event::{Answer, Compaction, Entry, Event, Proposal, RoomId, Time};
+use linechat::limits::{KEYS_REMEMBERED, Limits};
+use linechat::names::{Seq, UserId};
+use linechat::state::archive::content;
+use linechat::state::{Archive, Context, Decision, Inbox, State, Storage, Used, decide};
+
+/// What was stored, as lists.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    /// The messages of each inbox, the oldest first.
+    inboxes: BTreeMap<UserId, Vec<Seq>>,
+    marks: BTreeMap<UserId, Seq>,
+    /// The keys that each sender used, the oldest first.
+    keys: BTreeMap<UserId, Vec<(String, Used)>>,
+}
+
+impl Memory {
+    fn put(&mut self, entry: &Entry) {
+        let &Entry { seq, time, room, .. } = entry;
+        match (&entry.event, room) {
+            (Event::Said { from, key, text }, Some(room)) => {
+                if let RoomId::Inbox(owner) = room {
+                    self.inboxes.entry(owner).or_default().push(seq);
+                }
+                if let Some(key) = key {
+                    let used = Used { seq, time, content: content(room, text) };
+                    self.keys.entry(from.id).or_default().push((key.to_string(), used));
+                }
+            }
+            (Event::Acked { by, upto }, _) => drop(self.marks.insert(*by, *upto)),
+            _ => {}
+        }
+    }
+
+    /// How much an inbox holds.
+    pub fn holds(&self, owner: UserId) -> Inbox {
+        let messages = self.inboxes.get(&owner).map_or(&[][..], Vec::as_slice);
+        let read = self.marks.get(&owner).copied().unwrap_or_default();
+        let read_count = messages.partition_point(|seq| *seq <= read);
+        let newest = messages.last().copied().unwrap_or_default();
+        Inbox { count: messages.len() as u64, newest, read_count: read_count as u64, read }
+    }
+}
+
+impl Archive for Memory {
+    type Error = Infallible;
+
+    fn inbox(&mut self, owner: UserId) -> Result<Inbox, Infallible> {
+        Ok(self.holds(owner))
+    }
+
+    fn newest_until(&mut self, owner: UserId, seq: Seq) -> Result<Seq, Infallible> {
+        let messages = self.inboxes.get(&owner).map_or(&[][..], Vec::as_slice);
+        let until = messages.partition_point(|message| *message <= seq);
+        Ok(messages[..until].last().copied().unwrap_or_default())
+    }
+
+    fn used(&mut self, sender: UserId, key: &str) -> Result<Option<Used>, Infallible> {
+        let used = self.keys.get(&sender).map_or(&[][..], Vec::as_slice);
+        let mut last = used.iter().rev().take(KEYS_REMEMBERED);
+        Ok(last.find(|(other, _)| other == key).map(|(_, used)| *used))
+    }
+}
+
+/// The newest entry of each compaction key.
+#[derive(Debug, Clone, Default)]
+pub struct Held(BTreeMap<String, Entry>);
+
+impl Held {
+    fn put(&mut self, entry: &Entry) {
+        let Compaction { hold, free } = entry.event.compaction(entry.room.and_then(RoomId::channel));
+        if let Some(free) = free {
+            let below = format!("{free}/");
+            self.0.retain(|key, _| *key != free && !key.starts_with(&below));
+        }
+        if let Some(key) = hold {
+            self.0.insert(key, entry.clone());
+        }
+    }
+
+    /// The state that these make, after the newest entry that there was.
+    fn load(&self, newest: Seq, forgets_ids: bool) -> State {
+        let mut entries: Vec<_> = self.0.values().collect();
+        entries.sort_by_key(|entry| entry.seq);
+        let mut state = State::default();
+        entries.into_iter().for_each(|entry| state.apply(entry));
+        state.resume(newest, forgets_ids);
+        state
+    }
+}
+
+/// What a proposal has come to: its answer and what happened, or why it was refused.
+pub type Came = Result<(Answer, Vec<Entry>), Refusal>;
+
+/// See the module.
+#[derive(Default)]
+pub struct Order {
+    /// The state after what was decided so far.
+    pub state: State,
+    /// What was stored.
+    pub memory: Memory,
+    /// The bounds.
+    pub limits: Limits,
+    /// What a store holds that keeps presence.
+    pub held: Held,
+    /// What one holds that does not.
+    pub lasting: Held,
+}
+
+impl Order {
+    /// The same order, from what its store held.
+    pub fn reopened(&self) -> Self {
+        Self { state: self.held.load(self.state.seq(), false), ..self.with_the_same_past() }
+    }
+
+    /// The same order after everybody has gone, from what has lasted.
+    pub fn restarted(&self) -> Self {
+        Self { state: self.lasting.load(self.state.seq(), true), ..self.with_the_same_past() }
+    }
+
+    fn with_the_same_past(&self) -> Self {
+        Self { memory: self.memory.clone(), limits: self.limits.clone(), ..Self::default() }
+    }
+
+    /// Decides a proposal, and applies and keeps what happens, as a replica does.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn take(&mut self, proposal: &Proposal, time: Time, storage: Storage) -> Came {
+        let Self { state, memory, limits, held, lasting } = self;
+        let Ok(decision) = decide(state, proposal, Context { time, limits, storage }, memory);
+        match decision {
+            Decision::Refused(refusal) => Err(refusal),
+            Decision::Accepted(events, answer) => {
+                let via = state.connection(proposal.origin.session);
+                let mut entries = Vec::with_capacity(events.len());
+                for (room, event) in events {
+                    let entry = Entry { seq: Seq(state.seq().0 + 1), time, room, via, event };
+                    memory.put(&entry);
+                    held.put(&entry);
+                    if entry.event.lasts() {
+                        lasting.put(&entry);
+                    }
+                    state.apply(&entry);
+                    entries.push(entry);
+                }
+                Ok((answer, entries))
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! A server on a disk that is full: it starts, lets people in, reads and marks, and refuses what it cannot keep.
+
+mod support;
+
+use std::fs;
+
+use support::client::Client;
+use support::server::Server;
+use support::small::Small;
+use support::wait::until;
+
+const LIMITS: [&str; 2] = ["--limit", "passwords-per-minute=none"];
+
+fn login(server: &Server) -> Client {
+    let mut ana = server.connect();
+    ana.ok("LOGIN ana correct horse battery");
+    ana
+}
+
+#[test]
+fn a_server_starts_on_a_full_disk_and_refuses_only_what_it_cannot_keep() {
+    let Some(disk) = Small::mount() else { return };
+    let data = disk.path().join("data");
+    let mut server = Server::start_in(&data, &LIMITS);
+    let (mut ana, mut bob) = (server.connect(), server.connect());
+    ana.ok("REGISTER ana correct horse battery");
+    ana.ok("CREATE #rust");
+    let said: Vec<_> = (0..3).map(|number| bob.ok(&format!("MSG ana {number}"))).collect();
+    server.kill();
+    disk.fill();
+    server.restart();
+    let mut ana = login(&server);
+    assert_eq!(ana.ask("INBOX").pop().as_deref(), Some("OK INBOX 3 0"));
+    let second = said[1].split(' ').nth(2).expect("it has a seq");
+    assert_eq!(ana.ok(&format!("ACK {second}")), format!("OK ACK {second}"));
+    ana.err("SAY #rust is there room?", "STORE_FULL");
+    ana.err("TOPIC #rust Full", "STORE_FULL");
+    // Guests need no room of their own.
+    let mut carol = server.connect();
+    carol.ok("NAME carol");
+    carol.ok("JOIN #rust");
+    carol.err("MSG ana hello", "STORE_FULL");
+    carol.err("CREATE #tea", "STORE_FULL");
+    carol.ok("LEAVE #rust");
+    assert!(carol.ask("LIST").last().is_some_and(|line| line.starts_with("OK LIST ")));
+    // As soon as there is room, everything goes on by itself.
+    fs::remove_file(disk.path().join("filled")).expect("it can be removed");
+    until("there is room", || carol.ask("MSG ana hello").pop().filter(|line| line.starts_with("OK MSG ")));
+    ana.ok("SAY #rust there is room");
+    server.kill();
+    server.restart();
+    assert_eq!(login(&server).ask("INBOX").pop().as_deref(), Some("OK INBOX 2 0"), "one unread, and Carol's");
+}

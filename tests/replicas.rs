@@ -1,0 +1,249 @@
+//! Replicas that take the same batches hold the same, however often one of them is opened again, and tell their own people alone
+//! what their proposals came to.
+//!
+//! `LINECHAT_PROPOSALS` says how many proposals there are, `LINECHAT_SEED` which: a failure tells its own.
+
+#[path = "decide/order.rs"]
+#[allow(dead_code, reason = "each test uses its part")]
+mod order;
+#[path = "support/proposals.rs"]
+#[allow(dead_code, reason = "each test uses its part")]
+mod proposals;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use linechat::event::{Batch, Completion, Entry, NodeId, RoomId, SessionId, Time};
+use linechat::hub::News;
+use linechat::limits::Limits;
+use linechat::replica::Replica;
+use linechat::state::{State, Storage};
+use linechat::store::{self, Backend, Disk, Presence, open_disk, open_memory};
+use proptest::prelude::RngExt;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags};
+use tempfile::TempDir;
+
+use order::Order;
+use proposals::People;
+
+const PROPOSALS: usize = 100_000;
+/// Batches until one of the replicas is opened again, about.
+const UNTIL_REOPENED: u32 = 40;
+
+fn limits() -> Limits {
+    Limits { channels: 4, channels_per_user: 2, members: 5, inbox: 10, accounts: 3, announce_members: 4, ..Limits::default() }
+}
+
+/// What a batch came to.
+#[derive(Default)]
+struct Came {
+    shown: Vec<Entry>,
+    completions: Vec<(SessionId, Completion)>,
+}
+
+/// A replica, and what it has told its node's sessions to read.
+struct Node<B: Backend> {
+    node: NodeId,
+    replica: Replica<B>,
+    reads: BTreeMap<u64, BTreeSet<RoomId>>,
+}
+
+impl<B: Backend> Node<B> {
+    async fn take(&mut self, batch: &Batch, came: &Came, state: &State) {
+        let (mut shown, mut completions) = (Vec::new(), Vec::new());
+        let news = self.replica.take(batch.clone()).await.expect("there is room on the disk");
+        for news in news.iter() {
+            assert!(completions.is_empty() || matches!(news, News::Completed { .. }), "{news:?} was told after a completion");
+            match news {
+                News::Happened(entry) => shown.push(entry.clone()),
+                // Who registers is told again of the rooms where they are.
+                News::Begins { session, room, .. } => {
+                    self.reads.entry(*session).or_default().insert(*room);
+                }
+                News::Ends { session, room, .. } => {
+                    let reads = self.reads.get_mut(session);
+                    assert!(reads.is_some_and(|rooms| rooms.remove(room)), "{news:?}: it does not read there");
+                }
+                News::Closed { room, .. } => self.reads.values_mut().for_each(|rooms| rooms.retain(|other| other != room)),
+                News::Gone { session, rooms } => {
+                    assert_eq!(self.reads.remove(session), Some(rooms.iter().copied().collect()), "{news:?}");
+                }
+                News::Renamed { .. } => {}
+                News::Completed { session, completion } => completions.push((*session, completion.clone())),
+            }
+        }
+        assert_eq!(shown, came.shown);
+        let own = came.completions.iter().filter(|(session, _)| session.node == self.node);
+        let own: Vec<_> = own.map(|(session, completion)| (session.number, completion.clone())).collect();
+        assert_eq!(completions, own);
+        // Nobody reads where they have no business.
+        let sessions =
+            state.all_sessions_of(self.node).into_iter().filter_map(|session| Some((session, state.user_of(session)?)));
+        let may_read = sessions.map(|(session, user)| {
+            let rooms = state.channels_of(user).map(RoomId::Channel).chain([RoomId::Inbox(user)]);
+            (session.number, rooms.collect())
+        });
+        assert_eq!(self.reads, may_read.collect());
+    }
+
+    async fn digests(&self) -> (u64, u64) {
+        self.replica.digests().await.expect("the store can be read")
+    }
+}
+
+fn open(directory: &Path, node: NodeId) -> Replica<Disk> {
+    let (store, _) = open_disk(directory, Presence::Kept).expect("the store can be opened");
+    Replica::open(node, Arc::new(limits()), store).expect("the store can be read")
+}
+
+fn new<B: Backend>(node: NodeId, replica: Replica<B>) -> Node<B> {
+    Node { node, replica, reads: BTreeMap::new() }
+}
+
+/// The database of a store, read beside it.
+fn database(directory: &Path) -> Connection {
+    Connection::open_with_flags(directory.join("journal.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).expect("there is a database")
+}
+
+fn tables(database: &Connection) -> Vec<String> {
+    let mut tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").expect("it is SQL");
+    let names = tables.query_map([], |row| row.get(0)).expect("they can be listed");
+    names.collect::<Result<_, _>>().expect("a name is text")
+}
+
+/// Gives each row of a table to `each`, by key.
+fn rows(database: &Connection, table: &str, each: &mut dyn FnMut(Vec<Value>)) {
+    let mut query = database.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).expect("it is SQL");
+    let columns = query.column_count();
+    let mut rows = query.query([]).expect("the table can be read");
+    while let Some(row) = rows.next().expect("the row can be read") {
+        each((0..columns).map(|column| row.get(column).expect("it is a column")).collect());
+    }
+}
+
+fn same_databases(one: &Path, other: &Path) {
+    let (one, other) = (database(one), database(other));
+    let names = tables(&one);
+    assert_eq!(names, tables(&other));
+    assert!(names.len() > 5, "{names:?}");
+    for table in names {
+        let mut left = Vec::new();
+        rows(&one, &table, &mut |row| left.push(row));
+        let mut left = left.into_iter();
+        rows(&other, &table, &mut |row| assert_eq!(left.next(), Some(row), "a row of {table}"));
+        assert_eq!(left.next(), None, "a row of {table}");
+    }
+}
+
+/// Two replicas on disks, and one in memory at a node where nobody is.
+struct Replicas {
+    directories: [TempDir; 2],
+    disks: [Option<Node<Disk>>; 2],
+    memory: Node<store::Memory>,
+    order: Order,
+}
+
+impl Replicas {
+    fn new() -> Self {
+        let directories = [(); 2].map(|()| TempDir::new().expect("there is room for a directory"));
+        let disks = [0, 1].map(|at| {
+            let node = NodeId(at as u32);
+            Some(new(node, open(directories[at].path(), node)))
+        });
+        let (store, _) = open_memory(u64::MAX, Presence::Kept);
+        let memory = Replica::open(NodeId(2), Arc::new(limits()), store).expect("there is nothing to read");
+        let order = Order { limits: limits(), ..Order::default() };
+        Self { directories, disks, memory: new(NodeId(2), memory), order }
+    }
+
+    /// Makes a batch of what people propose, each of them having seen what came of those before; and what it must come to.
+    fn propose(&mut self, people: &mut People, rng: &mut TestRng, time: Time, size: usize) -> (Batch, Came) {
+        let (mut batch, mut came) = (Batch { time, proposals: Vec::with_capacity(size) }, Came::default());
+        for _ in 0..size {
+            let proposal = people.propose(rng.random(), &self.order.state);
+            let result = self.order.take(&proposal, time, Storage::Free).map(|(answer, entries)| {
+                came.shown.extend(entries.into_iter().filter(|entry| entry.event.is_shown()));
+                answer
+            });
+            if proposal.origin.session.number != 0 {
+                came.completions.push((proposal.origin.session, Completion { tag: proposal.origin.tag, result }));
+            }
+            batch.proposals.push(proposal);
+        }
+        (batch, came)
+    }
+
+    async fn take(&mut self, batch: &Batch, came: &Came) {
+        for disk in self.disks.iter_mut().flatten() {
+            disk.take(batch, came, &self.order.state).await;
+        }
+        self.memory.take(batch, came, &self.order.state).await;
+    }
+
+    /// One of those on disks is dropped, as by a crash, and opened again; its people stay where they were.
+    fn reopen(&mut self, at: usize) {
+        if let Some(Node { node, replica, reads }) = self.disks[at].take() {
+            drop(replica);
+            self.disks[at] = Some(Node { node, replica: open(self.directories[at].path(), node), reads });
+        }
+    }
+
+    async fn are_equal(&self) {
+        let digests = self.memory.digests().await;
+        assert_eq!(digests.0, self.order.state.digest(), "the states");
+        for disk in self.disks.iter().flatten() {
+            assert_eq!(disk.digests().await, digests, "the digests of {:?}", disk.node);
+        }
+        same_databases(self.directories[0].path(), self.directories[1].path());
+    }
+
+    /// What is no more may be deleted sooner by one and later by another.
+    async fn tidying_makes_no_difference(mut self) {
+        let (_, digest) = self.memory.digests().await;
+        self.disks = [None, None];
+        let (mut store, _) = open_disk(self.directories[1].path(), Presence::Kept).expect("the store can be opened");
+        store.load(&mut |_| {}).expect("the store can be read");
+        while store.tidy().expect("there is room on the disk") {}
+        assert_eq!(store.digest().expect("the store can be read"), digest);
+    }
+}
+
+async fn replicas_agree(proposals: usize, seed: u64) {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let mut rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let (mut replicas, mut people) = (Replicas::new(), People::default());
+    let (mut left, mut time, mut reopened) = (proposals, 1_795_352_401_000, 0);
+    while left > 0 {
+        let most = 1 << rng.random_range(0..9);
+        let size = rng.random_range(1..=most).min(left);
+        left -= size;
+        // The clock may be set back.
+        time += rng.random_range(-20..200);
+        let (batch, came) = replicas.propose(&mut people, &mut rng, Time(time), size);
+        replicas.take(&batch, &came).await;
+        if rng.random_ratio(1, UNTIL_REOPENED) {
+            replicas.reopen(rng.random_range(0..2));
+            replicas.are_equal().await;
+            reopened += 1;
+        }
+    }
+    (0..2).for_each(|at| replicas.reopen(at));
+    replicas.are_equal().await;
+    println!("opened again {} times; there were {} entries", reopened + 2, replicas.order.state.seq());
+    replicas.tidying_makes_no_difference().await;
+}
+
+#[test]
+fn replicas_that_take_the_same_hold_the_same() {
+    let number = |name| std::env::var(name).ok().map(|number| number.parse().expect("a number is given"));
+    let proposals = number("LINECHAT_PROPOSALS").map_or(PROPOSALS, |proposals| proposals as usize);
+    let seed: u64 = number("LINECHAT_SEED").unwrap_or_else(|| TestRunner::default().new_rng().random());
+    // Shown where the test fails.
+    println!("LINECHAT_SEED={seed}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+    runtime.block_on(replicas_agree(proposals, seed));
+}

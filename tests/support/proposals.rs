@@ -1,0 +1,242 @@
+//! Random proposals: eight connections at two nodes, few names that are alike, few channels, and all that can be wanted.
+//!
+//! A proposal is made of six drawn bytes and of what its proposer could see, as a session does: the hash of an account that it
+//! has verified, or the channels that are empty.
+
+use std::sync::Arc;
+
+use linechat::event::proposal::Key;
+use linechat::event::{NodeId, Origin, Proposal, Recipient, Request, SessionId};
+use linechat::names::{Name, Seq, UserId};
+use linechat::state::State;
+
+/// What one proposal is made of.
+pub type Draw = [u8; 6];
+
+/// A name as it may be typed.
+pub struct Spelling {
+    /// The name.
+    pub text: &'static str,
+    /// What it is without regard to case.
+    pub folded: &'static str,
+    /// What it looks like.
+    pub look: &'static str,
+    /// Whether somebody may choose it.
+    pub good: bool,
+}
+
+const fn good(text: &'static str, folded: &'static str, look: &'static str) -> Spelling {
+    Spelling { text, folded, look, good: true }
+}
+
+const fn bad(text: &'static str, folded: &'static str) -> Spelling {
+    Spelling { text, folded, look: folded, good: false }
+}
+
+/// Names of users.
+pub const NAMES: [Spelling; 17] = [
+    good("ana", "ana", "ana"),
+    good("paul", "paul", "paul"),
+    good("Paul", "paul", "paul"),
+    good("PAUL", "paul", "paul"),
+    good("pau1", "pau1", "paul"),
+    // With a Cyrillic a.
+    good("p\u{430}ul", "p\u{430}ul", "paul"),
+    good("nina", "nina", "nina"),
+    good("Nina", "nina", "nina"),
+    // With a Cyrillic i, and with a Cyrillic a too.
+    good("n\u{456}na", "n\u{456}na", "nina"),
+    good("n\u{456}n\u{430}", "n\u{456}n\u{430}", "nina"),
+    good("jos\u{e9}", "jos\u{e9}", "jos\u{e9}"),
+    good("JOS\u{c9}", "jos\u{e9}", "jos\u{e9}"),
+    good("jose", "jose", "jose"),
+    // A separate accent, a zero width space, and two that belong to guests.
+    bad("jose\u{301}", "jos\u{e9}"),
+    bad("a\u{200b}na", "a\u{200b}na"),
+    bad("Guest-7", "guest-7"),
+    bad("gu\u{435}st-7", "gu\u{435}st-7"),
+];
+
+/// Names of channels, without their `#`.
+pub const CHANNELS: [Spelling; 10] = [
+    good("rust", "rust", "rust"),
+    good("RUST", "rust", "rust"),
+    // With a Cyrillic s.
+    good("ru\u{455}t", "ru\u{455}t", "rust"),
+    good("tea", "tea", "tea"),
+    good("Tea", "tea", "tea"),
+    good("lst", "lst", "lst"),
+    good("1st", "1st", "lst"),
+    good("mod", "mod", "mod"),
+    good("rnod", "rnod", "mod"),
+    bad("te\u{200b}a", "te\u{200b}a"),
+];
+
+const TEXTS: [&str; 3] = ["one", "two  words", "drei"];
+const KEYS: [&str; 3] = ["k1", "k2", "k3"];
+const HASHES: [&str; 3] = ["$hash$1", "$hash$2", "$hash$3"];
+const CONNECTIONS: usize = 8;
+
+fn pick<T>(from: &[T], draw: u8) -> &T {
+    &from[usize::from(draw) % from.len()]
+}
+
+fn new_channel(draw: u8) -> Name {
+    Name::new(pick(&CHANNELS, draw).text)
+}
+
+/// Mostly one that there is, in one spelling or another.
+fn channel(draw: u8, state: &State) -> Name {
+    let there = CHANNELS.iter().filter(|spelling| state.channel_named(spelling.text).is_some());
+    let there: Vec<_> = there.map(|spelling| Name::new(spelling.text)).collect();
+    if draw < 192 && !there.is_empty() { pick(&there, draw).clone() } else { new_channel(draw) }
+}
+
+/// Mostly one that they are in.
+fn own_channel(draw: u8, session: SessionId, state: &State) -> Name {
+    let user = state.user_of(session).unwrap_or(UserId(0));
+    let own: Vec<_> = state.channels_of(user).filter_map(|channel| state.channel_name(channel)).collect();
+    if draw < 192 && !own.is_empty() { (*pick(&own, draw)).clone() } else { channel(draw, state) }
+}
+
+/// Mostly an account's.
+fn account(draw: u8, session: SessionId, state: &State) -> Name {
+    let accounts = NAMES.iter().filter(|spelling| state.password_of(spelling.text).is_some());
+    let accounts: Vec<_> = accounts.map(|spelling| Name::new(spelling.text)).collect();
+    if draw < 192 && !accounts.is_empty() { pick(&accounts, draw).clone() } else { name(draw, session, state) }
+}
+
+fn hash(draw: u8) -> Arc<str> {
+    (*pick(&HASHES, draw)).into()
+}
+
+/// Eight places at which somebody may be connected, four at each node.
+#[derive(Debug, Clone, Default)]
+pub struct People {
+    numbers: [u64; CONNECTIONS],
+    /// What each said last with a key.
+    said: [Option<Request>; CONNECTIONS],
+    next_number: u64,
+    tag: u64,
+}
+
+impl People {
+    /// The next proposal.
+    pub fn propose(&mut self, draw: Draw, state: &State) -> Proposal {
+        let [who, what, a, b, c, _] = draw;
+        let place = usize::from(who) % CONNECTIONS;
+        let node = NodeId((place / (CONNECTIONS / 2)) as u32);
+        self.tag += 1;
+        let mut session = SessionId { node, number: self.numbers[place] };
+        let is_here = state.user_of(session).is_some();
+        let request = if !is_here && (what % 16 != 15 || session.number == 0) {
+            self.next_number += 1;
+            self.numbers[place] = self.next_number;
+            session.number = self.next_number;
+            Request::Come
+        } else if what % 64 == 62 {
+            session.number = 0;
+            expire([a, b], state)
+        } else if what % 64 == 63 && a % 3 == 0 {
+            // The other node may say so too.
+            session = SessionId { node: NodeId(u32::from(b % 2)), number: 0 };
+            Request::EndNode(node)
+        } else if let (16 | 17 | 60, Some(said)) = (what % 64, &self.said[usize::from(b) % CONNECTIONS]) {
+            // Again, for no answer was heard; perhaps over another connection.
+            said.clone()
+        } else {
+            request(what, [a, b, c], session, state)
+        };
+        if let Request::Say { key: Some(_), .. } = request {
+            self.said[place] = Some(request.clone());
+        }
+        Proposal { origin: Origin { session, tag: self.tag }, request }
+    }
+}
+
+/// What a connection wants, or what one that has just been ended still wanted.
+fn request(what: u8, [a, b, c]: [u8; 3], session: SessionId, state: &State) -> Request {
+    match what % 64 {
+        0..18 => {
+            Request::Say { to: recipient([a, b], session, state), key: key(c, state), text: (*pick(&TEXTS, c / 8)).into() }
+        }
+        18..24 => Request::Ack(seq(a, state)),
+        24..30 => Request::Name(name(a, session, state)),
+        30..34 => Request::Register(name(a, session, state), hash(b)),
+        34..40 => {
+            let name = account(a, session, state);
+            let right = state.password_of(name.as_str()).filter(|_| b % 4 != 0);
+            Request::LogIn(name, right.unwrap_or_else(|| hash(b / 4)))
+        }
+        40..46 => Request::Create(new_channel(a), (b % 3 == 0).then(|| hash(c))),
+        46..54 => Request::Join(channel(a, state), channel_key([a, b, c], state)),
+        54..57 => Request::Leave(own_channel(a, session, state)),
+        57..59 => Request::Topic(own_channel(a, session, state), (*pick(&TEXTS, b)).into()),
+        59 | 60 => Request::Close(own_channel(a, session, state)),
+        _ => Request::Go,
+    }
+}
+
+/// Every other message has one; some of them go out of use with time.
+fn key(draw: u8, state: &State) -> Option<Arc<str>> {
+    match draw % 4 {
+        1 => Some((*pick(&KEYS, draw / 4)).into()),
+        3 => Some(format!("since-{}", state.seq().0 / 64).into()),
+        _ => None,
+    }
+}
+
+/// A name from the list; now and then, the one that the server gave.
+fn name(draw: u8, session: SessionId, state: &State) -> Name {
+    match state.connection(session).filter(|_| draw > 250) {
+        Some(id) => Name::guest(id),
+        None => Name::new(pick(&NAMES, draw).text),
+    }
+}
+
+fn seq(draw: u8, state: &State) -> Seq {
+    match draw % 4 {
+        0 => Seq(u64::MAX),
+        _ => Seq(state.seq().0.saturating_sub(u64::from(draw / 4))),
+    }
+}
+
+fn recipient([a, b]: [u8; 2], session: SessionId, state: &State) -> Recipient {
+    let online = state.list_online(None, CONNECTIONS);
+    let somebody = (!online.is_empty()).then(|| pick(&online, b).who.clone());
+    match (a % 8, somebody) {
+        (0..3, _) => Recipient::Channel(own_channel(b, session, state).as_str().into()),
+        (3, Some(who)) => Recipient::Id(who.id),
+        (4, Some(who)) => Recipient::Name(who.name.as_str().to_uppercase().into()),
+        (5, Some(who)) => Recipient::Both(who.name.as_str().into(), who.id),
+        (6, Some(who)) => Recipient::Both(pick(&NAMES, a / 8).text.into(), who.id),
+        (4 | 6, None) | (7, _) if a < 128 => Recipient::Name(pick(&NAMES, b).text.into()),
+        // Some of these have gone, and some were never here.
+        _ => Recipient::Id(UserId(998 + u64::from(b % 40))),
+    }
+}
+
+fn channel_key([a, b, c]: [u8; 3], state: &State) -> Key {
+    let key = state.channel_named(channel(a, state).as_str()).and_then(|id| state.channel(id)?.key);
+    match (key, b % 4) {
+        // The channel may have another key by now than the one that was verified.
+        (Some(_), 3) if c % 2 == 0 => Key::Verified(hash(c / 2)),
+        (Some(key), 1..4) => Key::Verified(key),
+        (None, 3) => Key::Verified(hash(c)),
+        (_, _) if c % 3 == 0 => Key::Wrong,
+        _ => Key::Missing,
+    }
+}
+
+/// Of a channel that is empty; or of any, or since another entry.
+fn expire([a, b]: [u8; 2], state: &State) -> Request {
+    let empty = state.orphaned_channels();
+    match empty.get(usize::from(a) % empty.len().max(1)) {
+        Some((id, since)) if b % 4 != 0 => Request::Expire(*id, *since),
+        Some((id, since)) => Request::Expire(*id, Seq(since.0 - 1)),
+        None => {
+            let any = state.channel_named(channel(a, state).as_str()).unwrap_or(Seq(1));
+            Request::Expire(any, Seq(state.seq().0.saturating_sub(u64::from(b))))
+        }
+    }
+}
