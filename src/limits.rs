@@ -159,6 +159,9 @@ pub const READS_AT_ONCE: usize = 4;
 pub const LIST_LINES: usize = 256;
 /// Messages of one connection that wait for their commit.
 pub const IN_FLIGHT: usize = 1024;
+/// Notices that one connection may leave unread: what its proposals came to, and the rooms in which its reading begins or ends.
+/// More than [`IN_FLIGHT`] and the most channels that one user may be in; beyond it the connection is closed.
+pub const NOTICES: usize = 16 * 1024;
 /// Text bytes of one connection that wait for their commit.
 pub const IN_FLIGHT_BYTES: usize = 64 * 1024;
 /// Bytes read from a connection at a time, and the most that a paused connection keeps unread.

@@ -11,6 +11,7 @@ use atomic_waker::AtomicWaker;
 
 use crate::event::{Completion, RoomId};
 use crate::hub::room::{Cursor, Subscription};
+use crate::limits::NOTICES;
 
 /// What concerns one session, in the order in which it happened.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub struct SessionHandle {
     pub number: u64,
     woken: AtomicBool,
     has_notices: AtomicBool,
+    is_overrun: AtomicBool,
     waker: AtomicWaker,
     notices: Mutex<Vec<Notice>>,
 }
@@ -40,6 +42,7 @@ impl SessionHandle {
             number,
             woken: AtomicBool::new(false),
             has_notices: AtomicBool::new(false),
+            is_overrun: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             notices: Mutex::default(),
         }
@@ -57,10 +60,21 @@ impl SessionHandle {
         self.woken.load(Ordering::Acquire)
     }
 
-    pub(super) fn give(&self, notices: impl Iterator<Item = Notice>) {
-        self.notices.lock().expect("invariant: nothing panics under this lock").extend(notices);
+    pub(super) fn give(&self, given: impl Iterator<Item = Notice>) {
+        let mut notices = self.notices.lock().expect("invariant: nothing panics under this lock");
+        notices.extend(given);
+        if notices.len() > NOTICES {
+            *notices = Vec::new();
+            self.is_overrun.store(true, Ordering::Release);
+        }
+        drop(notices);
         self.has_notices.store(true, Ordering::Release);
         self.wake();
+    }
+
+    /// Whether more has come than the session may leave unread: it has missed something, and must end.
+    pub fn is_overrun(&self) -> bool {
+        self.is_overrun.load(Ordering::Acquire)
     }
 
     /// Ready once when [`SessionHandle::wake`] was called since the last time.

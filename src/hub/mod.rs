@@ -116,3 +116,50 @@ impl Tails {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::{Hub, News, Notice, RoomId, Title};
+    use crate::event::{Entry, Event, Time};
+    use crate::limits::NOTICES;
+    use crate::names::{Name, Seq, UserId, Who};
+
+    /// The limit holds for all rooms together, however many they are, and who reads is told by their cursor that they are behind.
+    #[test]
+    fn the_tails_of_all_rooms_together_stay_within_their_limit() {
+        const MOST: u64 = 256 * 1024;
+        let hub = Hub::new(MOST);
+        let ana = Who { name: Name::new("ana"), id: UserId(1000) };
+        let handle = hub.admit();
+        let title = Title::Channel(Name::new("rust"));
+        let room = |number| RoomId::Channel(Seq(number));
+        let begins = |number| News::Begins { session: handle.number, seq: Seq(0), room: room(number), title: title.clone() };
+        hub.tell(&mut (1..=50).map(begins).collect());
+        for seq in 1..=5_000 {
+            let event = Event::Said { from: ana.clone(), key: None, text: "x".repeat(1_000).into() };
+            let entry = Entry { seq: Seq(seq), time: Time(0), room: Some(room(1 + seq % 50)), via: None, event };
+            hub.tell(&mut vec![News::Happened(entry)]);
+            let held = hub.tails.bytes.load(Ordering::Relaxed);
+            assert!(held <= MOST, "{held} bytes after {seq} messages");
+        }
+        let subscriptions = handle.take_notices().into_iter().filter_map(|notice| match notice {
+            Notice::Begins(subscription) => Some(subscription),
+            _ => None,
+        });
+        assert!(subscriptions.filter(|subscription| subscription.has_more()).count() == 50);
+    }
+
+    /// A peer who takes nothing costs no more than this, whatever its account does elsewhere.
+    #[test]
+    fn notices_that_nobody_takes_are_bounded() {
+        let hub = Hub::new(1 << 20);
+        let handle = hub.admit();
+        let end = |seq| Notice::Ends(RoomId::Channel(Seq(seq)), super::Cursor { position: 0, seq: Seq(seq) });
+        handle.give((1..=NOTICES as u64).map(end));
+        assert!(!handle.is_overrun());
+        handle.give(std::iter::once(end(0)));
+        assert!(handle.is_overrun() && handle.take_notices().is_empty());
+    }
+}

@@ -32,7 +32,7 @@ use crate::clock;
 use crate::code::{Code, Refusal};
 use crate::event::{Answer, Completion, NodeId, Origin, Proposal, Request, SessionId};
 use crate::hub::{Hub, Notice, SessionHandle};
-use crate::limits::{IN_FLIGHT, IN_FLIGHT_BYTES, Limits, OUT_BYTES};
+use crate::limits::{IN_FLIGHT, IN_FLIGHT_BYTES, Limits, NOTICES, OUT_BYTES};
 use crate::names::{Name, UserId, Who};
 use crate::order::{NotNow, Order};
 use crate::state::{self, State};
@@ -195,6 +195,7 @@ impl Session {
     async fn speak(&mut self) -> Result<(), Gone> {
         while self.ending.is_none() {
             self.take_notices();
+            self.must_keep_up()?;
             self.follow().await?;
             poll_fn(|context| Poll::Ready(self.take_lines(context))).await?;
             self.send_proposals().await?;
@@ -340,7 +341,13 @@ impl Session {
 
     async fn woken(&self) -> Result<(), Gone> {
         poll_fn(|context| self.handle.poll_woken(context)).await;
-        if self.shared.failed.is_cancelled() { Err(Gone::Order) } else { Ok(()) }
+        if self.shared.failed.is_cancelled() { Err(Gone::Order) } else { self.must_keep_up() }
+    }
+
+    /// A session that was told more than it may leave unread, or reads more rooms than anybody can be in, has a peer who takes
+    /// nothing while another connection of the same account comes and goes.
+    fn must_keep_up(&self) -> Result<(), Gone> {
+        if self.handle.is_overrun() || self.reading.count() > NOTICES { Err(Gone::Overrun) } else { Ok(()) }
     }
 }
 

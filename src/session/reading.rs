@@ -42,6 +42,11 @@ impl Reading {
         }
     }
 
+    /// How many rooms these are, those that were left and are not read to their ends included.
+    pub fn count(&self) -> usize {
+        self.rooms.len()
+    }
+
     /// Whether there is something to read, or a room that was read to its end. Costs no lock.
     pub fn has_news(&self) -> bool {
         self.rooms.iter().any(|subscription| subscription.end.is_some() || subscription.has_more())

@@ -33,6 +33,9 @@ pub enum Gone {
     /// It took none of the bytes that wait for it for too long.
     #[error("it took no byte for {0} seconds")]
     Stalled(u64),
+    /// It took nothing while too much happened that concerns it alone.
+    #[error("it did not keep up with what its own account did")]
+    Overrun,
     /// The order ended while the session needed it.
     #[error("the order is closed")]
     Order,
