@@ -1,5 +1,14 @@
-//! `scripts/bench-peers` tells what was measured: its report and plots are made anew from its measurements, without measuring.
+//! `scripts/bench-peers` tells what was measured: its report and plots are made anew from its measurements, without measuring. And
+//! its loads understand the peers whose answers are more than lines.
 
+#[path = "bench/peers/jetstream.rs"]
+mod jetstream;
+#[path = "bench/peers/nats.rs"]
+mod nats;
+#[path = "bench/peers/stream_readers.rs"]
+mod stream_readers;
+#[path = "bench/peers/streams.rs"]
+mod streams;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -7,7 +16,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use jetstream::JetStream;
+use linechat::bench::dialect::{Dialect, Seen};
 use serde_json::{Value, json};
+use stream_readers::StreamReaders;
 use support::clients::is_installed;
 use tempfile::TempDir;
 
@@ -62,20 +74,29 @@ fn what_is_shown_is_what_was_measured() {
     }
 }
 
-/// One work, two rounds: linechat reached these deliveries a second, the peer these or failed.
-fn channel(ours: [f64; 2], peer: [Option<f64>; 2]) -> Value {
+/// One work, two rounds: each server reached these deliveries a second, or failed.
+fn work(reached: &[(&str, [Option<f64>; 2])]) -> Value {
     let run = |server: &str, round: usize, deliveries: Option<f64>| match deliveries {
         Some(deliveries) => {
-            let measured = json!({ "deliveries_a_second_per_s": deliveries, "processor_per_delivery_us": 1e6 / deliveries });
+            let measured = json!({
+                "deliveries_a_second_per_s": deliveries,
+                "messages_a_second_per_s": deliveries,
+                "processor_per_delivery_us": 1e6 / deliveries,
+            });
             json!({ "server": server, "round": round, "measured": measured })
         }
         None => json!({ "server": server, "round": round, "failed": "it fell over" }),
     };
     let runs: Vec<_> =
-        (0..2).flat_map(|round| [run("memory", round, Some(ours[round])), run("redis", round, peer[round])]).collect();
+        (0..2).flat_map(|round| reached.iter().map(move |(server, reached)| run(server, round, reached[round]))).collect();
     let versions = json!({ "linechat": "abc", "Redis": "7" });
     let machine = "A machine, 2 cores";
     json!({ "date": "2026-01-31", "machine": machine, "versions": versions, "rounds": 2, "seconds": 3.0, "runs": runs })
+}
+
+/// A channel of 100, where linechat reached these deliveries a second, and the peer these or failed.
+fn channel(ours: [f64; 2], peer: [Option<f64>; 2]) -> Value {
+    work(&[("memory", ours.map(Some)), ("redis", peer)])
 }
 
 #[test]
@@ -110,4 +131,85 @@ fn medians_ratios_and_failures_are_told() {
     assert!(drifted.contains(ratio), "a machine that became faster between the rounds makes no ratio of 1.2\n{drifted}");
     let (none, plot) = report(channel([2e6, 4e6], [None, None]));
     assert!(none.contains("at least 2 x Redis | not measured | ? |") && plot.contains(">failed<"), "{none}");
+}
+
+#[test]
+fn two_cores_and_readers_of_what_is_on_the_disk_are_judged() {
+    if !is_installed("python3", "python3") {
+        return;
+    }
+    let two_cores = work(&[
+        ("memory", [Some(2e5), Some(1e5)]),
+        ("memory-two", [Some(1e5), Some(1e5)]),
+        ("disk", [Some(1e5), Some(1e5)]),
+        ("disk-two", [None, None]),
+    ]);
+    let durable = |peer| work(&[("disk", [Some(8e5), Some(4e5)]), (peer, [Some(2e5), Some(2e5)])]);
+    let works = json!({
+        "durable-pairs": durable("stream-readers"),
+        "durable-channel": durable("jetstream"),
+        "two-cores": two_cores,
+    });
+    let folder = redrawn(&works.to_string());
+    let report = read(&folder.path().join("peers.md"));
+    for part in [
+        "| CPU per delivery, memory: on two cores at most 1.15 x one core | 1.50 x linechat, memory (1.00 to 2.00) | **no** |",
+        "| CPU per delivery, disk: on two cores at most 1.15 x one core | failed | **no** |",
+        "| messages a second, disk: at least 1.5 x Redis Streams | 3.00 x Redis Streams (2.00 to 4.00) | yes |",
+        "| deliveries a second, disk: at least 3 x Redis Streams | not measured | ? |",
+        "| deliveries a second, disk: at least 3 x JetStream | 3.00 x NATS JetStream (2.00 to 4.00) | yes |",
+        "Again: `scripts/bench-peers --work durable-channel --rounds 2 --seconds 3`.",
+    ] {
+        assert!(report.contains(part), "{part}\n{report}");
+    }
+    for plot in ["durable-pairs.svg", "durable-channel.svg", "two-cores.svg"] {
+        assert!(folder.path().join(plot).exists(), "{plot}");
+    }
+}
+
+/// What `show` shows of a frame, in words.
+fn shown(dialect: &impl Dialect, frame: &[u8]) -> Vec<String> {
+    let mut shown = Vec::new();
+    dialect.show(frame, &mut |seen| {
+        shown.push(match seen {
+            Seen::Message(text) => String::from_utf8_lossy(text).trim_end().to_owned(),
+            Seen::Demand(answer) => String::from_utf8_lossy(&answer).replace("\r\n", " "),
+            other => format!("{other:?}"),
+        });
+    });
+    shown
+}
+
+#[test]
+fn a_reader_of_a_stream_goes_on_where_it_was() {
+    let readers = StreamReaders { senders: 2 };
+    let wait = |id: &str| format!("*6 $5 XREAD $5 BLOCK $1 0 $7 STREAMS $2 b3 ${} {id} ", id.len());
+    let entering = |me| String::from_utf8(readers.enter(me, None)).expect("it is text").replace("\r\n", " ");
+    assert_eq!((entering(1), entering(3)), ("PING ".to_owned(), format!("PING {}", wait("0"))));
+
+    let message =
+        |id: &str, text: &str| format!("*2\r\n${}\r\n{id}\r\n*2\r\n$1\r\nm\r\n${}\r\n{text}\r\n", id.len(), text.len());
+    let answer = format!("*1\r\n*2\r\n$2\r\nb3\r\n*2\r\n{}{}", message("17-0", "b1.0.x"), message("17-12", "b1.1.x"));
+    for cut in 1..answer.len() {
+        assert_eq!(readers.frame(&answer.as_bytes()[..cut]), None, "{cut}");
+    }
+    let more = [answer.as_bytes(), b"*1\r\n"].concat();
+    assert_eq!(readers.frame(&more), Some(answer.len()));
+    assert_eq!(shown(&readers, answer.as_bytes()), ["b1.0.x", "b1.1.x", &wait("17-12")]);
+    assert_eq!(shown(&readers, b"$4\r\n17-0\r\n"), ["Accepted"]);
+}
+
+#[test]
+fn an_answer_of_jetstream_is_known() {
+    for (line, seen) in [
+        ("{\"stream\":\"bench\", \"seq\":7}\r\n", "Accepted"),
+        ("{\"type\":\"io.nats.jetstream.api.v1.consumer_create_response\",\"name\":\"x\"}\r\n", "Entered"),
+        ("MSG to.3 1 $JS.ACK.bench.x.1.7.7.1.0 6\r\n", "Other"),
+        ("b1.0.x\r\n", "b1.0.x"),
+        ("PING\r\n", "PONG "),
+    ] {
+        assert_eq!(shown(&JetStream, line.as_bytes()), [seen], "{line}");
+    }
+    let refused = "{\"error\":{\"code\":503},\"stream\":\"bench\",\"seq\":0}\r\n";
+    assert!(shown(&JetStream, refused.as_bytes())[0].starts_with("Refused"));
 }

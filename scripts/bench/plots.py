@@ -8,7 +8,8 @@ from bench.results import numbers, reasons
 from bench.servers import SERVERS
 from bench.works import BY_SLUG, CPU, DELIVERIES, JOIN, LIST, LIST_CHANNEL, MEMORY_EACH, P50, P99, P999, SERVING
 
-COLOURS = {"memory": "#0a5bd3", "disk": "#6ba4f4", "redis": "#c2352b", "floor": "none"}
+COLOURS = {"memory": "#0a5bd3", "disk": "#6ba4f4", "memory-two": "#0a5bd3", "disk-two": "#6ba4f4", "redis": "#c2352b",
+           "floor": "none"}
 PEER = "#a3acb6"
 GROWTH_HEIGHT = 245
 
@@ -138,9 +139,14 @@ PLOTS = [
     of_bars("one-at-a-time", [P50, CPU], "Latency and CPU per delivery with one message at a time, of each server"),
     of_bars("pairs", first_two("pairs"), "Messages a second and CPU per message between 1,000 users in pairs, of each server"),
     of_bars("durable", first_two("durable"), "Messages a second that are on the disk, linechat and Redis Streams"),
+    of_bars("durable-pairs", first_two("durable-pairs"),
+            "Messages a second that are on the disk and read, linechat and Redis Streams"),
+    of_bars("durable-channel", first_two("durable-channel"),
+            "Deliveries a second in a channel of 100 readers, of linechat on disk, Redis Streams and NATS JetStream"),
     of_bars("idle", [MEMORY_EACH], "Memory of each of 10,000 idle connections, of each server"),
     of_bars("connect", first_two("connect"), "Connections a second that come and leave, and the CPU of each"),
     Plot("open-loop.svg", "open-loop", "Latencies of each server at half of the best peer's rate", open_loop),
+    of_bars("two-cores", [CPU], "CPU per delivery at the same rate, of linechat on one core and on two"),
     of_bars("crowd", first_two("crowd"), "How long until 19,000 connections have a message, of each server"),
     Plot("growth.svg", "growth-channel", "Cost per delivery, memory per connection, LIST, JOIN and boot as their sizes grow", growth),
 ]

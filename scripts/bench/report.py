@@ -85,6 +85,7 @@ def measured_how(work, record):
     if "fsync_us" in record:
         times = Numbers(dict(enumerate(record["fsync_us"])))
         lines.append(f"An fsync of 4 KiB on this disk, measured in each round: {cell(times, 'us')}.")
+    lines.append(f"Again: `scripts/bench-peers --work {work.slug} --rounds {rounds} --seconds {seconds:g}`.")
     return " ".join(lines)
 
 

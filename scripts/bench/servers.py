@@ -1,6 +1,6 @@
 """Starts the servers that are measured, each in a directory of its own, and stops what it started.
 
-Owns nothing beyond a `Server`: one process, pinned to core 0, with its flood control off.
+Owns nothing beyond a `Server`: one process, pinned to core 0 or to both, with its flood control off.
 """
 
 import contextlib
@@ -13,18 +13,22 @@ import tempfile
 import time
 
 SERVER_CORE, LOAD_CORE = "0", "1"
+BOTH_CORES = "0,1"
 START_SECONDS = 20
 START_TRIES = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A server: how people call it, the dialect of the load, and the program with its Debian package, if it is a peer."""
+    """A server: how people call it, the dialect of the load, the program with its Debian package, if it is a peer, the journal, if
+    it is linechat, and where it runs."""
 
     label: str
     dialect: str
     program: str | None = None
     package: str | None = None
+    journal: str | None = None
+    cores: str = SERVER_CORE
 
     @property
     def is_ours(self):
@@ -36,11 +40,15 @@ class Kind:
 
 
 SERVERS = {
-    "memory": Kind("linechat, memory", "linechat"),
-    "disk": Kind("linechat, disk", "linechat"),
+    "memory": Kind("linechat, memory", "linechat", journal="memory"),
+    "disk": Kind("linechat, disk", "linechat", journal="disk"),
+    "memory-two": Kind("linechat, memory, two cores", "linechat", journal="memory", cores=BOTH_CORES),
+    "disk-two": Kind("linechat, disk, two cores", "linechat", journal="disk", cores=BOTH_CORES),
     "redis": Kind("Redis", "redis", "redis-server", "redis-server"),
     "streams": Kind("Redis Streams", "streams", "redis-server", "redis-server"),
+    "stream-readers": Kind("Redis Streams", "stream-readers", "redis-server", "redis-server"),
     "nats": Kind("NATS", "nats", "nats-server", "nats-server"),
+    "jetstream": Kind("NATS JetStream", "jetstream", "nats-server", "nats-server"),
     "mosquitto": Kind("Mosquitto", "mqtt", "mosquitto", "mosquitto"),
     "inspircd": Kind("InspIRCd", "irc", "inspircd", "inspircd"),
     "ngircd": Kind("ngIRCd", "irc", "ngircd", "ngircd"),
@@ -109,18 +117,19 @@ def command(kind, port, directory, programs):
     """What starts a server of this kind."""
     address = f"127.0.0.1:{port}"
     if SERVERS[kind].is_ours:
-        return [programs["linechat"], "serve", "--listen", address, "--data-dir", f"{directory}/data", "--journal", kind,
-                *[word for name in LINECHAT_LIMITS for word in ("--limit", f"{name}=none")]]
+        return [programs["linechat"], "serve", "--listen", address, "--data-dir", f"{directory}/data",
+                "--journal", SERVERS[kind].journal, *[word for name in LINECHAT_LIMITS for word in ("--limit", f"{name}=none")]]
     if kind == "floor":
         return [programs["floor"], address]
-    if kind in ("redis", "streams"):
+    if SERVERS[kind].program == "redis-server":
         # A rewrite of the log would fork in the middle of a measurement.
         keeps = ["--appendonly", "no"] if kind == "redis" else ["--appendonly", "yes", "--appendfsync", "always",
                                                                 "--auto-aof-rewrite-percentage", "0"]
         return ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", *keeps, "--maxclients", "20000",
                 "--tcp-backlog", "4096", "--client-output-buffer-limit", "pubsub 0 0 0", "--dir", directory]
-    if kind == "nats":
-        return ["nats-server", "-a", "127.0.0.1", "-p", str(port)]
+    if SERVERS[kind].program == "nats-server":
+        stores = ["-js", "-sd", directory] if kind == "jetstream" else []
+        return ["nats-server", "-a", "127.0.0.1", "-p", str(port), *stores]
     template, start = {
         "ngircd": (NGIRCD, ["ngircd", "-n", "-f"]),
         "inspircd": (INSPIRCD, ["inspircd", "--nofork", "--runasroot", "--config"]),
@@ -139,7 +148,7 @@ class Server:
         self.dir = tempfile.mkdtemp(prefix=f"{kind}-", dir=work_dir)
         with open(f"{self.dir}/log", "w") as log:
             self.process = subprocess.Popen(
-                ["taskset", "-c", SERVER_CORE, *command(kind, self.port, self.dir, programs)],
+                ["taskset", "-c", SERVERS[kind].cores, *command(kind, self.port, self.dir, programs)],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.dir)
         try:
             self._wait()

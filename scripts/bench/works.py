@@ -32,6 +32,7 @@ CPU_OF_MESSAGE = Column("processor_per_delivery_us", "CPU per message", "us", ve
 P50 = Column("latency_p50_us", "latency p50", "us", versus="the latency")
 P99 = Column("latency_p99_us", "p99", "us", versus="the p99")
 P999 = Column("latency_p99_9_us", "p99.9", "us", versus="the p99.9")
+LATE = Column("sent_late_p90_us", "sent late, p90", "us")
 ALL_HAVE_IT = Column("all_have_it_p50_us", "until all have it, p50", "us", versus="the time")
 ALL_HAVE_IT_MAX = Column("all_have_it_max_us", "slowest", "us", versus="the slowest")
 MEMORY_EACH = Column("memory_each_kib", "memory per connection", "kib", versus="the memory")
@@ -65,7 +66,7 @@ class Goal:
 @dataclasses.dataclass(frozen=True)
 class Work:
     """What is asked of which servers. `runs` says by which program; `points` are the sizes at which it is repeated, which
-    `{at}` in the arguments stands for."""
+    `{at}` in the arguments stands for. A load that `gives_way` shares its core with the server."""
 
     slug: str
     title: str
@@ -79,6 +80,7 @@ class Work:
     of_what: str = ""
     needs_fsync: bool = False
     half_of_best: bool = False
+    gives_way: bool = False
 
 
 WORKS = [
@@ -113,6 +115,24 @@ WORKS = [
          ["direct", "--connections", "500", "--in-flight", "4000"], ["disk", "streams"], [MESSAGES, CPU_OF_MESSAGE, P50, P99],
          [Goal("messages a second, disk: at least 1.5 x Redis Streams", "disk", MESSAGES, at_least=1.5, of="streams")],
          needs_fsync=True),
+    Work("durable-pairs", "Messages that survive a power cut, and are read",
+         "500 users in pairs, 8 messages in flight each; a message counts when its receiver has it. With Redis Streams each user has "
+         "a stream of its own and two connections: one writes to the neighbour's stream (`XADD`, `appendfsync always`), the other "
+         "reads its own from where it was (`XREAD BLOCK`).",
+         ["direct", "--connections", "500", "--in-flight", "4000"], ["disk", "stream-readers"], [MESSAGES, CPU_OF_MESSAGE, P50, P99],
+         [Goal("messages a second, disk: at least 1.5 x Redis Streams", "disk", MESSAGES, at_least=1.5, of="stream-readers")],
+         needs_fsync=True),
+    Work("durable-channel", "A channel of 100 readers, on the disk",
+         "Each message has 100 readers, 4 connections send, 64 messages in flight. linechat shows a message when it is synced to the "
+         "disk. Redis Streams (`appendfsync always`) too: one stream, which each reader reads from where it was (`XREAD BLOCK`). NATS "
+         "JetStream promises less: its stream is in a file, but it answers and delivers before that is synced, which 2.9 does every "
+         "two minutes and not otherwise, so that messages survive `kill -9` and not a power cut; a consumer pushes them to each "
+         "reader, which acknowledges nothing. Those who send to these two are 4 connections more.",
+         ["fanout", "--connections", "101", "--in-flight", "64"], ["disk", "stream-readers", "jetstream"],
+         [DELIVERIES, CPU, P50, P99],
+         [Goal("deliveries a second, disk: at least 3 x Redis Streams", "disk", DELIVERIES, at_least=3, of="stream-readers"),
+          Goal("deliveries a second, disk: at least 3 x JetStream", "disk", DELIVERIES, at_least=3, of="jetstream")],
+         needs_fsync=True),
     Work("idle", "10,000 idle connections",
          "10,000 connections, logged in and in one channel, that say nothing.",
          ["idle", "--connections", "10000"], ["memory", "disk", "redis", "nats", "mosquitto", "inspircd"],
@@ -131,6 +151,17 @@ WORKS = [
          ["fanout", "--connections", "100", "--rate", "{rate}"], ALL, [P50, P99, P999, CPU],
          [Goal("p99, memory: no worse than the best peer", "memory", P99, at_most=1, of="best peer"),
           Goal("p99.9, memory: no worse than the best peer", "memory", P999, at_most=1, of="best peer")], half_of_best=True),
+    Work("two-cores", "A channel of 100 at a given rate, on one core and on two",
+         "4 of 100 connections send 2,000 messages a second together, whatever happens, which leaves a core mostly idle: what a "
+         "delivery costs more on two cores is threads that wake each other and data that moves. The server has core 0, or both "
+         "cores. The load has core 1 each time, and gives way there (`chrt --idle`): it runs while the server does not want that "
+         "core, which looks free to the server, as where clients are on other machines. Where it could not send on time the run "
+         "fails.",
+         ["fanout", "--connections", "100", "--rate", "2000"], ["memory", "memory-two", "disk", "disk-two"],
+         [CPU, P50, P99, LATE],
+         [Goal("CPU per delivery, memory: on two cores at most 1.15 x one core", "memory-two", CPU, at_most=1.15, of="memory"),
+          Goal("CPU per delivery, disk: on two cores at most 1.15 x one core", "disk-two", CPU, at_most=1.15, of="disk")],
+         gives_way=True),
     Work("crowd", "19,000 connections in one channel",
          "One sends, the next message when everybody has the last one. 20,000 descriptors is what these machines give a process. "
          "The IRC daemons are not here: they tell everybody of each who joins, 180 million times.",

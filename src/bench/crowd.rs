@@ -32,7 +32,8 @@ pub async fn idle<D: Dialect + 'static>(
     // The first makes the room and is not counted.
     let plan = Plan {
         connections: options.connections + 1,
-        pattern: Pattern::Fanout { senders: 0 },
+        senders: 0,
+        pattern: Pattern::Fanout,
         rhythm: Rhythm::Closed(0),
         size: 0,
         time: Duration::ZERO,

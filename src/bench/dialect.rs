@@ -1,6 +1,8 @@
 //! How to talk to a server under load: what to write, and what its lines mean. linechat's own, and a seam for peers that are
 //! measured beside it.
 
+use std::borrow::Cow;
+
 use memchr::{memchr, memrchr};
 
 /// What a frame from the server is to the load.
@@ -15,7 +17,7 @@ pub enum Seen<'a> {
     /// The server refused something; the load must stop.
     Refused(&'a [u8]),
     /// Something that must be answered at once, and how.
-    Demand(&'static [u8]),
+    Demand(Cow<'static, [u8]>),
     /// Nothing that counts.
     Other,
 }
@@ -26,7 +28,8 @@ pub trait Dialect {
     const ECHOES: bool;
     /// Whether each message of a sender is answered.
     const ANSWERS: bool;
-    /// Whether a connection can both send and receive. Where it cannot, senders enter no room.
+    /// Whether a connection can both send and receive. Where it cannot, the first connections send and enter no room, and the
+    /// others receive; in pairs half of them each.
     const SENDERS_LISTEN: bool;
     /// Whether anybody is shown what was sent. Where nobody is, a message has landed when it is answered.
     const DELIVERS: bool = true;
@@ -45,6 +48,10 @@ pub trait Dialect {
     }
     /// What a frame means.
     fn read<'a>(&self, frame: &'a [u8]) -> Seen<'a>;
+    /// Shows what a frame means, where it may be several things.
+    fn show<'a>(&self, frame: &'a [u8], see: &mut impl FnMut(Seen<'a>)) {
+        see(self.read(frame));
+    }
     /// What ends a connection.
     fn leave(&self) -> &'static [u8];
     /// What a connection writes that comes only to leave again; it must be seen to enter.

@@ -70,6 +70,7 @@ pub struct Flights {
     senders: Vec<Sender>,
     latencies: RefCell<Histogram<u64>>,
     completions: RefCell<Histogram<u64>>,
+    delays: RefCell<Histogram<u64>>,
     /// Deliveries since the measuring began.
     pub deliveries: Cell<u64>,
     /// Messages that everybody has, since the measuring began.
@@ -93,6 +94,7 @@ impl Flights {
             began: Instant::now(),
             senders: audiences.iter().map(sender).collect(),
             completions: RefCell::new(latencies.clone()),
+            delays: RefCell::new(latencies.clone()),
             latencies: RefCell::new(latencies),
             deliveries: Cell::new(0),
             messages: Cell::new(0),
@@ -121,7 +123,9 @@ impl Flights {
         let mut messages = account.messages.borrow_mut();
         let text = text(sender, account.first.get() + messages.len() as u64, size);
         send(&text);
-        messages.push_back(Message { due: self.at(due), text, missing: account.audience });
+        let due = self.at(due);
+        self.count(&self.delays, due, self.now());
+        messages.push_back(Message { due, text, missing: account.audience });
     }
 
     /// How many messages of a sender are in flight.
@@ -183,13 +187,10 @@ impl Flights {
         };
         message.missing -= 1;
         let is_complete = message.missing == 0;
-        if self.measuring.get() {
-            let latency = now.saturating_sub(message.due).clamp(1, LONGEST.as_nanos() as u64);
-            self.deliveries.set(self.deliveries.get() + 1);
-            self.latencies.borrow_mut().record(latency).expect("invariant: clamped to the bounds");
-            if is_complete {
-                self.completions.borrow_mut().record(latency).expect("invariant: clamped to the bounds");
-            }
+        self.deliveries.set(self.deliveries.get() + u64::from(self.measuring.get()));
+        self.count(&self.latencies, message.due, now);
+        if is_complete {
+            self.count(&self.completions, message.due, now);
         }
         if !is_complete {
             return;
@@ -200,6 +201,14 @@ impl Flights {
             self.messages.set(self.messages.get() + u64::from(self.measuring.get()));
         }
         sender.landed.notify_one();
+    }
+
+    /// Counts how long something took, while measuring.
+    fn count(&self, times: &RefCell<Histogram<u64>>, due: u64, now: u64) {
+        if self.measuring.get() {
+            let time = now.saturating_sub(due).clamp(1, LONGEST.as_nanos() as u64);
+            times.borrow_mut().record(time).expect("invariant: clamped to the bounds");
+        }
     }
 
     /// The run is worth nothing, and why; the first reason counts.
@@ -221,6 +230,11 @@ impl Flights {
     /// How long each message took until everybody had it.
     pub fn completions(&self) -> Histogram<u64> {
         self.completions.borrow().clone()
+    }
+
+    /// How late each message was sent.
+    pub fn delays(&self) -> Histogram<u64> {
+        self.delays.borrow().clone()
     }
 }
 
@@ -246,7 +260,7 @@ mod tests {
         }
         assert_eq!((flights.deliveries.get(), flights.messages.get()), (4, 2));
         assert_eq!((flights.in_flight(0), flights.failure()), (0, None));
-        assert_eq!((flights.latencies().len(), flights.completions().len()), (4, 2));
+        assert_eq!((flights.latencies().len(), flights.completions().len(), flights.delays().len()), (4, 2, 2));
     }
 
     #[test]

@@ -20,12 +20,9 @@ const ENTERING: usize = 200;
 /// Who talks to whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pattern {
-    /// All connections in one room; the first `senders` of them send.
-    Fanout {
-        /// How many send.
-        senders: usize,
-    },
-    /// Each to its neighbour, and back.
+    /// All connections in one room.
+    Fanout,
+    /// Each sender to a receiver of its own: to its neighbour, and back, where senders listen.
     Pairs,
 }
 
@@ -43,6 +40,8 @@ pub enum Rhythm {
 pub struct Plan {
     /// How many connections.
     pub connections: usize,
+    /// How many send, the first ones.
+    pub senders: usize,
     /// Who talks to whom.
     pub pattern: Pattern,
     /// When.
@@ -68,6 +67,8 @@ pub struct Measured {
     pub latencies: hdrhistogram::Histogram<u64>,
     /// How long each message took until everybody had it, in nanoseconds.
     pub completions: hdrhistogram::Histogram<u64>,
+    /// How late each message was sent, in nanoseconds.
+    pub delays: hdrhistogram::Histogram<u64>,
     /// What the server used meanwhile, when its pid is known.
     pub usage: Option<Usage>,
 }
@@ -112,17 +113,13 @@ pub async fn run<D: Dialect + 'static>(
 ) -> Result<Measured> {
     let audience = match plan.pattern {
         _ if !D::DELIVERS => 1,
-        Pattern::Fanout { senders } if !D::SENDERS_LISTEN => plan.connections - senders,
-        Pattern::Fanout { .. } if D::ECHOES => plan.connections,
-        Pattern::Fanout { .. } => plan.connections - 1,
+        Pattern::Fanout if !D::SENDERS_LISTEN => plan.connections - plan.senders,
+        Pattern::Fanout if D::ECHOES => plan.connections,
+        Pattern::Fanout => plan.connections - 1,
         Pattern::Pairs => 1,
     };
-    let senders = match plan.pattern {
-        Pattern::Fanout { senders } => senders,
-        Pattern::Pairs => plan.connections,
-    };
-    let run = Run::new(dialect, room, plan, &vec![audience as u32; senders]);
-    LocalSet::new().run_until(run.measure(server, senders, process)).await
+    let run = Run::new(dialect, room, plan, &vec![audience as u32; plan.senders]);
+    LocalSet::new().run_until(run.measure(server, process)).await
 }
 
 impl<D: Dialect + 'static> Run<D> {
@@ -131,14 +128,14 @@ impl<D: Dialect + 'static> Run<D> {
         Rc::new(Self { dialect, plan, room: room.to_owned(), flights: Flights::new(audiences) })
     }
 
-    async fn measure(self: Rc<Self>, server: &str, senders: usize, process: Option<Process>) -> Result<Measured> {
+    async fn measure(self: Rc<Self>, server: &str, process: Option<Process>) -> Result<Measured> {
         let mut connections = vec![Rc::clone(&self).enter_first(server).await?];
         connections.extend(Rc::clone(&self).enter_others(server).await?);
         tokio::task::spawn_local(stay_awake());
         let mut sending = Vec::new();
         let start = Instant::now();
         let end = start + self.plan.warm_up + self.plan.time;
-        for (me, connection) in connections.iter().take(senders).enumerate() {
+        for (me, connection) in connections.iter().take(self.plan.senders).enumerate() {
             sending.push(tokio::task::spawn_local(Rc::clone(&self).send(me, Rc::clone(connection), end)));
         }
         tokio::time::sleep(self.plan.warm_up).await;
@@ -151,7 +148,7 @@ impl<D: Dialect + 'static> Run<D> {
             tokio::time::timeout(PATIENCE, task).await.context("the last messages did not land in a minute")???;
         }
         self.check()?;
-        for sender in (0..senders).filter(|_| D::ANSWERS) {
+        for sender in (0..self.plan.senders).filter(|_| D::ANSWERS) {
             let deadline = Instant::now() + PATIENCE;
             while self.flights.accounts(sender).0 < self.flights.accounts(sender).1 && Instant::now() < deadline {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -167,6 +164,7 @@ impl<D: Dialect + 'static> Run<D> {
             deliveries: self.flights.deliveries.get(),
             latencies: self.flights.latencies(),
             completions: self.flights.completions(),
+            delays: self.flights.delays(),
             usage: before.zip(after).map(|(before, after)| after.since(&before)),
         })
     }
@@ -180,7 +178,7 @@ impl<D: Dialect + 'static> Run<D> {
     /// Connection 0 makes the room.
     pub(super) async fn enter_first(self: Rc<Self>, server: &str) -> Result<Rc<Connection>> {
         let lines = match self.plan.pattern {
-            Pattern::Fanout { .. } => self.dialect.create(&self.room),
+            Pattern::Fanout => self.dialect.create(&self.room),
             Pattern::Pairs => self.dialect.enter(0, None),
         };
         self.enter(0, server.to_owned(), lines).await
@@ -188,8 +186,8 @@ impl<D: Dialect + 'static> Run<D> {
 
     /// Then all others enter, some at a time.
     pub(super) async fn enter_others(self: Rc<Self>, server: &str) -> Result<Vec<Rc<Connection>>> {
-        let room = matches!(self.plan.pattern, Pattern::Fanout { .. }).then_some(self.room.as_str());
-        let room_of = |me| room.filter(|_| D::SENDERS_LISTEN || me >= self.senders());
+        let room = (self.plan.pattern == Pattern::Fanout).then_some(self.room.as_str());
+        let room_of = |me| room.filter(|_| D::SENDERS_LISTEN || me >= self.plan.senders);
         let turns = Rc::new(Semaphore::new(ENTERING));
         let entering: Vec<_> = (1..self.plan.connections)
             .map(|me| {
@@ -217,8 +215,8 @@ impl<D: Dialect + 'static> Run<D> {
     /// Reads and checks until the connection ends.
     async fn receive(self: Rc<Self>, me: usize, connection: Rc<Connection>) {
         let mut had = match self.plan.pattern {
-            Pattern::Fanout { senders } => Had::new(0, senders),
-            Pattern::Pairs => Had::new(me ^ 1, 1),
+            Pattern::Fanout => Had::new(0, self.plan.senders),
+            Pattern::Pairs => Had::new(self.partner(me), 1),
         };
         let mut open = true;
         while open {
@@ -228,7 +226,7 @@ impl<D: Dialect + 'static> Run<D> {
                 let now = *now.get_or_insert_with(|| self.flights.now());
                 match seen {
                     Seen::Message(text) => self.flights.land(text.trim_ascii_end(), &mut had, now),
-                    Seen::Accepted if me < self.senders() => self.accepted(me, now),
+                    Seen::Accepted if me < self.plan.senders => self.accepted(me, now),
                     Seen::Refused(why) => {
                         self.flights.fail(format!("the server refused: {}", String::from_utf8_lossy(why).trim_end()))
                     }
@@ -238,18 +236,16 @@ impl<D: Dialect + 'static> Run<D> {
             });
             open = read.await.unwrap_or(false);
             if let Some(answer) = demand {
-                open &= connection.write(answer).await.is_ok();
+                open &= connection.write(&answer).await.is_ok();
             }
         }
         // Who ends a run itself reads no further.
         self.flights.fail(format!("the server closed connection {me}"));
     }
 
-    fn senders(&self) -> usize {
-        match self.plan.pattern {
-            Pattern::Fanout { senders } => senders,
-            Pattern::Pairs => self.plan.connections,
-        }
+    /// The other one of a pair.
+    fn partner(&self, me: usize) -> usize {
+        if D::SENDERS_LISTEN { me ^ 1 } else { (me + self.plan.senders) % self.plan.connections }
     }
 
     fn accepted(&self, me: usize, now: u64) {
@@ -293,8 +289,8 @@ impl<D: Dialect + 'static> Run<D> {
 
     fn add(&self, me: usize, due: Instant, batch: &mut Vec<u8>) {
         self.flights.take_off(me, due, self.plan.size, |text| match self.plan.pattern {
-            Pattern::Fanout { .. } => self.dialect.say(batch, &self.room, text),
-            Pattern::Pairs => self.dialect.tell(batch, me ^ 1, text),
+            Pattern::Fanout => self.dialect.say(batch, &self.room, text),
+            Pattern::Pairs => self.dialect.tell(batch, self.partner(me), text),
         });
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use dialect::Linechat;
+use dialect::{Dialect, Linechat};
 use load::{Pattern, Plan, Rhythm};
 use process::Process;
 use report::Report;
@@ -96,29 +96,30 @@ async fn measure(options: &Options) -> Result<Report> {
         Work::Idle => crowd::idle(dialect, server, &room, options, process).await,
         Work::Connect => crowd::connect(&dialect, server, &room, options, process).await,
         Work::Fanout | Work::Direct => {
-            let measured = load::run(dialect, server, &room, plan(options)?, process).await?;
+            let measured = load::run(dialect, server, &room, plan::<Linechat>(options)?, process).await?;
             Ok(Report::of_load(options, &measured))
         }
     }
 }
 
-/// The plan of a load with these options.
+/// The plan of a load with these options, by the rules of a protocol.
 ///
 /// # Errors
 /// When the numbers do not fit together; says which.
-pub fn plan(options: &Options) -> Result<Plan> {
-    let Options { connections, senders, in_flight, rate, size, .. } = *options;
-    let (pattern, active) = match options.work {
-        Work::Direct => (Pattern::Pairs, connections),
-        _ => (Pattern::Fanout { senders }, senders),
+pub fn plan<D: Dialect>(options: &Options) -> Result<Plan> {
+    let Options { connections, in_flight, rate, size, .. } = *options;
+    let (pattern, senders) = match options.work {
+        Work::Direct if D::SENDERS_LISTEN => (Pattern::Pairs, connections),
+        Work::Direct => (Pattern::Pairs, connections / 2),
+        _ => (Pattern::Fanout, options.senders),
     };
     anyhow::ensure!(connections >= 2, "--connections must be 2 or more");
     anyhow::ensure!(options.work != Work::Direct || connections % 2 == 0, "--connections must be even for direct");
-    anyhow::ensure!((1..=connections).contains(&active), "--senders must be 1 to --connections");
+    anyhow::ensure!((1..=connections).contains(&senders), "--senders must be 1 to --connections");
     let rhythm = match rate {
-        Some(rate) => Rhythm::Open(rate / active as f64),
-        None => Rhythm::Closed((in_flight / active).max(1)),
+        Some(rate) => Rhythm::Open(rate / senders as f64),
+        None => Rhythm::Closed((in_flight / senders).max(1)),
     };
     let (time, warm_up) = (Duration::from_secs_f64(options.seconds), Duration::from_secs_f64(options.warm_up));
-    Ok(Plan { connections, pattern, rhythm, size, time, warm_up })
+    Ok(Plan { connections, senders, pattern, rhythm, size, time, warm_up })
 }

@@ -46,6 +46,9 @@ impl Report {
         for (name, quantile) in [("all have it p50", 0.5), ("all have it max", 1.0)] {
             report.add(name, measured.completions.value_at_quantile(quantile) as f64 / 1000.0, "µs");
         }
+        if options.rate.is_some() {
+            report.add("sent late p90", measured.delays.value_at_quantile(0.9) as f64 / 1000.0, "µs");
+        }
         if let Some(usage) = measured.usage {
             report.add("processor", usage.cpu_seconds / measured.seconds * 100.0, "%");
             report.add("processor per delivery", usage.cpu_seconds / deliveries * 1e6, "µs");

@@ -39,11 +39,11 @@ impl Dialect for Irc {
         match &line[source + 1..command] {
             b"PRIVMSG" => spaces.next().map_or(Seen::Other, |target| Seen::Message(&line[target + 2..])),
             // The end of the welcome, and of the list of names after a JOIN.
-            b"376" | b"422" if self.joins => Seen::Demand(b"JOIN #bench\r\n"),
+            b"376" | b"422" if self.joins => Seen::Demand(b"JOIN #bench\r\n".into()),
             b"376" | b"422" => Seen::Entered,
             b"366" => Seen::Entered,
             b"401" | b"403" | b"404" | b"433" | b"437" | b"439" | b"451" | b"471" | b"473" | b"475" => Seen::Refused(line),
-            _ if line.starts_with(b"PING ") => Seen::Demand(b"PONG x\r\n"),
+            _ if line.starts_with(b"PING ") => Seen::Demand(b"PONG x\r\n".into()),
             _ if line.starts_with(b"ERROR ") => Seen::Refused(line),
             _ => Seen::Other,
         }

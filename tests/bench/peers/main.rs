@@ -5,9 +5,11 @@
 
 mod floor;
 mod irc;
+mod jetstream;
 mod mqtt;
 mod nats;
 mod redis;
+mod stream_readers;
 mod streams;
 
 use std::time::Duration;
@@ -19,6 +21,7 @@ use linechat::bench::dialect::Dialect;
 use linechat::bench::process::Process;
 use linechat::bench::report::Report;
 use linechat::bench::{Options, crowd, load, plan};
+use stream_readers::StreamReaders;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -37,7 +40,9 @@ enum Peer {
     Irc,
     Redis,
     Streams,
+    StreamReaders,
     Nats,
+    Jetstream,
     Mqtt,
     Floor,
 }
@@ -48,7 +53,7 @@ async fn measure<D: Dialect + 'static>(dialect: D, options: &Options) -> Result<
         Work::Idle => crowd::idle(dialect, server, room, options, process).await,
         Work::Connect => crowd::connect(&dialect, server, room, options, process).await,
         Work::Fanout | Work::Direct => {
-            Ok(Report::of_load(options, &load::run(dialect, server, room, plan(options)?, process).await?))
+            Ok(Report::of_load(options, &load::run(dialect, server, room, plan::<D>(options)?, process).await?))
         }
     }
 }
@@ -64,7 +69,12 @@ fn main() -> Result<()> {
                 Peer::Irc => measure(irc::Irc { joins: options.work != Work::Direct }, &options).await,
                 Peer::Redis => measure(redis::Redis, &options).await,
                 Peer::Streams => measure(streams::Streams, &options).await,
+                Peer::StreamReaders => {
+                    let senders = plan::<StreamReaders>(&options)?.senders;
+                    measure(StreamReaders { senders }, &options).await
+                }
                 Peer::Nats => measure(nats::Nats, &options).await,
+                Peer::Jetstream => measure(jetstream::JetStream, &options).await,
                 Peer::Mqtt => measure(mqtt::Mqtt, &options).await,
                 Peer::Floor => measure(floor::Floor, &options).await,
             }

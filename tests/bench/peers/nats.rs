@@ -30,7 +30,7 @@ impl Dialect for Nats {
     fn read<'a>(&self, line: &'a [u8]) -> Seen<'a> {
         match line {
             b"PONG\r\n" => Seen::Entered,
-            b"PING\r\n" => Seen::Demand(b"PONG\r\n"),
+            b"PING\r\n" => Seen::Demand(b"PONG\r\n".into()),
             _ if line.starts_with(b"-ERR") => Seen::Refused(line),
             _ if line.starts_with(b"b") => Seen::Message(line),
             _ => Seen::Other,
