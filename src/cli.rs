@@ -1,4 +1,4 @@
-//! The command line: what may be typed after `linechat`, and what it comes to.
+//! The command line: what may be typed after `linechat`, and what it means.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -89,10 +89,10 @@ pub enum LogFormat {
 }
 
 impl Serve {
-    /// The configuration that was asked for.
+    /// The configuration that these options ask for.
     ///
     /// # Errors
-    /// What was wrong, with which value, and what to give instead.
+    /// Says which value was wrong, why, and what to give instead.
     pub fn config(&self) -> Result<Config> {
         let listen = self.listen.iter().map(|address| resolve(address)).collect::<Result<_>>()?;
         let default = || default_data_dir(|name| std::env::var(name).ok());
@@ -107,10 +107,10 @@ fn resolve(address: &str) -> Result<SocketAddr> {
     address.to_socket_addrs().with_context(wrong)?.next().with_context(wrong)
 }
 
-/// The limits with these assignments.
+/// The default limits with these `NAME=VALUE` assignments applied.
 ///
 /// # Errors
-/// The first one that is wrong, and what to give instead.
+/// Says which assignment is the first wrong one, and what to give instead.
 pub fn set_limits(assignments: &[String]) -> Result<Limits> {
     let mut limits = Limits::default();
     for assignment in assignments {

@@ -1,7 +1,7 @@
 //! The clock: the only place that asks what time it is.
 //!
-//! Waiting goes by tokio's time, which a test or a simulation can stop and move; so does what is measured here. Order never goes
-//! by time.
+//! Waiting and measuring use tokio's time, which a test or a simulation can stop and move. Time never decides what comes before
+//! what.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use tokio::time::Instant;
 
 use crate::event::Time;
 
-/// What time it is.
+/// A source of the time of day.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum Clock {
-    /// As the system says.
+    /// The system's clock.
     #[default]
     System,
-    /// As it would be if it had been `at` at the instant `from`: for tests and simulations.
+    /// A clock that showed `at` at the instant `from`, and has run with tokio's time since: for tests and simulations.
     Simulated {
-        /// When it began.
+        /// The instant at which it began.
         from: Instant,
-        /// What time that was.
+        /// The time of day that it showed then.
         at: Time,
     },
 }
 
 impl Clock {
-    /// The time of day, for people and for the journal. It may go back.
+    /// The time of day, for people and for the store. It may go back.
     pub fn time(&self) -> Time {
         match self {
             Self::System => Time(jiff::Timestamp::now().as_millisecond()),
@@ -41,7 +41,7 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Now, for limiters that count attempts by the same clock.
+/// [`now`] for the rate limiters, which count attempts by this clock too.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Attempts;
 
@@ -53,7 +53,7 @@ impl governor::clock::Clock for Attempts {
     }
 }
 
-/// How long ago that was.
+/// How long ago `moment` was.
 pub fn since(moment: Instant) -> Duration {
     now().saturating_duration_since(moment)
 }

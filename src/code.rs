@@ -6,7 +6,7 @@ use std::fmt;
 /// Whether sending the same line again can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// Not before the line, or what it speaks of, has changed.
+    /// Not until the line, or what it refers to, has changed.
     No,
     /// Yes, later; the text says when, if that is known.
     Later,
@@ -76,17 +76,17 @@ impl fmt::Display for Code {
     }
 }
 
-/// A command that was not done: its code, and a text for the person who sent it. The connection stays open.
+/// Why a command was not done: a code, and a text for the person who sent it. The connection stays open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// For scripts.
     pub code: Code,
-    /// For people: what was wrong, with which value, what to do.
+    /// For people: what was wrong, with which value, and what to do.
     pub text: Cow<'static, str>,
 }
 
 impl Refusal {
-    /// A refusal with its text.
+    /// A refusal with this code and text.
     pub fn new(code: Code, text: impl Into<Cow<'static, str>>) -> Self {
         Self { code, text: text.into() }
     }

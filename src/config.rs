@@ -1,4 +1,4 @@
-//! What the operator decided: where to listen, where to keep data, which journal, which limits.
+//! What the operator decided: where to listen, where to keep data, on disk or in memory, and the limits.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,12 +8,12 @@ use crate::limits::Limits;
 /// The port that linechat is known by.
 pub const PORT: u16 = 12000;
 
-/// What keeps the entries.
+/// Where entries are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum JournalKind {
-    /// SQLite in the data directory; OK means synced.
+    /// In SQLite in the data directory; OK means synced.
     Disk,
-    /// Nothing survives the process.
+    /// In memory; nothing survives the process.
     Memory,
 }
 
@@ -22,16 +22,17 @@ pub enum JournalKind {
 pub struct Config {
     /// Where to listen; port 0 lets the system choose.
     pub listen: Vec<SocketAddr>,
-    /// Where the disk journal lives.
+    /// The directory of the store on disk; not used for one in memory.
     pub data_dir: PathBuf,
-    /// Which journal.
+    /// Where entries are kept; what `--journal` says.
     pub journal: JournalKind,
     /// Every bound.
     pub limits: Limits,
 }
 
-/// Where data lives when nobody says otherwise: `$STATE_DIRECTORY` (set by systemd), else `$XDG_STATE_HOME/linechat`, else
-/// `~/.local/state/linechat` (XDG Base Directory Specification). `None` when there is no home either.
+/// Where data lives unless `--data-dir` is given: `$STATE_DIRECTORY` (set by systemd), else `$XDG_STATE_HOME/linechat`, else
+/// `~/.local/state/linechat` (XDG Base Directory Specification). `None` when there is no home either. `variable` looks up an
+/// environment variable.
 pub fn default_data_dir(variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let set = |name| variable(name).filter(|value| !value.is_empty());
     // systemd separates several directories by colons; the first is ours.

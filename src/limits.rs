@@ -4,10 +4,10 @@
 //! the protocol or a memory promise is built on them (the constants). `linechat limits` prints both from the tables here.
 //! This file must never read the environment or decide anything: it only names numbers.
 
-/// A limit that is switched off has this value.
+/// The value of a limit that is switched off.
 pub const NONE: u64 = u64::MAX;
 
-/// What `linechat limits` prints of one limit.
+/// What `linechat limits` prints for one limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Its name on the command line.
@@ -133,13 +133,13 @@ pub const LINE_BYTES: usize = 4096;
 pub const NAME_CHARS: usize = 32;
 /// The longest `@key`, and the longest key of a channel, in characters.
 pub const KEY_CHARS: usize = 64;
-/// `@key`s remembered for one user.
+/// How many of a user's latest `@key`s are remembered.
 pub const KEYS_REMEMBERED: usize = 4096;
 /// Bytes of an over-long line that are thrown away before the connection is closed.
 pub const FLOOD_BYTES: usize = 64 * 1024;
-/// Bytes of a telnet subnegotiation that are skipped before it is taken for abandoned.
+/// Bytes of a telnet subnegotiation that are skipped before it counts as abandoned.
 pub const SUBNEGOTIATION_BYTES: usize = 256;
-/// Telnet options refused on one connection: one answer for each that exists.
+/// Telnet refusals sent on one connection: one for each option that exists.
 pub const TELNET_ANSWERS: u16 = 256;
 /// The shortest password in bytes.
 pub const PASSWORD_BYTES: usize = 8;
@@ -151,55 +151,58 @@ pub const HASH_WAIT_SECONDS: u64 = 10;
 pub const PAGE_LINES: u64 = 100;
 /// Lines of INBOX or HISTORY that may be asked for.
 pub const PAGE_LINES_MAX: u64 = 1000;
-/// Entries read from the journal at a time for one connection.
+/// Entries read from the store at a time for one connection.
 pub const READ_ENTRIES: usize = 32;
-/// Reads from the journal at the same time.
+/// Reads from the store at the same time.
 pub const READS_AT_ONCE: usize = 4;
 /// Lines of LIST or CHANNELS made at a time.
 pub const LIST_LINES: usize = 256;
-/// Messages of one connection that wait for their commit.
+/// Proposals of one connection that wait for their completion.
 pub const IN_FLIGHT: usize = 1024;
 /// Notices that one connection may leave unread: what its proposals came to, and the rooms in which its reading begins or ends.
 /// More than [`IN_FLIGHT`] and the most channels that one user may be in; beyond it the connection is closed.
 pub const NOTICES: usize = 16 * 1024;
-/// Text bytes of one connection that wait for their commit.
+/// Bytes of text in these proposals, and of the answers that wait behind them.
 pub const IN_FLIGHT_BYTES: usize = 64 * 1024;
 /// Bytes read from a connection at a time, and the most that a paused connection keeps unread.
 pub const READ_BYTES: usize = 16 * 1024;
 /// Bytes of answers that may wait before the connection's next line is parsed.
 pub const OUT_BYTES: usize = 64 * 1024;
-/// Bytes of events copied for a connection at a time, and so the most that waits of them.
+/// Bytes of events copied for a connection at a time, and so the most that can wait to be sent.
 pub const FOLLOW_BYTES: usize = 32 * 1024;
 /// Bytes of recent lines that one room keeps.
 pub const TAIL_BYTES: usize = 256 * 1024;
 /// Seconds after which a silent room gives its recent lines back.
 pub const TAIL_QUIET_SECONDS: u64 = 2;
-/// Calls with proposals that wait to be ordered; with [`IN_FLIGHT_BYTES`] it bounds the queue's memory at 128 MiB of text.
-/// With 256, sessions that waited for a place were woken one by one, which took 1,000 users in pairs a quarter of their messages.
+/// Calls of `propose` that may wait to be ordered; with [`IN_FLIGHT_BYTES`] this bounds the queue's memory at 128 MiB of text.
+/// With 256, sessions waiting for room were woken one by one, which cost 1,000 users in pairs a quarter of their messages.
 pub const QUEUE_BATCHES: usize = 2048;
-/// Proposals after which a batch takes no more.
+/// A batch with this many proposals takes no more.
 pub const BATCH_PROPOSALS: usize = 4096;
 /// Committed batches that wait for the hub; then the replica waits.
 pub const FEED_BATCHES: usize = 8;
-/// Rooms whose ends the writer keeps in memory before it forgets them all and reads those it needs again.
+/// Chain heads that the store keeps in memory. Beyond that it forgets them all and reads the ones it needs again.
 pub const CHAINS_IN_MEMORY: usize = 100_000;
-/// Rows that one step of tidying the store deletes, about: a message that comes meanwhile waits for a few milliseconds.
+/// About how many rows one step of tidying the store deletes: a message that arrives meanwhile waits a few milliseconds.
 pub const TIDIED_AT_ONCE: usize = 256;
-/// Bytes of the store's write-ahead log at which, and at each doubling, the operator is told that somebody keeps it from shrinking.
+/// Bytes of the store's write-ahead log at which the operator is first told that somebody keeps it from shrinking; told again
+/// at each doubling.
 pub const LOG_WARNED_BYTES: u64 = 64 * 1024 * 1024;
-/// Seconds until a write-ahead log that somebody keeps from shrinking is tried again, at first and at most; doubled in between.
+/// Seconds until shrinking a write-ahead log that is in use is tried again: the first wait and the longest, doubling in
+/// between.
 pub const LOG_RETRY_SECONDS: (u64, u64) = (1, 60);
-/// Ids reserved by one durable entry, so that an id is never given out twice, not even after a crash.
+/// How many ids one durable entry reserves, so that no id is given out twice, not even after a crash.
 pub const IDS_RESERVED: u64 = 4096;
-/// Seconds after the last line for the peer to close its side, so that no reset overtakes the last answers.
+/// Seconds that the peer has to close its side after the last line, so that no reset overtakes the last answers.
 pub const LINGER_SECONDS: u64 = 1;
-/// Seconds that the messages of a channel that was closed, and of a guest who has gone, are left on the disk: somebody slow may
-/// still be reading them, and is told a gap afterwards.
+/// Seconds that the messages of a closed channel, or of a guest who has gone, stay on the disk: a slow reader may still be
+/// reading them. Later it is told of a gap.
 pub const ENDED_ROOMS_SECONDS: u64 = 600;
 /// Bytes kept free on the disk so that reading marks (ACK) can still be stored when it is full: more than the store's
 /// write-ahead log, which has to fit into the database before it can be used again.
 pub const BALLAST_BYTES: u64 = 8 * 1024 * 1024;
-/// The largest store whose every page is checked at the start; a larger one has its tables of state checked, and each message when read.
+/// Bytes of the largest store of which every page is checked at the start. In a larger one only the tables of state are checked
+/// then, and each message when it is read.
 pub const CHECKED_AT_START_BYTES: u64 = 512 * 1024 * 1024;
 
 const FIXED: &[(&str, u64, &str, &str)] = &[

@@ -1,5 +1,5 @@
-//! The binary: arguments, the log, exit codes. 2 for a command line that cannot be read, 1 for anything else that failed; those of
-//! the menu client are its own.
+//! The binary: arguments, the log, and exit codes. The exit code is 2 for a command line that cannot be read and 1 for any
+//! other failure; the menu client has its own.
 
 use std::io::{IsTerminal, Write};
 use std::num::NonZero;
@@ -16,7 +16,7 @@ use linechat::cli::{Cli, Command, LogFormat, Menu, Serve, describe, greeting, se
 use linechat::menu::{self, Outcome};
 use linechat::server::Server;
 
-/// 15 % more deliveries a second than with the system's. Without huge pages, which cost a quarter more memory for each
+/// Delivers 15 % more lines a second than the system's allocator. Huge pages are off: they cost a quarter more memory for each
 /// silent connection.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -55,7 +55,7 @@ fn menu(Menu { server, name, login, show_protocol, commands }: Menu) -> ExitCode
     }
 }
 
-/// Prints for a person; one who has closed the pipe has read enough.
+/// Prints for a person. An error means that they closed the pipe and have read enough.
 fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush());
 }
@@ -63,12 +63,12 @@ fn print(text: &str) {
 fn serve(arguments: &Serve) -> Result<()> {
     let config = arguments.config()?;
     log_to_stderr(arguments.log_format)?;
-    // As many descriptors as the system allows: each connection needs one. Where it refuses, fewer can connect.
+    // As many descriptors as the system allows: each connection needs one. If it refuses, fewer can connect.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let server = Server::start(&config).await?;
-        // Not before: until it serves, a signal simply ends the process.
+        // Not earlier: until the server serves, a signal simply ends the process.
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         print(&greeting(&config, &server.addresses()));
         let (stop, stopped) = tokio::sync::oneshot::channel();
@@ -76,7 +76,7 @@ fn serve(arguments: &Serve) -> Result<()> {
             either(&mut interrupt, &mut terminate).await;
             let _ = stop.send(());
             either(&mut interrupt, &mut terminate).await;
-            // What was answered OK is on the disk already; nothing else is owed to a second signal.
+            // Whatever was answered OK is on the disk already, so a second signal may end everything.
             eprintln!("linechat: stopped at once");
             std::process::exit(1);
         });
@@ -85,13 +85,13 @@ fn serve(arguments: &Serve) -> Result<()> {
         };
         Ok(server.run(stop).await?)
     });
-    // Not waited for: a thread that hashes a password or reads for somebody who has gone.
+    // Does not wait for threads that still hash a password or read for somebody who has gone.
     runtime.shutdown_background();
     result
 }
 
-/// On one core the scheduler of one thread, which moves nothing between threads. On several the queue that the cores share is
-/// looked at more often than tokio does by itself: a core's own queue holds 256 tasks, and a busy channel wakes more than that.
+/// On one core this is the single-threaded scheduler, which moves nothing between threads. On several cores the shared queue is
+/// checked more often than tokio does by default: a core's own queue holds 256 tasks, and a busy channel wakes more than that.
 fn runtime() -> Result<Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };

@@ -1,4 +1,4 @@
-//! Names, ids and keys: what they are made of, and which new names may be taken.
+//! Names, ids and keys: their syntax, and which new names may be taken.
 //!
 //! Syntax (what the grammar accepts) and policy (which names may be *taken*) are kept apart: a line that mentions any
 //! well-formed name parses, and only NAME, REGISTER and CREATE ask [`check_new`]. Nothing here knows who is online.
@@ -13,12 +13,12 @@ use unicode_security::GeneralSecurityProfile;
 
 use crate::limits::NAME_CHARS;
 
-/// A user's number: never reused, not even after a crash.
+/// A user's number. It is never reused, not even after a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UserId(pub u64);
 
-/// The journal's number of an entry. It only grows; within one room it rises but is not dense.
+/// An entry's number in the one order. It only grows; within one room it rises but has gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seq(pub u64);
@@ -28,7 +28,7 @@ pub struct Seq(pub u64);
 #[serde(transparent)]
 pub struct Name(Arc<str>);
 
-/// A user as every line writes one: `name:id`.
+/// A user, as lines write it: `name:id`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Who {
     /// The name at the time.
@@ -40,16 +40,16 @@ pub struct Who {
 /// Why a name cannot be taken; the text is for the person who chose it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Not what the grammar calls a name.
+    /// The text is not a `name` of the grammar.
     #[error("a name is 1 to 32 letters, digits, '_', '-' or '.', and begins with a letter")]
     Form,
-    /// Not what the grammar calls a channel.
+    /// The text is not a `channel` of the grammar.
     #[error("a channel is # and 1 to 32 letters, digits, '_', '-' or '.'")]
     ChannelForm,
     /// A character that Unicode does not recommend for identifiers (UTS 39).
     #[error("the character {} (U+{:04X}) cannot be part of a name", .0.escape_unicode(), *.0 as u32)]
     Character(char),
-    /// Not in normalization form C, so that it would not be found when typed elsewhere.
+    /// Not in normalization form C: typed on another machine, it might not be found.
     #[error("type the name with composed letters (Unicode NFC)")]
     NotComposed,
     /// `guest-…`, which belongs to guests.
@@ -66,12 +66,12 @@ fn is_body(text: &str) -> bool {
     !text.is_empty() && short_enough && text.bytes().all(|byte| byte >= 0x80 || is_ascii_part(byte))
 }
 
-/// Whether `text` is what the grammar calls a `name`. It must be checked text (see [`crate::wire::text`]).
+/// Whether `text` is what the grammar calls a `name`. `text` must have passed [`crate::wire::text`].
 pub fn is_name(text: &str) -> bool {
     text.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() || first >= 0x80) && is_body(text)
 }
 
-/// Whether `text`, without its `#`, is what the grammar calls a `channel`. It must be checked text.
+/// Whether `text`, without its `#`, is what the grammar calls a `channel`. It must have passed [`crate::wire::text`].
 pub fn is_channel(text: &str) -> bool {
     is_body(text)
 }
@@ -82,7 +82,8 @@ pub fn is_key(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
-/// Whether a new user or channel may be called `text`, which is already well-formed (UTS 39 identifier profile, NFC).
+/// Whether a new user or channel may be called `text`, which is well-formed already. The rules are the identifier profile of
+/// UTS 39, and NFC.
 ///
 /// # Errors
 /// A [`NameError`] that names the rule.
@@ -108,19 +109,19 @@ pub fn check_chosen(text: &str) -> Result<(), NameError> {
     if skeleton(text).starts_with(&skeleton("guest-")) { Err(NameError::Guest) } else { Ok(()) }
 }
 
-/// The form under which a name is found: letters without case, composed. `Ana` and `ana` are one name.
+/// The form by which a name is looked up: letters without case, composed. `Ana` and `ana` are one name.
 pub fn fold(text: &str) -> Cow<'_, str> {
     if !text.is_ascii() {
         text.to_lowercase().nfc().collect()
     } else if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         text.to_ascii_lowercase().into()
     } else {
-        // As most people type most names.
+        // The common case, without an allocation.
         text.into()
     }
 }
 
-/// The form in which look-alikes are equal (UTS 39 skeleton of the folded name), so that nobody can pass for another.
+/// The form in which look-alikes are equal (the UTS 39 skeleton of the folded name), so that nobody can pass for somebody else.
 pub fn skeleton(text: &str) -> String {
     unicode_security::skeleton(&fold(text)).collect()
 }

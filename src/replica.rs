@@ -1,12 +1,12 @@
-//! The replica: the one loop from batches to what people are told.
+//! The replica: the one loop that turns batches into news for the people of its node.
 //!
 //! ```text
 //!  batch ─▶ decide ─▶ apply ─▶ store ─▶ (commit) ─▶ hub: lines, who reads what, completions
 //! ```
 //!
 //! It owns the state and the store; nobody else writes them. The state is locked from the first decision of a batch until it is
-//! committed, so that whoever reads it sees only what is stored. A failure of the store other than a full disk ends the replica,
-//! and with it the process: what is on the disk is not known then, and the next start looks.
+//! committed, so that readers only see changes that are stored. A store failure other than a full disk ends the replica, and
+//! with it the process: it is not known then what is on the disk, and the next start will find out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,25 +25,26 @@ use crate::order::Batches;
 use crate::state::{Context, Decision, State, Storage, decide};
 use crate::store::{Backend, Presence, Store, StoreError};
 
-/// How often a full disk is asked whether there is room again.
+/// How often to check whether a full disk has room again.
 const ROOM_CHECK: Duration = Duration::from_secs(1);
-/// How long the store rests between two steps of deleting what is no more, so that it stalls nobody.
+/// How long the store rests between two steps of deleting waste, so that nobody has to wait long.
 const TIDY_REST: Duration = Duration::from_millis(20);
 /// How long it rests when there is nothing to delete.
 const TIDY_LOOK: Duration = Duration::from_secs(2);
 
-/// What sessions read to answer queries.
+/// The state, which sessions read to answer queries.
 pub type SharedState = Arc<RwLock<State>>;
 
-/// Where a replica tells what came of a batch.
+/// Where a replica sends the news of a batch.
 pub enum Outlet {
-    /// The hub, at once: where the replica is a task beside the sessions.
+    /// Directly to the hub: for a replica that is a task beside the sessions.
     Hub(Arc<Hub>),
-    /// Whoever carries it to the hub: where the replica is a thread of its own, from which waking each session would cost more.
+    /// To a task that carries it to the hub: for a replica in a thread of its own, from which waking each session would cost
+    /// more.
     Channel(mpsc::Sender<Vec<News>>),
 }
 
-/// The state and the store of one node, and the way from a batch to both.
+/// The state and the store of one node, and the code that applies batches to both.
 pub struct Replica<B: Backend> {
     node: NodeId,
     limits: Arc<Limits>,
@@ -55,7 +56,7 @@ pub struct Replica<B: Backend> {
 }
 
 impl<B: Backend> Replica<B> {
-    /// A replica with the state that the store has kept.
+    /// A replica of this node with the state from the store.
     ///
     /// # Errors
     /// When the store is damaged or cannot be read.
@@ -68,12 +69,12 @@ impl<B: Backend> Replica<B> {
         Ok(Self { node, limits, state, store, full_since: None, news: Vec::new(), completions: Vec::new() })
     }
 
-    /// The state, for whoever reads it.
+    /// The state, for reading.
     pub fn state(&self) -> SharedState {
         Arc::clone(&self.state)
     }
 
-    /// Two numbers that replicas share which have taken the same batches: of the state, and of what is stored.
+    /// The digests of the state and of the store. They are equal for replicas that have taken the same batches.
     ///
     /// # Errors
     /// When the store is damaged or cannot be read.
@@ -81,12 +82,13 @@ impl<B: Backend> Replica<B> {
         Ok((self.state.read().await.digest(), self.store.digest()?))
     }
 
-    /// Takes batches and tells what came of each, until there are no more, or nobody listens; then the store is closed.
+    /// Takes batches and tells the news of each, until there are no more batches or nobody listens. Then the store is closed.
     ///
     /// # Errors
-    /// When the store fails. Nothing is tidied then: of a store that has failed, no more is written than was.
+    /// When the store fails. Then it is not closed in order: nothing more is written to a store that has failed.
     pub async fn run(mut self, mut batches: impl Batches, tell: Outlet) -> Result<(), StoreError> {
-        // One timer for all rounds, and none looked at without need: a message would pay a tenth more for one of its own.
+        // One timer for all rounds, polled only when needed: a timer for each batch would make a message a tenth more
+        // expensive.
         let mut tidying = std::pin::pin!(tokio::time::sleep(TIDY_REST));
         loop {
             let batch = tokio::select! {
@@ -124,10 +126,10 @@ impl<B: Backend> Replica<B> {
         }
     }
 
-    /// Decides, applies and stores a batch. Returns what this node's people are to be told, to be taken from there.
+    /// Decides, applies and stores a batch. Returns the news for this node's hub, which the caller takes out of the vector.
     ///
     /// # Errors
-    /// When the store fails; then nothing that was proposed may be taken for stored.
+    /// When the store fails; then it is not known whether anything of the batch is stored.
     pub async fn take(&mut self, batch: Batch) -> Result<&mut Vec<News>, StoreError> {
         if self.full_since.is_some_and(|since| clock::since(since) >= ROOM_CHECK) {
             self.full_since = if self.store.take_reserve() { None } else { Some(clock::now()) };
@@ -142,17 +144,17 @@ impl<B: Backend> Replica<B> {
         if let Err(StoreError::Full) = done {
             self.full_since = Some(clock::now());
             self.store.give_reserve();
-            // Once more without the messages.
+            // Again, now without messages.
             done = self.transaction(&mut state, &batch, Storage::Marks);
         }
         if let Err(StoreError::Full) = done {
-            // Where there is no room even for marks, without anything that must be stored.
+            // No room even for read marks: again, without anything that must be stored.
             done = self.transaction(&mut state, &batch, Storage::Nothing);
         }
         done.map(|()| &mut self.news)
     }
 
-    /// All of the batch, or nothing of it.
+    /// Applies and stores all of the batch, or nothing of it.
     fn transaction(&mut self, state: &mut State, batch: &Batch, storage: Storage) -> Result<(), StoreError> {
         let (news, completions) = (&mut self.news, &mut self.completions);
         news.clear();
@@ -161,7 +163,7 @@ impl<B: Backend> Replica<B> {
         let context = Context { time: batch.time, limits: &self.limits, storage };
         let done = batch.proposals.iter().try_for_each(|proposal| work.proposal(state, &mut self.store, context, proposal));
         match done.and_then(|()| self.store.commit()) {
-            // Nothing that must be stored was decided: what the store wanted to note beside it can wait.
+            // No durable event was decided, and the store's own notes can wait.
             Err(StoreError::Full) if storage == Storage::Nothing => self.store.rollback(),
             Err(error) => {
                 self.store.rollback();
@@ -176,7 +178,7 @@ impl<B: Backend> Replica<B> {
     }
 }
 
-/// A batch on its way.
+/// A batch that is being decided.
 struct Work<'a> {
     node: NodeId,
     time: Time,
@@ -212,7 +214,7 @@ impl Work<'_> {
     }
 
     fn happens<B: Backend>(&mut self, state: &mut State, store: &mut Store<B>, entry: Entry) -> Result<(), StoreError> {
-        // Whose connections end is known before the event, and the rest after it.
+        // Before the event it is known whose connections end; everything else is known after it.
         let gone = self.who_goes(state, &entry);
         store.put(&entry)?;
         state.apply(&entry);
@@ -223,7 +225,7 @@ impl Work<'_> {
         }
         self.who_reads(state, &entry);
         if entry.event.is_shown() {
-            // Who joins reads from their JOIN on: an account's other connections are shown it.
+            // Whoever joins reads from their own JOIN on, so that an account's other connections are shown it.
             let place = if matches!(entry.event, Event::Joined { .. }) { self.news.len() } else { place };
             self.news.insert(place, News::Happened(entry));
         }
@@ -236,7 +238,7 @@ impl Work<'_> {
         state.sessions_of_user(user).filter(move |session| session.node == node).map(|session| session.number)
     }
 
-    /// This node's connections that end with an entry, and whose they are.
+    /// This node's connections that end with an entry, and their users.
     fn who_goes(&self, state: &State, entry: &Entry) -> SmallVec<[(u64, UserId); 1]> {
         let of = |session: &SessionId| Some((session.number, state.user_of(*session)?));
         match &entry.event {
@@ -246,7 +248,7 @@ impl Work<'_> {
         }
     }
 
-    /// Tells who begins to read a room by an entry, and who has read it to its end.
+    /// Tells which sessions begin or stop reading a room with an entry.
     fn who_reads(&mut self, state: &State, entry: &Entry) {
         let seq = entry.seq;
         match (&entry.event, entry.room) {

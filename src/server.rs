@@ -1,6 +1,6 @@
-//! The server: opens the store, listens, admits, starts the replica, and stops.
+//! The server: opens the store, listens, admits connections, starts the replica, and stops.
 //!
-//! It starts what the others are and owns how they end; whatever must not end is watched by its [`supervisor`]. It parses
+//! It starts all the other parts and decides how they end; its [`supervisor`] watches the parts that must not end. It parses
 //! nothing and knows no verb.
 
 mod admission;
@@ -35,11 +35,11 @@ pub use supervisor::Failure;
 
 /// Connections that the system holds until they are accepted.
 const BACKLOG: u32 = 1024;
-/// How long accepting rests when the system gives no more descriptors.
+/// How long accepting pauses when the system refuses another connection.
 const REST: Duration = Duration::from_millis(500);
-/// How long a server that has failed lasts, so that those who wait for an answer are told.
+/// How long a server that has failed goes on, so that everybody who waits for an answer is told.
 const FAREWELL: Duration = Duration::from_millis(300);
-/// The one node of a server that has its order to itself.
+/// The node of a server that has its order to itself.
 const ALONE: NodeId = NodeId(0);
 
 /// Why the server cannot start; each says what to do.
@@ -48,12 +48,12 @@ pub enum StartError {
     /// The address is taken.
     #[error("cannot listen on {0}: the port is in use; stop what uses it, or give another --listen ADDR:PORT")]
     PortInUse(SocketAddr),
-    /// The address cannot be listened on otherwise.
+    /// The address cannot be listened on for another reason.
     #[error("cannot listen on {address}: {error}; give another --listen ADDR:PORT")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// The store cannot be opened.
@@ -81,7 +81,7 @@ impl Server {
     /// # Errors
     /// [`StartError`], for the operator.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
-        // A port that is taken is known before the store is read, and nobody is let in before it was.
+        // Ports are bound before the store is read, to fail early if one is taken; nobody can connect until it has been read.
         let sockets = config.listen.iter().map(|&address| bind(address)).collect::<Result<Vec<_>, _>>()?;
         let limits = Arc::new(config.limits.clone());
         let hub = Arc::new(Hub::new(limits.tails_bytes));
@@ -121,15 +121,15 @@ impl Server {
         Ok(Self { shared, admission, listeners, supervisor })
     }
 
-    /// Where it listens; the ports are the real ones.
+    /// Where it listens, with the real ports in place of 0.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    /// Serves until `stop` is ready, then lets the sessions finish, and closes the store.
+    /// Serves until `stop` is ready; then lets the sessions finish and closes the store.
     ///
     /// # Errors
-    /// [`Failure`] of something that must go on; then nothing that was not answered may be taken for stored.
+    /// The [`Failure`] of a part that must go on. Whatever was not answered by then may not be stored.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
         let Self { shared, admission, listeners, mut supervisor } = self;
         let mut until_stopped = vec![supervisor.task("sweeping", sweep::run(Arc::clone(&shared)))];
@@ -147,7 +147,7 @@ impl Server {
             shared.stopping.cancel();
             shared.hub.wake_all();
             shared.tracker.close();
-            // Those who wait for an answer hear that nobody knows it; nobody waits for them.
+            // Sessions that wait for an answer are told that nobody knows it. The end is not delayed for slow ones.
             let _ = tokio::time::timeout(FAREWELL, shared.tracker.wait()).await;
             return Err(failure);
         }
@@ -164,7 +164,8 @@ impl Server {
     }
 }
 
-/// A replica with the state that was kept. Nobody is connected: what guests have left behind passes on.
+/// A replica with the state from the store. Nobody is connected yet, so the guests of the last run are gone and their channels
+/// pass on.
 async fn restore<B: Backend>(store: Store<B>, limits: &Arc<Limits>) -> Result<Replica<B>, StoreError> {
     let mut replica = Replica::open(ALONE, Arc::clone(limits), store)?;
     let origin = Origin { session: SessionId { node: ALONE, number: 0 }, tag: 0 };
@@ -192,12 +193,13 @@ fn in_thread<B: Backend>(
     Ok(state)
 }
 
-/// Carries what the replica tells to the hub: from a task beside the sessions, for whom it is much cheaper to be woken from there.
+/// Carries the replica's news to the hub. It is a task beside the sessions, because waking them from there is much cheaper than
+/// from the replica's thread.
 async fn carry(hub: Arc<Hub>, mut told: mpsc::Receiver<Vec<News>>, stopping: CancellationToken) -> Ended {
     while let Some(mut news) = told.recv().await {
         hub.tell(&mut news);
     }
-    // The replica has ended. Where it should not have, that is what is to be said, and not that this has.
+    // The replica has ended. If it should not have, its failure is to be reported, not the end of this task.
     stopping.cancelled().await;
     Ok(())
 }
@@ -235,7 +237,7 @@ fn cannot_listen(address: SocketAddr, error: io::Error) -> StartError {
     }
 }
 
-/// Never ends: where the system refuses, it is asked again.
+/// Never ends: when the system refuses, it is asked again.
 async fn accept(shared: Arc<Shared>, admission: Arc<Admission>, listener: TcpListener) -> Ended {
     loop {
         match listener.accept().await {
@@ -263,7 +265,7 @@ fn welcome(shared: &Arc<Shared>, admission: &Arc<Admission>, stream: TcpStream, 
         tracing::debug!(%error, %peer, "the connection was lost before it began");
     }
     let handle = shared.hub.admit();
-    // Kept only where it is looked at: it is a tenth of what a silent connection costs.
+    // At debug level only: a span is a tenth of what a silent connection costs.
     let span = tracing::debug_span!("connection", session = handle.number, %peer);
     let session = Session::new(Arc::clone(shared), Box::new(stream), address, handle);
     let work = async move {

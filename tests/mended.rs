@@ -1,4 +1,4 @@
-//! What once went wrong: who reads late, who leaves, and who inherits a channel.
+//! Bugs of the past: reading late, leaving, and inheriting a channel.
 
 mod support;
 
@@ -9,13 +9,13 @@ use support::race::{ROUNDS, account, events, login, members_and_owner, rounds, s
 use support::raw::Raw;
 use support::server::Server;
 
-/// For those who do not read for as long as they like.
+/// Lets people stop reading for as long as they like.
 const PATIENT: [&str; 1] = ["stalled-seconds=none"];
-/// Lines of 2,000 bytes said at a time: more than fits into the buffers of one who reads narrowly, and than the server keeps at
-/// hand for them.
+/// How many lines of 2,000 bytes are said at a time: more than fits into a slow reader's buffers, and more than the server
+/// keeps in memory for them.
 const FLOOD: usize = 2_000;
 
-/// The next OK or ERR; what else is shown before it is skipped.
+/// The next OK or ERR; other lines before it are skipped.
 fn answer(raw: &mut Raw) -> String {
     loop {
         let line = raw.line();
@@ -39,7 +39,7 @@ fn raw_account(server: &Server, name: &str) -> Raw {
     raw
 }
 
-/// Says very much in #rust; returns the seqs.
+/// Says a lot in #rust; returns the seqs.
 fn flood(raw: &mut Raw) -> Vec<u64> {
     drop(raw.write_beside(format!("SAY #rust {}\n", "x".repeat(2_000)).repeat(FLOOD).into_bytes()));
     (0..FLOOD).map(|_| answer(raw)).inspect(|answer| assert!(answer.starts_with("OK SAY "))).map(|ok| seq(&ok)).collect()
@@ -48,18 +48,18 @@ fn flood(raw: &mut Raw) -> Vec<u64> {
 /// What happens in #rust while a member does not read.
 #[derive(Default)]
 struct Chronicle {
-    /// What is to be shown, in order: messages by their seq, all else as [`events`] gives it.
+    /// What must be shown, in order: messages by their seqs, everything else as [`events`] gives it.
     lasting: Vec<String>,
     /// The newest message.
     newest: u64,
-    /// The newest message of what was read before.
+    /// The newest message that was read before.
     read: u64,
     /// What may be missing, and the messages before and after it.
     passing: Vec<(String, u64, u64)>,
 }
 
 impl Chronicle {
-    /// Very much is said.
+    /// Somebody says a lot.
     fn flood(&mut self, speaker: &mut Raw) {
         let seqs = flood(speaker);
         self.passing.iter_mut().filter(|(_, _, after)| *after == 0).for_each(|(_, _, after)| *after = seqs[0]);
@@ -67,7 +67,7 @@ impl Chronicle {
         self.lasting.extend(seqs.iter().map(|seq| format!("MSG {seq}")));
     }
 
-    /// Somebody does something that has to be shown so.
+    /// Somebody does something that must be shown like this.
     fn lasts(&mut self, who: &mut Raw, line: &str, shown: &[&str]) {
         done(who, line);
         self.lasting.extend(shown.iter().map(|event| (*event).to_owned()));
@@ -79,7 +79,7 @@ impl Chronicle {
         self.passing.push((shown.to_owned(), self.newest, 0));
     }
 
-    /// The late one reads on, up to now.
+    /// The late reader reads on, up to now.
     fn read_on(&mut self, late: &mut Raw) {
         late.write(b"PING\n");
         let (mut lasting, mut shown, mut missed, mut newest) = (Vec::new(), Vec::new(), Vec::new(), self.read);
@@ -137,12 +137,12 @@ fn who_reads_late_is_shown_what_lasts_in_its_place_and_told_of_what_they_missed(
     told.lasts(&mut bob, "TOPIC #rust lunch", &["TOPIC #rust bob:1001 lunch"]);
     told.flood(&mut bob);
     told.read_on(&mut late);
-    // And once more, when they have been up to date.
+    // And once more, after they were up to date.
     told.flood(&mut bob);
     told.passes(&mut guest, "LEAVE #rust", "LEAVE #rust gert:1004");
     told.flood(&mut bob);
     told.read_on(&mut late);
-    // Up to date they are told at once, and have missed nothing.
+    // Readers who are up to date are told at once, and miss nothing.
     done(&mut guest, "JOIN #rust");
     late.write(b"PING\n");
     let shown = late.lines_until("OK PING");
@@ -150,7 +150,7 @@ fn who_reads_late_is_shown_what_lasts_in_its_place_and_told_of_what_they_missed(
     assert_eq!(shown.len(), 2);
 }
 
-/// A member is behind when #rust is closed and created again, and joins the new one before they read on.
+/// A member is behind when #rust is closed and created again, and joins the new channel before reading on.
 fn joins_the_next_before_they_have_read_the_last(mut late: Raw, server: &Server) {
     let mut ana = raw_account(server, "ana");
     done(&mut ana, "CREATE #rust");
@@ -274,7 +274,7 @@ fn restarted(mut server: Server) -> Server {
     server
 }
 
-/// Ana's channel, with Gina, who joined as a guest and has registered since, and Bob, who joined after her.
+/// Ana's channel, with Gina, who joined as a guest and has registered since, and with Bob, who joined after her.
 fn with_heirs(server: &Server) -> (Client, String) {
     let mut ana = account(server, "ana");
     ana.ok("CREATE #rust");

@@ -1,4 +1,5 @@
-//! Races: two want what only one can have, at the same moment. One gets it, the other is told so, and everybody sees the same.
+//! Races: at the same moment two people want something that only one can have. One gets it, the other is told so, and everybody
+//! sees the same.
 
 mod support;
 
@@ -17,7 +18,7 @@ fn of_two_channels_that_look_alike_one_is_created() {
     let gather = |_| [server.connect(), server.connect()];
     rounds(gather, |people, number| {
         let names = [format!("#paul{number}"), format!("#pau1{number}")];
-        // Some with a key, which is hashed between the asking and the making.
+        // Some with a key, which is hashed between the question and the creation.
         let key = if number % 10 < 2 { " up-the-ladder" } else { "" };
         let lines = names.each_ref().map(|name| format!("CREATE {name}{key}"));
         let answers = at_once(number, people.each_mut(), lines);
@@ -30,7 +31,7 @@ fn of_two_channels_that_look_alike_one_is_created() {
     });
 }
 
-/// Two people join a channel that nobody has; so many of them, the first ones, are accounts.
+/// Two people join an orphaned channel; the first `accounts` of them have accounts.
 fn an_orphan_is_taken_in_by_one_of_two(accounts: usize) {
     let server = unpaced(&[]);
     let person = |thread: usize, place: usize| {
@@ -56,7 +57,7 @@ fn an_orphan_is_taken_in_by_one_of_two(accounts: usize) {
         }
         people[1 - first].err(&topic, "NOT_ALLOWED");
         people[first].ok(&topic);
-        // For as long as the owner stays, whoever else comes and goes.
+        // They own it as long as they stay, whoever else comes and goes.
         people[1 - first].ok(&format!("LEAVE {attic}"));
         assert_eq!(members_and_owner(founder, &attic), own(1));
         people[1 - first].ok(&join);
@@ -99,8 +100,8 @@ impl Home {
         Self { ana, connections, bob, bob_is }
     }
 
-    /// Ana makes a channel, Bob joins, and she says two lines about it at the same moment. Returns their answers, and what Bob
-    /// is shown of it.
+    /// Ana creates a channel, Bob joins, and her two connections send one line each about it at the same moment. Returns their
+    /// answers, and what Bob is shown.
     fn at_once(&mut self, number: usize, channel: &str, lines: [&str; 2]) -> ([String; 2], Vec<String>) {
         self.connections[number / 2 % 2].ok(&format!("CREATE {channel}"));
         self.bob.ok(&format!("JOIN {channel}"));
@@ -174,7 +175,7 @@ fn an_account_leaves_once() {
     );
 }
 
-/// Those who write while a guest becomes Ana: to the guest, to the channel of the guest, to Ana, and to her channel.
+/// People who write while a guest becomes Ana: to the guest, to the guest's channel, to Ana, and to her channel.
 struct Visit {
     ana: String,
     porch: String,
@@ -193,7 +194,8 @@ impl Visit {
         Self { ana: whoami(&mut ana), porch, house, writers }
     }
 
-    /// All four write again and again, until `is_over` and a little longer. Returns the seqs of those that were answered OK.
+    /// All four write again and again, until `is_over` and a little longer. Returns the seqs of the messages that were answered
+    /// OK.
     fn write(&mut self, number: usize, guest: u64, is_over: impl Fn() -> bool) -> [Vec<u64>; 4] {
         let mut stored = [(); 4].map(|()| Vec::new());
         let (mut time, mut left) = (0, 3);
@@ -261,7 +263,8 @@ fn a_name_is_a_guests_or_an_accounts() {
     let gather = |thread| ([server.connect(), server.connect()], format!("away{thread}"));
     rounds(gather, |([ana, bob], away), number| {
         let wanted = [format!("paul{number}"), format!("Paul{number}"), format!("pau1{number}")][number % 3].clone();
-        // A password is hashed before the name is asked for: until then Ana takes the name and gives it back, again and again.
+        // The password is hashed before the name is requested: until then Ana takes the name and gives it back, again and
+        // again.
         let (mut answers, registered) = thread::scope(|scope| {
             let asking = scope.spawn(|| bob.ask(&format!("REGISTER paul{number} {PASSWORD}")).pop().expect("an answer"));
             let mut answers = Vec::new();

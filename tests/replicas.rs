@@ -1,7 +1,7 @@
-//! Replicas that take the same batches hold the same, however often one of them is opened again, and tell their own people alone
+//! Replicas that take the same batches hold the same, however often one of them is reopened; and each tells only its own people
 //! what their proposals came to.
 //!
-//! `LINECHAT_PROPOSALS` says how many proposals there are, `LINECHAT_SEED` which: a failure tells its own.
+//! `LINECHAT_PROPOSALS` says how many proposals there are, and `LINECHAT_SEED` which ones: a failed test prints its seed.
 
 #[path = "decide/order.rs"]
 #[allow(dead_code, reason = "each test uses its part")]
@@ -30,7 +30,7 @@ use order::Order;
 use proposals::People;
 
 const PROPOSALS: usize = 100_000;
-/// Batches until one of the replicas is opened again, about.
+/// About how many batches come between reopening replicas.
 const UNTIL_REOPENED: u32 = 40;
 
 fn limits() -> Limits {
@@ -59,7 +59,7 @@ impl<B: Backend> Node<B> {
             assert!(completions.is_empty() || matches!(news, News::Completed { .. }), "{news:?} was told after a completion");
             match news {
                 News::Happened(entry) => shown.push(entry.clone()),
-                // Who registers is told again of the rooms where they are.
+                // Whoever registers is told again of the rooms that they are in.
                 News::Begins { session, room, .. } => {
                     self.reads.entry(*session).or_default().insert(*room);
                 }
@@ -79,7 +79,7 @@ impl<B: Backend> Node<B> {
         let own = came.completions.iter().filter(|(session, _)| session.node == self.node);
         let own: Vec<_> = own.map(|(session, completion)| (session.number, completion.clone())).collect();
         assert_eq!(completions, own);
-        // Nobody reads where they have no business.
+        // Nobody reads a room that they are not in.
         let sessions =
             state.all_sessions_of(self.node).into_iter().filter_map(|session| Some((session, state.user_of(session)?)));
         let may_read = sessions.map(|(session, user)| {
@@ -103,7 +103,7 @@ fn new<B: Backend>(node: NodeId, replica: Replica<B>) -> Node<B> {
     Node { node, replica, reads: BTreeMap::new() }
 }
 
-/// The database of a store, read beside it.
+/// The database of a store, opened for reading while the store uses it.
 fn database(directory: &Path) -> Connection {
     Connection::open_with_flags(directory.join("journal.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).expect("there is a database")
 }
@@ -159,7 +159,8 @@ impl Replicas {
         Self { directories, disks, memory: new(NodeId(2), memory), order }
     }
 
-    /// Makes a batch of what people propose, each of them having seen what came of those before; and what it must come to.
+    /// Makes a batch of people's proposals, each proposed after seeing what came of the ones before; returns it with what it
+    /// must come to.
     fn propose(&mut self, people: &mut People, rng: &mut TestRng, time: Time, size: usize) -> (Batch, Came) {
         let (mut batch, mut came) = (Batch { time, proposals: Vec::with_capacity(size) }, Came::default());
         for _ in 0..size {
@@ -183,7 +184,7 @@ impl Replicas {
         self.memory.take(batch, came, &self.order.state).await;
     }
 
-    /// One of those on disks is dropped, as by a crash, and opened again; its people stay where they were.
+    /// A replica on a disk is dropped, as in a crash, and opened again; its people stay where they were.
     fn reopen(&mut self, at: usize) {
         if let Some(Node { node, replica, reads }) = self.disks[at].take() {
             drop(replica);
@@ -200,7 +201,7 @@ impl Replicas {
         same_databases(self.directories[0].path(), self.directories[1].path());
     }
 
-    /// What is no more may be deleted sooner by one and later by another.
+    /// One replica may delete waste sooner than another.
     async fn tidying_makes_no_difference(mut self) {
         let (_, digest) = self.memory.digests().await;
         self.disks = [None, None];
@@ -242,7 +243,7 @@ fn replicas_that_take_the_same_hold_the_same() {
     let number = |name| std::env::var(name).ok().map(|number| number.parse().expect("a number is given"));
     let proposals = number("LINECHAT_PROPOSALS").map_or(PROPOSALS, |proposals| proposals as usize);
     let seed: u64 = number("LINECHAT_SEED").unwrap_or_else(|| TestRunner::default().new_rng().random());
-    // Shown where the test fails.
+    // Shown if the test fails.
     println!("LINECHAT_SEED={seed}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
     runtime.block_on(replicas_agree(proposals, seed));

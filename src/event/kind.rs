@@ -1,8 +1,8 @@
-//! The kinds of events. A new kind is a variant here, with its compaction key and whether it lasts, and its line in
-//! [`crate::event::line`]; how it is stored follows from its fields.
+//! The kinds of events. To add a kind, add a variant here, say what it does to the compaction keys and whether it lasts, and
+//! give it a line in [`crate::event::line`]. How it is stored follows from its fields.
 //!
-//! An event that *lasts* is stored and part of the history. An *ephemeral* one is ordered and applied like it, and part of the
-//! state while it lasts; it is not stored for reading back.
+//! An event that *lasts* is durable: it is stored as part of the history. An *ephemeral* one is ordered and applied in the same
+//! way and changes the state, but is not stored for reading back.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{NodeId, SessionId, Time};
 use crate::names::{Name, Seq, UserId, Who};
 
-/// What happened. The names of the variants and fields, in lower case, are the stored form (JSON).
+/// What happened. The variants and fields are stored as JSON, under their names in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
@@ -20,7 +20,7 @@ pub enum Event {
     Said {
         /// Its sender.
         from: Who,
-        /// The sender's key for safe retries.
+        /// The key that makes the sender's retries safe.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<Arc<str>>,
         /// Its text, checked.
@@ -33,7 +33,7 @@ pub enum Event {
         /// The last message read.
         upto: Seq,
     },
-    /// A channel; the entry's seq is its identity, and its own room.
+    /// A channel is created. The entry's seq identifies the channel, which is also the entry's room.
     Created {
         /// Its name.
         channel: Name,
@@ -47,32 +47,32 @@ pub enum Event {
     Joined {
         /// Who.
         who: Who,
-        /// Since when.
+        /// When they joined.
         since: Time,
-        /// The entry by which they came: whose is lowest has been there longest.
+        /// The entry by which they joined: the member with the lowest has been there longest.
         rank: Seq,
-        /// Whether the membership outlives its connection: an account's does.
+        /// Whether the membership outlives the connection, as an account's does.
         lasts: bool,
         /// Whether the members are told.
         shown: bool,
     },
-    /// The user is no member any more.
+    /// The user is no longer a member.
     Left {
         /// Who.
         who: Who,
-        /// Why, where it was not their wish: `disconnected`.
+        /// Why, if they did not leave by themselves: `disconnected`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<Arc<str>>,
-        /// Whether the membership was one that lasts.
+        /// Whether the membership was durable.
         lasts: bool,
         /// Whether the members are told.
         shown: bool,
     },
-    /// The channel has passed to this user.
+    /// The channel has a new owner, or none.
     Owner {
-        /// To whom; to nobody when there was nobody left.
+        /// The owner; `None` when nobody was left.
         who: Option<Who>,
-        /// Whether that outlives a connection: a guest's ownership does not.
+        /// Whether this outlives the owner's connection: a guest's ownership does not.
         lasts: bool,
         /// Whether the members are told.
         shown: bool,
@@ -84,19 +84,19 @@ pub enum Event {
         /// The topic.
         text: Arc<str>,
     },
-    /// The channel is no more.
+    /// The channel has ended.
     Closed {
-        /// Who closed it; its founder where it ended by itself.
+        /// Who closed it; its founder if it ended by itself.
         who: Who,
     },
     /// A member has another name.
     Renamed {
-        /// The user as they were called.
+        /// The user, by the old name.
         old: Who,
-        /// And as they are called now.
+        /// The user, by the new name.
         new: Who,
     },
-    /// A member's first connection is here.
+    /// A member's first connection has come.
     Online {
         /// Who.
         who: Who,
@@ -106,28 +106,28 @@ pub enum Event {
         /// Who.
         who: Who,
     },
-    /// A connection, and the guest that it is.
+    /// A connection has come, as this guest.
     Came {
         /// The connection.
         session: SessionId,
-        /// The guest, whose id is the connection's too.
+        /// The guest, whose id also identifies the connection.
         who: Who,
     },
-    /// The guest of a connection has this name now.
+    /// The guest of a connection has a new name.
     Named {
         /// The connection.
         session: SessionId,
         /// The guest, by the new name.
         who: Who,
     },
-    /// The guest is an account from here on, with the PHC string of its password.
+    /// The guest is an account from here on.
     Registered {
         /// Its name and id.
         who: Who,
-        /// The password's hash.
+        /// The PHC string of its password.
         password: Arc<str>,
     },
-    /// The connection is the account's from here on; what it was as a guest is no more.
+    /// The connection belongs to the account from here on; the guest that it was is gone.
     LoggedIn {
         /// The connection.
         session: SessionId,
@@ -136,7 +136,7 @@ pub enum Event {
         /// The account.
         account: UserId,
     },
-    /// The connection has ended, and the guest, if it was one.
+    /// The connection has ended, and with it the guest, if it was one.
     Went {
         /// The connection.
         session: SessionId,
@@ -151,7 +151,7 @@ pub enum Event {
         /// The guests.
         guests: Vec<UserId>,
     },
-    /// This id has been given out, and all before it.
+    /// This id and all before it have been given out.
     Given {
         /// The newest.
         id: UserId,
@@ -163,13 +163,13 @@ pub enum Event {
     },
 }
 
-/// What an event does to the compaction keys. The newest entry that holds a key stands for all before it, so that the state can
-/// be read without the past. A key is a path; to free it frees all below it too.
+/// What an event does to the compaction keys. The newest entry that holds a key replaces all that held it before, so that the
+/// state can be loaded without the history. A key is a path; freeing it also frees all keys below it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Compaction {
     /// The key that the entry holds from now on.
     pub hold: Option<String>,
-    /// The key that nobody holds any more.
+    /// The key that no entry holds from now on.
     pub free: Option<String>,
 }
 
@@ -186,7 +186,7 @@ fn session(SessionId { node, number }: &SessionId) -> String {
 }
 
 impl Event {
-    /// Whether it is stored for reading back; else it is ephemeral.
+    /// Whether it is stored for reading back; otherwise it is ephemeral.
     pub fn lasts(&self) -> bool {
         match self {
             Self::Joined { lasts, .. } | Self::Left { lasts, .. } | Self::Owner { lasts, .. } => *lasts,
@@ -209,7 +209,7 @@ impl Event {
         }
     }
 
-    /// Whether those who read its room are shown a line.
+    /// Whether readers of its room are shown a line.
     pub fn is_shown(&self) -> bool {
         match self {
             Self::Joined { shown, .. } | Self::Left { shown, .. } | Self::Owner { shown, .. } => *shown,

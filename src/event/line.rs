@@ -1,6 +1,6 @@
-//! The line of an event, live (`*`) or asked for (`-`): what everybody who reads its room is shown.
+//! The line that the readers of a room are shown for an event, live (`*`) or asked for (`-`).
 //!
-//! Texts and names are checked before they become events; they are written raw. `event-line` of `grammar/linechat.abnf` matches
+//! Texts and names were checked before they became events, and are written raw. `event-line` of `grammar/linechat.abnf` matches
 //! every line made here.
 
 use std::cell::Cell;
@@ -13,13 +13,13 @@ use crate::names::{Name, Seq, Who};
 /// The first word of a line that is neither OK nor ERR.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// `-`: was asked for; an OK or ERR follows.
+    /// `-`: this was asked for; an OK or ERR follows.
     Data,
-    /// `*`: just happened.
+    /// `*`: this has just happened.
     Event,
 }
 
-/// A room, as a line says it to somebody who reads there.
+/// A room, as a line names it for its readers.
 #[derive(Debug, Clone, Copy)]
 pub enum To<'a> {
     /// `#rust`
@@ -28,7 +28,8 @@ pub enum To<'a> {
     User(&'a Who),
 }
 
-/// A time as written on the wire. Made once a batch and not once a line: formatting a time costs more than the rest of a line.
+/// A time as written on the wire. It is formatted once for a batch and not for each line: formatting a time costs more than the
+/// rest of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     time: Time,
@@ -40,7 +41,7 @@ thread_local! {
 }
 
 impl Mark {
-    /// The word, a single byte.
+    /// The word as its single byte.
     pub const fn byte(self) -> u8 {
         match self {
             Self::Data => b'-',
@@ -67,7 +68,8 @@ impl Stamp {
         Self { time, text }
     }
 
-    /// The stamp of `time`, which lies in the years 0 to 9999. Entries come in batches of one time, so each thread keeps its last.
+    /// The stamp of `time`, which must lie in the years 0 to 9999. All entries of a batch have the same time, so each thread
+    /// keeps its last stamp.
     pub fn of(time: Time) -> Self {
         LAST.with(|last| {
             let stamp = last.get();
@@ -80,7 +82,7 @@ impl Stamp {
         })
     }
 
-    /// 24 ASCII characters.
+    /// The stamp as 24 ASCII characters.
     pub fn bytes(&self) -> &[u8] {
         &self.text
     }
@@ -99,7 +101,8 @@ pub fn write_who(out: &mut Vec<u8>, who: &Who) {
 }
 
 impl Event {
-    /// Appends the line of this event, ending in LF, as those see it who read the room `to`. Nothing for one that is not shown.
+    /// Appends the line of this event, ending in LF, as readers of the room `to` see it. Appends nothing for an event that is
+    /// not shown.
     pub fn write_line(&self, out: &mut Vec<u8>, mark: Mark, seq: Seq, time: Time, to: To<'_>) {
         if !self.is_shown() {
             return;
@@ -123,7 +126,7 @@ impl Event {
     }
 }
 
-/// `MSG <seq> <time> <to> <from> <text>`, the one line that must be cheap.
+/// `MSG <seq> <time> <to> <from> <text>`, the one line that must be cheap to write.
 fn write_message(out: &mut Vec<u8>, mark: Mark, seq: Seq, time: Time, to: To<'_>, from: &Who, text: &str) {
     out.reserve(text.len() + 96);
     out.push(mark.byte());

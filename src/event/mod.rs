@@ -1,7 +1,7 @@
-//! The words of the one order: what can be proposed ([`mod@proposal`]), what can happen ([`mod@kind`]), and where.
+//! The vocabulary of the one order: what can be proposed ([`mod@proposal`]), what can happen ([`mod@kind`]), and in which room.
 //!
-//! Values only: no I/O, no rules about who may do what. [`crate::state`] decides which proposals become events, and all else
-//! follows from the events.
+//! Values only: no I/O, no rules about who may do what. [`crate::state`] decides which events follow from a proposal, and
+//! everything else follows from the events.
 
 pub mod kind;
 pub mod line;
@@ -17,16 +17,17 @@ pub use kind::{Compaction, Event};
 pub use line::{Mark, Stamp, To};
 pub use proposal::{Answer, Batch, Completion, NodeId, Origin, Proposal, Recipient, Request, SessionId};
 
-/// Which ordered run of entries: a channel, or one user's inbox.
+/// A sequence of entries: a channel, or one user's inbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RoomId {
     /// One user's inbox.
     Inbox(UserId),
-    /// A channel, named by the seq of the entry that created it: one created later under the same name is another room.
+    /// A channel, identified by the seq of the entry that created it. A channel created later under the same name is another
+    /// room.
     Channel(Seq),
 }
 
-/// Milliseconds since 1970-01-01 UTC. Never used for order: that is [`Seq`].
+/// Milliseconds since 1970-01-01 UTC. Never used for order; [`Seq`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Time(pub i64);
@@ -38,16 +39,16 @@ pub struct Entry {
     pub seq: Seq,
     /// When the order took its proposal.
     pub time: Time,
-    /// The room that it belongs to; `None` where it belongs to none.
+    /// The room that it belongs to, if any.
     pub room: Option<RoomId>,
-    /// The connection that caused it, called by the id that its HELLO gave. That one is not shown the entry: its OK is its echo.
+    /// The connection that caused it, by the id from its HELLO. It is not shown the entry: its OK is the echo.
     pub via: Option<UserId>,
     /// What happened.
     pub event: Event,
 }
 
 impl RoomId {
-    /// The channel's seq, of a channel.
+    /// The seq of the channel; `None` for an inbox.
     pub fn channel(self) -> Option<Seq> {
         match self {
             Self::Channel(seq) => Some(seq),

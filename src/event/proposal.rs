@@ -1,7 +1,7 @@
 //! What a session, or the node itself, may propose to the order, and what it hears back.
 //!
-//! A proposal says what its user wants, as it was typed; who that user is, and whether they may, is decided where it is ordered.
-//! What is dear (a password's hash) or comes from outside is made before and carried along.
+//! A proposal says what its user wants, as it was typed. Who that user is, and whether they may do it, is decided when it is
+//! ordered. Anything expensive (a password's hash) or from outside is computed before and carried along.
 
 use std::sync::Arc;
 
@@ -21,20 +21,20 @@ pub struct NodeId(pub u32);
 pub struct SessionId {
     /// Its node.
     pub node: NodeId,
-    /// Its number there, which no other connection of this run has had.
+    /// Its number on this node, which no other connection of this run has had.
     pub number: u64,
 }
 
-/// Who proposes, and who waits for what it comes to.
+/// Who proposes, and so who gets the completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
     /// The connection.
     pub session: SessionId,
-    /// The connection's number for the proposal.
+    /// The session's number for the proposal.
     pub tag: u64,
 }
 
-/// What somebody wants, not decided yet.
+/// What somebody wants, before it is decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal {
     /// Who proposes it.
@@ -52,7 +52,7 @@ pub struct Batch {
     pub proposals: Vec<Proposal>,
 }
 
-/// To whom a message goes, as it was typed. Most names are so short that they need no memory of their own.
+/// The target of a message, as it was typed. Most names are short enough to need no allocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recipient {
     /// `8763`
@@ -65,22 +65,23 @@ pub enum Recipient {
     Channel(CompactString),
 }
 
-/// What can be wanted. Names and channels are as they were typed, channels without their `#`.
+/// What can be proposed. Names and channels are as they were typed, channels without their `#`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// To be connected, as a guest.
     Come,
-    /// To be called so.
+    /// To take this name.
     Name(Name),
-    /// To become an account of this name; the password is a PHC string.
+    /// To become an account of this name, with the PHC string of its password.
     Register(Name, Arc<str>),
-    /// To become the account of this name, whose password is the one that has this hash: the proposer has verified it.
+    /// To become the account of this name. The session has verified the password against this hash, which must still be the
+    /// account's.
     LogIn(Name, Arc<str>),
-    /// A channel of this name; a PHC string of the key needed to join it.
+    /// To create a channel of this name, with the PHC string of the key needed to join it, if any.
     Create(Name, Option<Arc<str>>),
-    /// To join the channel. Where a key was given, whether it is the one that has this hash.
+    /// To join the channel, and what is known of the key that was given.
     Join(Name, Key),
-    /// To leave it.
+    /// To leave the channel.
     Leave(Name),
     /// To say something.
     Say {
@@ -91,17 +92,18 @@ pub enum Request {
         /// What.
         text: Arc<str>,
     },
-    /// To have read up to and including this seq.
+    /// To mark the inbox as read up to and including this seq.
     Ack(Seq),
-    /// To set its topic.
+    /// To set the channel's topic.
     Topic(Name, Arc<str>),
-    /// To end it.
+    /// To close the channel.
     Close(Name),
     /// To be gone: the connection has ended.
     Go,
-    /// By a node: the channel with this seq has been without owner and members since this entry, for long enough.
+    /// By a node: to end the channel (the first seq), which has had neither owner nor members since an entry (the second) for
+    /// long enough.
     Expire(Seq, Seq),
-    /// By a node: that node has ended, and with it all its connections.
+    /// By a node: to note that a node has ended, with all its connections.
     EndNode(NodeId),
 }
 
@@ -110,24 +112,24 @@ pub enum Request {
 pub enum Key {
     /// None.
     Missing,
-    /// One that is not the channel's.
+    /// A key that is not the channel's.
     Wrong,
-    /// The one that has this hash.
+    /// The key that has this hash.
     Verified(Arc<str>),
 }
 
-/// What a proposal that was accepted came to, for its OK.
+/// The result of an accepted proposal, for its OK.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It was done, and there is nothing to say of it.
+    /// It was done, and there is nothing more to say.
     Done,
     /// Who they are now.
     Who(Who),
-    /// The account, and how many messages it has not read.
+    /// The account, and how many unread messages it has.
     LoggedIn(Who, u64),
-    /// The channel's name as it is written.
+    /// The channel's name, in its own spelling.
     Channel(Name),
-    /// The channel that they are in, and its number of members.
+    /// The channel that they are in now, and its number of members.
     Joined(Name, u64),
     /// The message is stored.
     Said {
@@ -142,11 +144,11 @@ pub enum Answer {
     Acked(Seq),
 }
 
-/// What the proposal with this tag came to.
+/// The outcome of the proposal with this tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completion {
     /// The session's number for the proposal.
     pub tag: u64,
-    /// What its OK says, or why it was refused. What it changed is stored.
+    /// What its OK says, or why it was refused. Its changes are stored by then.
     pub result: Result<Answer, Refusal>,
 }

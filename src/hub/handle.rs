@@ -1,4 +1,5 @@
-//! A session's handle: how the hub reaches a session. One bit that wakes it, and notices of what concerns it alone.
+//! The session handle: how the hub reaches a session. It has one bit that wakes the session, and notices of whatever concerns
+//! that session alone.
 //!
 //! A burst in its rooms costs a sleeping session one wake. The notices are as many as the session has proposals in flight, which
 //! it bounds, and the rooms in which its reading began or ended meanwhile.
@@ -13,21 +14,21 @@ use crate::event::{Completion, RoomId};
 use crate::hub::room::{Cursor, Subscription};
 use crate::limits::NOTICES;
 
-/// What concerns one session, in the order in which it happened.
+/// Something that concerns one session. Notices come in the order of the events.
 #[derive(Debug)]
 pub enum Notice {
-    /// What its proposal came to.
+    /// Its proposal is completed.
     Completed(Completion),
-    /// It reads this room from now on.
+    /// It begins to read this room.
     Begins(Subscription),
-    /// It reads this room up to here, and then no more.
+    /// It stops reading this room at this cursor.
     Ends(RoomId, Cursor),
 }
 
-/// One connection, as the hub sees it.
+/// A connection, as the hub sees it.
 #[derive(Debug)]
 pub struct SessionHandle {
-    /// Its number on this node, never used twice in a run.
+    /// Its number on this node, which is never used twice in a run.
     pub number: u64,
     woken: AtomicBool,
     has_notices: AtomicBool,
@@ -48,7 +49,7 @@ impl SessionHandle {
         }
     }
 
-    /// Wakes the session, if it is not woken already.
+    /// Wakes the session, if that has not been done already.
     pub fn wake(&self) {
         if !self.woken.swap(true, Ordering::AcqRel) {
             self.waker.wake();
@@ -72,12 +73,12 @@ impl SessionHandle {
         self.wake();
     }
 
-    /// Whether more has come than the session may leave unread: it has missed something, and must end.
+    /// Whether there were more notices than the session may leave unread: it has missed something, and must end.
     pub fn is_overrun(&self) -> bool {
         self.is_overrun.load(Ordering::Acquire)
     }
 
-    /// Ready once when [`SessionHandle::wake`] was called since the last time.
+    /// Ready if [`SessionHandle::wake`] was called since this was last ready.
     pub fn poll_woken(&self, context: &mut Context<'_>) -> Poll<()> {
         if self.woken.swap(false, Ordering::AcqRel) {
             return Poll::Ready(());

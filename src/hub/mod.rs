@@ -1,9 +1,10 @@
-//! The hub: how the people of this node are told. It holds the recent lines of the rooms that somebody here reads, and reaches
-//! the sessions.
+//! The hub: how the people of this node get their news. It holds the recent lines of the rooms that somebody here reads, and
+//! reaches the sessions.
 //!
-//! It is changed in one way only: by what the [replica](crate::replica) tells of each batch ([`Hub::tell`]), from one task, in the
-//! order. It knows nothing of who may do what, does no I/O, knows no socket, and queues nothing for a reader: a reader has a
-//! [`Cursor`] and is woken. No lock is held across an `.await`, and never two rooms at once.
+//! Which rooms a session reads, and what is in them, changes in one way only: by the news of each batch that the
+//! [replica](crate::replica) tells ([`Hub::tell`]), from one task, in the one order. The hub knows nothing of who may do what,
+//! does no I/O, and knows no sockets. It queues no lines for a reader: a reader has a [`Cursor`] and is woken. No lock is held
+//! across an `.await`, and no two rooms are locked at once.
 
 mod handle;
 mod news;
@@ -23,7 +24,7 @@ pub use handle::{Notice, SessionHandle};
 pub use news::{News, Title};
 pub use room::{Cursor, Read, Room, Subscription};
 
-/// Bits of a session's number that are its place in the table of sessions; the rest count the sessions.
+/// How many low bits of a session's number are its place in the table of sessions; the others count the sessions.
 const PLACE_BITS: u32 = 24;
 
 /// The sessions of this node and the rooms that they read.
@@ -31,22 +32,22 @@ pub struct Hub {
     sessions: RwLock<Slab<Arc<SessionHandle>>>,
     /// How many sessions there have been.
     count: AtomicU64,
-    /// Only rooms with readers.
+    /// Only the rooms that have readers.
     rooms: Mutex<HashMap<RoomId, Arc<Room>>>,
     tails: Tails,
 }
 
-/// The memory of all tails together, and the rooms that have one.
+/// The memory of all tails together, and the rooms that have a tail.
 #[derive(Debug)]
 struct Tails {
     most: u64,
     bytes: AtomicU64,
-    /// Those that were listed first are the first to give theirs back.
+    /// The rooms that were listed first give their tails back first.
     rooms: Mutex<VecDeque<Arc<Room>>>,
 }
 
 impl Hub {
-    /// A hub whose rooms' recent lines take up to `tails` bytes.
+    /// A hub whose tails together take up to about `tails` bytes.
     pub fn new(tails: u64) -> Self {
         Self {
             sessions: RwLock::default(),
@@ -56,9 +57,10 @@ impl Hub {
         }
     }
 
-    /// A place for a connection. It reads nothing until the order knows of it. [`Hub::release`] gives it back.
+    /// Admits a connection and returns its handle. The connection reads nothing until the order knows of it. Call
+    /// [`Hub::release`] when it has ended.
     pub fn admit(&self) -> Arc<SessionHandle> {
-        // Never 0, which is the node itself.
+        // Never 0, which stands for the node itself.
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let mut sessions = self.sessions.write().expect("invariant: nothing panics under this lock");
         let entry = sessions.vacant_entry();
@@ -72,7 +74,7 @@ impl Hub {
         sessions.get(place).filter(|handle| handle.number == session).cloned()
     }
 
-    /// The connection has ended: its place is free.
+    /// Frees the place of a connection that has ended.
     pub fn release(&self, session: u64) {
         let place = (session & ((1 << PLACE_BITS) - 1)) as usize;
         let mut sessions = self.sessions.write().expect("invariant: nothing panics under this lock");
@@ -81,14 +83,14 @@ impl Hub {
         }
     }
 
-    /// Wakes every session: something changed that concerns them all.
+    /// Wakes every session, because something that concerns them all has changed.
     pub fn wake_all(&self) {
         let sessions = self.sessions.read().expect("invariant: nothing panics under this lock");
         sessions.iter().for_each(|(_, handle)| handle.wake());
     }
 
-    /// Gives back the tails of rooms that have been silent for about [`TAIL_QUIET_SECONDS`](crate::limits::TAIL_QUIET_SECONDS),
-    /// if this is called twice in that time.
+    /// Gives back the tails of rooms that have had no new line since the last call. Call it twice in
+    /// [`TAIL_QUIET_SECONDS`](crate::limits::TAIL_QUIET_SECONDS).
     pub fn sweep_tails(&self) {
         self.tails.rooms().retain(|room| !room.give_back_if_quiet(&self.tails.bytes));
     }
@@ -103,12 +105,12 @@ impl Tails {
         self.rooms.lock().expect("invariant: nothing panics under this lock")
     }
 
-    /// Lists a room that has a tail now.
+    /// Adds a room that has a tail now to the list.
     fn list(&self, room: &Arc<Room>) {
         self.rooms().push_back(Arc::clone(room));
     }
 
-    /// Has rooms give back their tails until all together are within the limit; their readers go on from the store.
+    /// Makes rooms give back their tails until all tails together are within the limit; their readers go on from the store.
     fn keep_within_limit(&self) {
         while self.bytes.load(Ordering::Relaxed) > self.most {
             let Some(room) = self.rooms().pop_front() else { return };
@@ -126,7 +128,8 @@ mod tests {
     use crate::limits::NOTICES;
     use crate::names::{Name, Seq, UserId, Who};
 
-    /// The limit holds for all rooms together, however many they are, and who reads is told by their cursor that they are behind.
+    /// The limit holds for all rooms together, however many there are, and readers learn from their cursors that they are
+    /// behind.
     #[test]
     fn the_tails_of_all_rooms_together_stay_within_their_limit() {
         const MOST: u64 = 256 * 1024;
@@ -151,7 +154,7 @@ mod tests {
         assert!(subscriptions.filter(|subscription| subscription.has_more()).count() == 50);
     }
 
-    /// A peer who takes nothing costs no more than this, whatever its account does elsewhere.
+    /// The notices of a peer who takes nothing are bounded, whatever its account does elsewhere.
     #[test]
     fn notices_that_nobody_takes_are_bounded() {
         let hub = Hub::new(1 << 20);

@@ -1,4 +1,4 @@
-//! What a replica tells its node's hub, and what the hub makes of it.
+//! The news that a replica tells its node's hub, and what the hub does with it.
 
 use std::sync::Arc;
 
@@ -8,71 +8,71 @@ use crate::hub::room::{Cursor, Room};
 use crate::hub::{Hub, SessionHandle};
 use crate::names::{Name, Seq, Who};
 
-/// How a room is called in its lines.
+/// How a room is named in its lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Title {
     /// A channel, by its name.
     Channel(Name),
-    /// An inbox, by whose it is.
+    /// An inbox, by its owner.
     Inbox(Who),
 }
 
-/// One thing that the hub is told. Sessions are called by their numbers on this node.
+/// One thing that the hub is told. Sessions are identified by their numbers on this node.
 #[derive(Debug)]
 pub enum News {
     /// Something happened in a room.
     Happened(Entry),
-    /// The session reads the room from after this entry on.
+    /// The session begins to read the room, after this entry.
     Begins {
-        /// Who.
+        /// The session.
         session: u64,
-        /// After which entry.
+        /// The entry after which it reads.
         seq: Seq,
-        /// What.
+        /// The room.
         room: RoomId,
-        /// How the room is called.
+        /// How the room is named.
         title: Title,
     },
-    /// The session reads the room up to this entry.
+    /// The session stops reading the room, after this entry.
     Ends {
-        /// Who.
+        /// The session.
         session: u64,
-        /// What.
+        /// The room.
         room: RoomId,
-        /// Up to where.
+        /// The last entry to read.
         seq: Seq,
     },
-    /// Everybody reads the room up to this entry; then it is no more.
+    /// The room has ended: everybody reads it up to this entry.
     Closed {
-        /// What.
+        /// The room.
         room: RoomId,
-        /// Up to where.
+        /// The last entry to read.
         seq: Seq,
     },
-    /// The session is no more. It read these rooms.
+    /// The session has ended.
     Gone {
-        /// Who.
+        /// The session.
         session: u64,
-        /// What it read.
+        /// The rooms that it was reading.
         rooms: Vec<RoomId>,
     },
-    /// A user has another name.
+    /// A user has a new name.
     Renamed {
-        /// The user as they are called now.
+        /// The user, by the new name.
         who: Who,
     },
-    /// What a session's proposal came to. All that it changed has been told before.
+    /// A session's proposal is completed. Everything that it changed has been told before.
     Completed {
-        /// Whose.
+        /// The session.
         session: u64,
-        /// What.
+        /// What its proposal came to.
         completion: Completion,
     },
 }
 
 impl Hub {
-    /// Tells a batch: lines go to their rooms, each room that was touched is woken once, and then those who wait hear what their
-    /// proposals came to. `batch` is empty then. To be called by one task, with the batches in their order.
+    /// Takes the news of a batch: adds lines to their rooms, wakes the readers of each touched room once, and then gives the
+    /// sessions their completions. Empties `batch`. Call it from one task, with the batches in their order.
     pub fn tell(&self, batch: &mut Vec<News>) {
         let mut touched: Vec<Arc<Room>> = Vec::new();
         let mut completions = batch.drain(..);
@@ -98,7 +98,7 @@ impl Hub {
             other => unreachable!("invariant: completions come last, and not {other:?}"),
         };
         let mut completions = first.into_iter().chain(completions.map(completed)).peekable();
-        // A session's proposals come one after the other.
+        // The completions of one session come one after the other.
         while let Some((session, first)) = completions.next() {
             let more =
                 std::iter::from_fn(|| completions.next_if(|(next, _)| *next == session)).map(|(_, completion)| completion);
@@ -131,7 +131,7 @@ impl Hub {
         }
     }
 
-    /// The session is no more among the readers of the room; the room goes with its last.
+    /// Removes the session from the readers of the room; a room without readers is dropped.
     fn leave(&self, id: RoomId, session: u64) -> Option<(Arc<SessionHandle>, Cursor)> {
         let mut rooms = self.rooms();
         let room = Arc::clone(rooms.get(&id)?);

@@ -1,4 +1,4 @@
-//! A room, as this node's people read it: its recent lines, and the sessions that read them.
+//! A room as the people of this node read it: its recent lines, and the sessions that read them.
 //!
 //! The lock is held for a push, a copy, or waking the readers; nobody waits for a reader.
 
@@ -12,35 +12,35 @@ use crate::hub::tail::Tail;
 use crate::limits::TAIL_BYTES;
 use crate::names::{Seq, UserId};
 
-/// Memory of a quiet tail that is kept while somebody who was woken has not looked yet.
+/// Bytes of a quiet tail that are kept while a session that was woken has not looked yet.
 const AWAITED_BYTES: u64 = 8 * 1024;
 
 /// How far a reader has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
-    /// In the room's lines.
+    /// The position in the room's lines, in bytes from the room's beginning.
     pub position: u64,
     /// The newest entry read.
     pub seq: Seq,
 }
 
-/// What reading from a room came to.
+/// The result of reading from a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Read {
     /// There is no more.
     UpToDate,
     /// There is more.
     More,
-    /// What comes next is not in memory: read the store after the cursor's seq, move that on, and try again.
+    /// The next entries are not in memory: read the store after the cursor's seq, move that seq on, and try again.
     Behind {
-        /// Everything after this is in memory.
+        /// Every entry after this one is in memory.
         floor: Seq,
-        /// The newest ephemeral entry that is nowhere any more.
+        /// The newest ephemeral entry that can no longer be shown.
         lost: Seq,
     },
 }
 
-/// A session's reading of a room.
+/// A session's subscription to a room.
 #[derive(Debug)]
 pub struct Subscription {
     /// The room.
@@ -49,7 +49,7 @@ pub struct Subscription {
     pub cursor: Cursor,
     /// Where its reading ends, once that is known.
     pub end: Option<Cursor>,
-    /// Since which entry it has been behind, where it is: ephemeral entries may be missing from there on.
+    /// Since which entry it has been behind, if it is: ephemeral entries after that one may be missing.
     pub behind_since: Option<Seq>,
 }
 
@@ -70,12 +70,12 @@ struct Inner {
     readers: Vec<Arc<SessionHandle>>,
     held: u64,
     touched: bool,
-    /// Whether the room is among those that have a tail.
+    /// Whether the room is in the hub's list of rooms with a tail.
     is_listed: bool,
 }
 
 impl Subscription {
-    /// Whether there is something to read. Costs no lock.
+    /// Whether there is something to read. Takes no lock.
     pub fn has_more(&self) -> bool {
         match self.end {
             Some(end) => self.cursor.position < end.position,
@@ -83,22 +83,24 @@ impl Subscription {
         }
     }
 
-    /// Whether everything was read that will ever be.
+    /// Whether the reading has ended and everything was read.
     pub fn is_over(&self) -> bool {
         self.end.is_some() && !self.has_more()
     }
 
-    /// Where the room ends now, or the reading.
+    /// The position where the room ends now, or where the reading does.
     pub fn end_now(&self) -> u64 {
         self.end.map_or_else(|| self.room.end.load(Ordering::Acquire), |end| end.position)
     }
 
-    /// Copies whole lines after the cursor to `out` until there are about `budget` bytes, all but those caused by `me`.
+    /// Copies whole lines after the cursor to `out` until that holds about `budget` bytes, except lines caused by the
+    /// connection `me`.
     pub fn read(&mut self, me: UserId, budget: usize, out: &mut Vec<u8>) -> Read {
         let mut inner = self.room.inner();
         let until = self.end.map_or(u64::MAX, |end| end.position);
         let read = inner.tail.read(&mut self.cursor, until, me, budget, out);
-        // What is in an inbox is in the store, too: who begins to read meanwhile finds it. A channel has more than messages.
+        // The only reader of an inbox has read everything, and the store has it all for whoever begins to read now. A channel
+        // also has ephemeral entries.
         if read == Read::UpToDate && inner.readers.len() == 1 && self.room.id.channel().is_none() {
             inner.tail.rewind();
         }
@@ -108,7 +110,7 @@ impl Subscription {
 
 impl Room {
     pub(super) fn new(id: RoomId, title: Title) -> Self {
-        // Most rooms are inboxes, which one session reads.
+        // Most rooms are inboxes with one session that reads them.
         let readers = Vec::with_capacity(1);
         let inner = Inner { title, tail: Tail::default(), readers, held: 0, touched: false, is_listed: false };
         Self { id, end: AtomicU64::new(0), inner: Mutex::new(inner) }
@@ -118,7 +120,7 @@ impl Room {
         self.inner.lock().expect("invariant: nothing panics under this lock")
     }
 
-    /// Lets a session read what comes after the entry `seq`; `None` for one that reads here already.
+    /// Lets a session read the entries after `seq`; `None` for a session that reads here already.
     pub(super) fn attach(self: &Arc<Self>, handle: &Arc<SessionHandle>, seq: Seq) -> Option<Subscription> {
         let mut inner = self.inner();
         let place = inner.readers.binary_search_by_key(&handle.number, |reader| reader.number).err()?;
@@ -128,7 +130,8 @@ impl Room {
         Some(Subscription { room: Arc::clone(self), cursor, end: None, behind_since: None })
     }
 
-    /// Ends what [`Room::attach`] began: the session, with where the room ends now, and whether nobody reads here any more.
+    /// Ends what [`Room::attach`] began. Returns the session and where the room ends now, if it was reading, and whether nobody
+    /// reads here any more.
     pub(super) fn detach(&self, session: u64) -> (Option<(Arc<SessionHandle>, Cursor)>, bool) {
         let mut inner = self.inner();
         let place = inner.readers.binary_search_by_key(&session, |reader| reader.number).ok();
@@ -136,7 +139,7 @@ impl Room {
         (left, inner.readers.is_empty())
     }
 
-    /// Ends everybody's reading.
+    /// Ends everybody's reading; returns the sessions, and where the room ends now.
     pub(super) fn detach_all(&self) -> (Vec<Arc<SessionHandle>>, Cursor) {
         let mut inner = self.inner();
         (std::mem::take(&mut inner.readers), inner.tail.cursor())
@@ -146,15 +149,15 @@ impl Room {
         self.inner().title = title;
     }
 
-    /// How the room is called.
+    /// How the room is named now.
     pub fn title(&self) -> Title {
         self.inner().title.clone()
     }
 
     /// Adds an entry's line; returns whether the room must be listed from now on. `total` counts the memory of all tails.
     pub(super) fn push(&self, total: &AtomicU64, entry: &Entry) -> bool {
-        let mut guard = self.inner();
-        let inner = &mut *guard;
+        let mut locked = self.inner();
+        let inner = &mut *locked;
         let to = match &inner.title {
             Title::Channel(name) => To::Channel(name),
             Title::Inbox(who) => To::User(who),
@@ -171,11 +174,11 @@ impl Room {
         inner.held > 0 && !std::mem::replace(&mut inner.is_listed, true)
     }
 
-    /// Gives the tail back if nothing was pushed since the last call; returns whether the room is to be listed no more.
+    /// Gives the tail back if nothing was pushed since the last call; returns whether the room must be taken off the list.
     pub(super) fn give_back_if_quiet(&self, total: &AtomicU64) -> bool {
         let mut inner = self.inner();
         let was_touched = std::mem::take(&mut inner.touched);
-        // A little is kept for a session that is busy with a command: what is ephemeral is nowhere else.
+        // A small tail is kept for a session that is busy with a command: ephemeral entries are kept nowhere else.
         let is_awaited = inner.tail.held() <= AWAITED_BYTES && inner.readers.iter().any(|reader| reader.is_woken());
         if !was_touched && !is_awaited {
             inner.tail.give_up_all();
@@ -185,7 +188,7 @@ impl Room {
         !inner.is_listed
     }
 
-    /// Gives the tail back; the room is listed no more.
+    /// Gives the tail back; the room must be taken off the list.
     pub(super) fn give_back(&self, total: &AtomicU64) {
         let mut inner = self.inner();
         inner.tail.give_up_all();

@@ -1,7 +1,8 @@
-//! The recent lines of one room, once, in contiguous memory: what all its readers copy from.
+//! The recent lines of one room, once and in contiguous memory: all readers copy from here.
 //!
-//! Positions count bytes from the room's beginning and never go back, so that a cursor is a number. Lines that are given up are
-//! in the store if they last; what is ephemeral is gone for readers that are behind, who can tell by [`Read::Behind`].
+//! Positions count bytes from the room's beginning and never go back, so that a position stays valid. Lines that are given up
+//! are in the store if they are durable. Ephemeral ones are lost for readers that are behind, and [`Read::Behind`] tells them
+//! so.
 
 use std::collections::VecDeque;
 
@@ -11,11 +12,11 @@ use crate::names::{Seq, UserId};
 /// One line of the tail.
 #[derive(Debug, Clone, Copy)]
 struct Line {
-    /// Where it begins.
+    /// The position where it begins.
     at: u64,
     /// Its entry.
     seq: Seq,
-    /// The connection that caused it and is not shown it.
+    /// The connection that caused it, which is not shown it.
     via: Option<UserId>,
     /// Whether its entry is in the store.
     lasts: bool,
@@ -28,11 +29,11 @@ pub struct Tail {
     lines: VecDeque<Line>,
     /// The position of the first byte.
     start: u64,
-    /// The newest entry that was given up: every one after it is here.
+    /// The newest entry that was given up: all entries after it are here.
     floor: Seq,
     /// The newest ephemeral entry that was given up.
     lost: Seq,
-    /// The newest entry.
+    /// The newest entry that was added.
     newest: Seq,
 }
 
@@ -52,12 +53,12 @@ impl Tail {
         (self.bytes.capacity() + self.lines.capacity() * size_of::<Line>()) as u64
     }
 
-    /// The position of the first line that is kept.
+    /// The position of the oldest line that is kept.
     pub fn first(&self) -> u64 {
         self.start
     }
 
-    /// Adds the line of an entry.
+    /// Adds the line of an entry; `write` appends it.
     pub fn push(&mut self, seq: Seq, via: Option<UserId>, lasts: bool, write: impl FnOnce(&mut Vec<u8>)) {
         self.newest = seq;
         self.lines.push_back(Line { at: self.end(), seq, via, lasts });
@@ -71,7 +72,7 @@ impl Tail {
         self.lines = VecDeque::new();
     }
 
-    /// Gives up all lines, and keeps their memory for the next: what is still in a cache costs less.
+    /// Gives up all lines, but keeps their memory for the next ones: it may still be in the processor's cache.
     pub fn rewind(&mut self) {
         self.start = self.end();
         self.floor = self.newest;
@@ -80,7 +81,7 @@ impl Tail {
         self.lines.clear();
     }
 
-    /// Notes what is lost with the first `count` lines.
+    /// Notes that the first `count` lines are given up.
     fn lose(&mut self, count: usize) {
         let lost = self.lines.range(..count).rev().find(|line| !line.lasts).map(|line| line.seq);
         self.lost = lost.unwrap_or(self.lost);
@@ -101,8 +102,8 @@ impl Tail {
         self.start = first;
     }
 
-    /// Copies whole lines after the cursor and before the position `until` to `out` until there are about `budget` bytes, all but
-    /// those caused by `me`.
+    /// Copies whole lines after the cursor and before the position `until` to `out`, until that holds about `budget` bytes.
+    /// Leaves out lines caused by the connection `me`. Moves the cursor on.
     pub fn read(&self, cursor: &mut Cursor, until: u64, me: UserId, budget: usize, out: &mut Vec<u8>) -> Read {
         if cursor.position < self.start && !self.rejoin(cursor) {
             return Read::Behind { floor: self.floor, lost: self.lost };
@@ -131,7 +132,7 @@ impl Tail {
         out.extend_from_slice(&self.bytes[(from - self.start) as usize..(to - self.start) as usize]);
     }
 
-    /// Puts a cursor that is behind back on the tail, if the tail has every entry after its seq.
+    /// Moves a cursor that is behind back onto the tail, if the tail has every entry after its seq.
     fn rejoin(&self, cursor: &mut Cursor) -> bool {
         let complete = cursor.seq >= self.floor;
         if complete {
@@ -148,7 +149,7 @@ mod tests {
 
     use super::{Cursor, Read, Seq, Tail, UserId};
 
-    /// Entries are numbered 2, 4, 6 …, so that cursors lie between them too.
+    /// Entries are numbered 2, 4, 6 …, so that cursors can lie between them, too.
     #[derive(Debug, Clone)]
     enum Step {
         Push { lasts: bool, via: Option<u64> },
@@ -168,10 +169,10 @@ mod tests {
         ]
     }
 
-    /// An entry: whether it lasts, and whose it is.
+    /// Entries: the seq, whether it lasts, and the connection that caused it.
     type Pushed = Vec<(u64, bool, Option<u64>)>;
 
-    /// A reader, what it has been shown, and up to which entries it has been told that ephemeral ones may be missing.
+    /// A reader, the entries that it was shown, and up to where it was told that ephemeral ones may be missing.
     struct Reader {
         cursor: Cursor,
         seen: Vec<u64>,
@@ -181,7 +182,7 @@ mod tests {
     fn read(tail: &Tail, pushed: &Pushed, me: u64, budget: usize, reader: &mut Reader) {
         let mut out = Vec::new();
         if let Read::Behind { floor, lost } = tail.read(&mut reader.cursor, u64::MAX, UserId(me), budget, &mut out) {
-            // As the session does: a page of the store; where that has no more, everything up to the floor was ephemeral.
+            // Reads a page of the store, as the session does; if there is no more, everything up to the floor was ephemeral.
             if lost > reader.cursor.seq {
                 reader.may_miss.push((reader.cursor.seq.0, lost.0));
             }

@@ -1,4 +1,4 @@
-//! Chatting in a channel: what is typed is said there, what others do appears above it.
+//! Chatting in a channel: typed lines are said there, and what others do appears above the line being typed.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -8,7 +8,7 @@ use crate::menu::recover::seq;
 use crate::menu::terminal::{Look, Typed};
 use crate::wire::incoming::Item;
 
-/// The columns of a channel's heading.
+/// How many columns a channel's heading has.
 const HEADING: usize = 60;
 
 /// What a line typed in a channel means.
@@ -51,10 +51,10 @@ fn columns() -> usize {
 }
 
 impl Client {
-    /// Shows the channel that one has just joined.
+    /// Shows the channel that the person has just joined.
     pub(super) fn enter(&mut self, name: &str, is_new: bool) -> Result<(), Ended> {
         self.terminal.show(Look::Bold, &heading(&format!("Channel {name}"), columns()));
-        // What is missed while disconnected is what comes after this one.
+        // Messages after this one may be missed when the connection is lost.
         if !is_new
             && let Answer::Ok(data, _) = self.command(&format!("HISTORY #{name} 1"), Again::Yes)?
             && let Some(channel) = &mut self.channel
@@ -81,7 +81,7 @@ impl Client {
         Ok(())
     }
 
-    /// Who owns a channel, if anybody does, and its topic.
+    /// The owner of a channel, if it has one, and its topic.
     fn admin_of(&mut self, name: &str) -> Result<(Option<String>, String), Ended> {
         let Answer::Ok(data, _) = self.command("CHANNELS", Again::Yes)? else { return Ok((None, String::new())) };
         let channels = data.iter().filter(|item| item.kind == "CHANNEL").filter_map(Item::split::<3>);
@@ -91,7 +91,7 @@ impl Client {
         }))
     }
 
-    /// Talks until one leaves, or the channel ends; then the menu is back.
+    /// Chats until the person leaves or the channel ends, and then returns to the menu.
     pub(super) fn chat(&mut self) -> Result<(), Ended> {
         while let Some(channel) = &self.channel {
             let name = channel.name.clone();
@@ -123,7 +123,7 @@ impl Client {
             Answer::Err(code, _) if code == "NOT_ALLOWED" => {
                 self.terminal.show(Look::Red, "Only the channel's admin can close it; #bye leaves it.");
             }
-            // A channel that is no more, or that one is not in, is left.
+            // A channel that has ended, or that the person is not in, is left.
             Answer::Err(code, _) if code != "NO_SUCH_CHANNEL" && code != "NOT_MEMBER" => {
                 self.terminal.show(Look::Red, &format!("The server could not do it now ({code}); try again."));
             }
@@ -135,7 +135,7 @@ impl Client {
         Ok(())
     }
 
-    /// Shows what happened.
+    /// Shows an event.
     pub(super) fn event(&mut self, item: &Item) {
         if let (Some(held), Some(channel)) = (&mut self.held, &self.channel)
             && matches!(item.split(), Some(([_, _, to], _)) if item.kind == "MSG" && is_named(to, &channel.name))
@@ -183,7 +183,7 @@ impl Client {
         }
     }
 
-    /// What members of a channel do beside talking.
+    /// What a member of the channel has done, other than talking.
     fn describe_member(&self, item: &Item) -> Option<String> {
         let ([channel, who], rest) = item.split()?;
         let channel = channel.trim_start_matches('#');

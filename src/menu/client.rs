@@ -1,7 +1,8 @@
-//! The client's state: the connection, who one is on it, the channel one is in, and what was typed ahead.
+//! The client's state: the connection, the person's identity on it, the channel they are in, and the lines that they typed
+//! ahead.
 //!
-//! There is one queue of what happens, and two ways to wait on it: for an answer, and for the person. In both, events are shown
-//! as they come, and a lost connection is said and mended if the person wants it.
+//! Everything that happens comes through one queue. There are two ways to wait for it: for an answer, and for the person.
+//! Either way, events are shown as they arrive. A lost connection is reported, and made again if the person wants that.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -12,9 +13,9 @@ use crate::menu::terminal::{Look, Terminal, Typed};
 use crate::wire::incoming::Item;
 use crate::wire::{Incoming, Rejected, incoming, parse};
 
-/// How long a server may be silent that owes an answer, before the connection counts as lost.
+/// How long a server that owes an answer may be silent before the connection counts as lost.
 const ANSWER: Duration = Duration::from_secs(20);
-/// The longest line that is sent, its ending included: what the protocol allows.
+/// The longest line that the protocol allows, in bytes, its ending included.
 const LINE_BYTES: usize = 4096;
 
 /// Why the client ends before its menu does.
@@ -22,7 +23,7 @@ const LINE_BYTES: usize = 4096;
 pub enum Ended {
     /// The person ended it.
     ByPerson,
-    /// There is no connection, and none is wanted.
+    /// There is no connection, and the person does not want one.
     Disconnected,
 }
 
@@ -30,16 +31,16 @@ pub enum Ended {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost(pub String);
 
-/// Whether a line may be sent again after the connection was lost on the way.
+/// Whether a line may be sent again when the connection was lost before its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Again {
-    /// It changes nothing the second time.
+    /// Yes: the second time it changes nothing.
     Yes,
-    /// Nobody knows what the first time did.
+    /// No: nobody knows whether it took effect the first time.
     No,
 }
 
-/// What became of a command.
+/// The outcome of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Done: the lines of data, and what OK said after the verb.
@@ -50,10 +51,10 @@ pub enum Answer {
     Unknown,
 }
 
-/// Who one is, and how to become that again.
+/// Who the person is, and how to become that again.
 #[derive(Debug, Clone)]
 pub(super) enum Identity {
-    /// With the name that was taken, if any was.
+    /// A guest, with the name that they took, if any.
     Guest(Option<String>),
     Account {
         name: String,
@@ -61,16 +62,16 @@ pub(super) enum Identity {
     },
 }
 
-/// The channel one is in.
+/// The channel that the person is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Channel {
     /// Without its `#`.
     pub name: String,
-    /// What opens it, if it was asked for.
+    /// The key that was given for it, or nothing.
     pub key: String,
-    /// The newest message that was shown, or was there before one came.
+    /// The seq of the newest message that was shown, or that was there before the person joined.
     pub seen: u64,
-    /// The newest message that was shown as missed: it may come once more, live.
+    /// The seq of the newest message that was shown as missed: it may arrive again, live.
     pub resumed: u64,
 }
 
@@ -84,10 +85,10 @@ pub struct Client {
     /// `name:id`.
     pub(super) who: String,
     pub(super) channel: Option<Channel>,
-    /// What is said in the channel while it is found out what was missed.
+    /// What is said in the channel while missed messages are being fetched.
     pub(super) held: Option<Vec<Item>>,
     pub(super) ahead: VecDeque<Typed>,
-    /// What is being typed was meant for a channel that has ended.
+    /// Whether the line being typed was meant for a channel that has ended.
     is_stale: bool,
     keys: u64,
     key_prefix: u64,
@@ -99,7 +100,7 @@ pub fn name_of(who: &str) -> &str {
 }
 
 impl Client {
-    /// A client of a connection on which nothing was said yet.
+    /// A client for a connection on which nothing was said yet.
     pub(super) fn over(link: Link, server: String, terminal: Terminal, show_protocol: bool) -> Self {
         Self {
             terminal,
@@ -131,7 +132,7 @@ impl Client {
         }
     }
 
-    /// Remembers who a LOGIN or NAME made one; returns the unread messages.
+    /// Remembers the identity from the OK of a LOGIN or NAME; returns the number of unread messages.
     pub(super) fn is_now(&mut self, fields: &str) -> u64 {
         let (who, unread) = fields.split_once(' ').unwrap_or((fields, "0"));
         self.who = who.to_owned();
@@ -147,19 +148,19 @@ impl Client {
         self.terminal.show(Look::Bold, &line);
     }
 
-    /// Whether one is an account, whose keys and inbox outlive the connection.
+    /// Whether the person is an account, whose keys and inbox outlive the connection.
     pub(super) fn is_account(&self) -> bool {
         matches!(self.identity, Identity::Account { .. })
     }
 
-    /// A key that no message of this user had before.
+    /// A key that no message of this user has had before.
     pub(super) fn new_key(&mut self) -> String {
         self.keys += 1;
         format!("menu-{:016x}-{}", self.key_prefix, self.keys)
     }
 
-    /// Sends a line and waits for its answer. When the connection is lost meanwhile and the person wants it back, the line is
-    /// sent again if it may be.
+    /// Sends a line and waits for its answer. If the connection is lost meanwhile and the person wants it back, the line is
+    /// sent again if `again` allows it.
     pub(super) fn command(&mut self, line: &str, again: Again) -> Result<Answer, Ended> {
         loop {
             match self.exchange(line) {
@@ -172,7 +173,7 @@ impl Client {
         }
     }
 
-    /// Sends a line and waits for its answer. What is no line of the protocol is refused here: nothing else is ever sent.
+    /// Sends a line and waits for its answer. A line that the protocol does not allow is refused here and never sent.
     pub(super) fn exchange(&mut self, line: &str) -> Result<Answer, Lost> {
         if line.len() >= LINE_BYTES {
             let text = format!("the line would have {} bytes; at most {LINE_BYTES} can be sent", line.len() + 1);
@@ -197,7 +198,7 @@ impl Client {
         }
     }
 
-    /// The next line of the server; what is typed meanwhile waits.
+    /// The next line from the server; whatever is typed meanwhile waits.
     fn line(&mut self, deadline: Instant) -> Result<Option<Incoming>, Lost> {
         loop {
             match self.terminal.next(Some(deadline)) {
@@ -217,7 +218,7 @@ impl Client {
         incoming::read(line)
     }
 
-    /// Waits for what the person types; `None` when the channel that one was in has ended meanwhile.
+    /// Waits for the person to type something; `None` when their channel has ended meanwhile.
     pub(super) fn typed(&mut self, prompt: &str) -> Result<Option<Typed>, Ended> {
         let was_in = self.channel.is_some();
         loop {
@@ -230,21 +231,22 @@ impl Client {
             self.terminal.ask(prompt);
             self.happens()?;
             if was_in && self.channel.is_none() {
-                self.is_stale = self.terminal.has_draft();
+                self.is_stale = self.terminal.has_unfinished_line();
                 self.ahead.drain(..).collect::<Vec<_>>().iter().for_each(|typed| self.show_stale(typed));
                 return Ok(None);
             }
         }
     }
 
-    /// What was said to a channel too late is never taken for something else.
+    /// Tells the person that a line was not sent: it was meant for a channel that has ended, and is never taken for something
+    /// else.
     fn show_stale(&mut self, typed: &Typed) {
         if let Typed::Line(line) = typed {
             self.terminal.show(Look::Red, &format!("Not sent, the channel is closed: {line}"));
         }
     }
 
-    /// Waits until something was typed, the connection was mended, or the channel that one was in has ended.
+    /// Waits until something was typed, the connection was made again, or the person's channel has ended.
     fn happens(&mut self) -> Result<(), Ended> {
         let was_in = self.channel.is_some();
         loop {
@@ -268,7 +270,7 @@ impl Client {
         }
     }
 
-    /// What was typed, if it can be used. Pasted lines are lines of their own.
+    /// What was typed, if it can be used. Each pasted line counts as a line typed.
     fn take(&mut self, typed: Typed) -> Option<Typed> {
         let is_stale = std::mem::take(&mut self.is_stale);
         match typed {
@@ -289,7 +291,7 @@ impl Client {
         }
     }
 
-    /// Asks a question outside a channel; `None` when the person would rather not answer.
+    /// Asks a question outside a channel; `None` when the person does not want to answer.
     pub(super) fn question(&mut self, prompt: &str) -> Result<Option<String>, Ended> {
         match self.typed(prompt)? {
             Some(Typed::Line(line)) => Ok(Some(line)),
@@ -308,7 +310,7 @@ impl Client {
     }
 }
 
-/// The text of an ERR for people: a time to wait is written for programs.
+/// The text of an ERR, for people: the server writes times to wait for programs.
 pub fn reason(code: &str, text: &str) -> String {
     let wait = text.strip_prefix("retry-ms=").filter(|_| code == "RATE_LIMITED").and_then(|text| text.split_once(' '));
     match wait.and_then(|(ms, text)| Some((ms.parse::<u64>().ok()?, text))) {

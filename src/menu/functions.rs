@@ -18,7 +18,7 @@ const OPTIONS: &str = "Options Available:
 const EMPTY: &str = "Not sent: the message is empty.";
 
 impl Client {
-    /// Shows the menu and does what is chosen, until the person has had enough.
+    /// Shows the menu and does what the person chooses, until they leave.
     pub fn menu(&mut self) -> Result<(), Ended> {
         loop {
             self.show_menu();
@@ -74,13 +74,13 @@ impl Client {
         Ok(())
     }
 
-    /// Sends a message; false when it was not sent, which is shown.
+    /// Sends a message; returns whether it was sent, and shows why if not.
     pub(super) fn send_to(&mut self, target: &str, text: &str) -> Result<bool, Ended> {
         if text.trim().is_empty() {
             self.terminal.show(Look::Red, EMPTY);
             return Ok(false);
         }
-        // What was typed as a recipient must not become something else of the line.
+        // What was typed as a recipient must not become another part of the line.
         if target.is_empty() || target.contains([' ', '\t']) || target.starts_with('@') {
             self.terminal.show(Look::Red, &format!("Not sent: '{target}' is no id and no name."));
             return Ok(false);
@@ -104,7 +104,7 @@ impl Client {
                 self.terminal.show(Look::Bold, heading);
             }
             let last = data.iter().filter_map(|item| self.show_message(item)).last();
-            // Only what was shown counts as read.
+            // Only messages that were shown count as read.
             if let Some(seq) = last
                 && let refused @ (Answer::Err(..) | Answer::Unknown) = self.command(&format!("ACK {seq}"), Again::Yes)?
             {
@@ -143,7 +143,7 @@ impl Client {
         let (name, key) = (name.strip_prefix('#').unwrap_or(name), key.trim());
         match self.command(format!("{verb} #{name} {key}").trim_end(), again)? {
             Answer::Ok(_, fields) => {
-                // As the server writes it: small letters and capitals may differ from what was typed.
+                // The server's spelling: its case may differ from what was typed.
                 let name = fields.split(' ').next().and_then(|name| name.strip_prefix('#')).unwrap_or(name);
                 self.channel = Some(Channel { name: name.to_owned(), key: key.to_owned(), seen: 0, resumed: 0 });
                 self.enter(name, verb == "CREATE")?;
@@ -157,7 +157,7 @@ impl Client {
     }
 
     fn disconnect(&mut self) -> Result<(), Ended> {
-        // The connection ends whatever the answer is.
+        // The connection ends, whatever the answer is.
         let _ = self.exchange("QUIT");
         self.terminal.show(Look::Plain, "Disconnected. Goodbye!");
         Ok(())
@@ -170,7 +170,7 @@ pub fn names(data: &[Item]) -> Vec<&str> {
     users.filter_map(|item| item.split::<1>().map(|([who], _)| who)).collect()
 }
 
-/// A time of the server, where the person lives: `2019-08-05 17:45`.
+/// A time from the server, in the person's time zone: `2019-08-05 17:45`.
 fn local_time(time: &str) -> String {
     match time.parse::<Timestamp>() {
         Ok(stamp) => stamp.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),

@@ -1,4 +1,4 @@
-//! The connection: lines out, lines in. A thread reads; whatever it reads arrives in the one queue of what happens.
+//! The connection: it sends lines, and a thread of its own reads lines and puts them into the queue of happenings.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
@@ -12,23 +12,23 @@ use crate::wire::text::visible;
 
 /// How long a server may take to accept.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long the network may be silent before the system asks whether the server is still there, and how often it asks.
+/// How long the network may be silent before the system asks whether the server is still there, and how often it asks then.
 const KEEPALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(5)).with_retries(3);
-/// How long the network may take none of what was sent.
+/// How long sent bytes may stay unacknowledged.
 #[cfg(target_os = "linux")]
 const UNSENT: Duration = Duration::from_secs(20);
-/// The longest line that is read; no server of this protocol writes a longer one.
+/// The longest line that is read, in bytes; no server of this protocol writes a longer one.
 const LINE_BYTES: u64 = 64 * 1024;
-/// The port of a server that is given without one.
+/// The port to use if none is given.
 const PORT: u16 = 12000;
 
-/// What can happen to the client, in one queue.
+/// What can happen to the client: the items of its one queue.
 #[derive(Debug)]
 pub enum Happening {
-    /// The server wrote a line on the connection of this number.
+    /// The server wrote a line on the connection with this number.
     Line(u64, String),
-    /// That connection is lost, and why.
+    /// The connection with this number is lost, and why.
     Lost(u64, String),
     /// The person typed something.
     Typed(Typed),
@@ -37,11 +37,11 @@ pub enum Happening {
 /// One connection.
 pub struct Link {
     stream: TcpStream,
-    /// Lines of other connections are not this one's.
+    /// The number of this connection: lines of earlier ones may still be in the queue.
     pub number: u64,
 }
 
-/// The address of a server, completed by the known port.
+/// The address of a server, with the default port if it has none.
 pub fn with_port(server: &str) -> String {
     let has_port = server.rsplit_once(':').is_some_and(|(host, port)| {
         // An IPv6 address has colons of its own; its port follows a bracket.
@@ -55,7 +55,7 @@ pub fn at_port(host: &str, port: u16) -> String {
     if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// A line as it may be shown: a password is typed without echo, and not echoed here either.
+/// A line as it may be shown: the password is typed without echo, so it is hidden here too.
 pub fn without_password(line: &str) -> String {
     match line.split_whitespace().collect::<Vec<_>>()[..] {
         [verb, name, _, ..] if ["LOGIN", "REGISTER"].contains(&verb.to_uppercase().as_str()) => format!("{verb} {name} ***"),
@@ -67,7 +67,7 @@ impl Link {
     /// Connects, and begins to read into `queue`.
     ///
     /// # Errors
-    /// What the system said.
+    /// The system's error.
     pub fn open(server: &str, number: u64, queue: SyncSender<Happening>) -> io::Result<Self> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "there is no such address");
         for address in server.to_socket_addrs()? {
@@ -82,7 +82,7 @@ impl Link {
     fn over(stream: TcpStream, number: u64, queue: SyncSender<Happening>) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(CONNECT))?;
-        // Nobody says so when a cable is pulled: only asking finds it out.
+        // A pulled cable is reported by nobody: only asking finds it out.
         let socket = SockRef::from(&stream);
         socket.set_tcp_keepalive(&KEEPALIVE)?;
         #[cfg(target_os = "linux")]
@@ -93,7 +93,7 @@ impl Link {
                 Ok(()) => "the server closed it".to_owned(),
                 Err(error) => error.to_string(),
             };
-            // When nobody takes what happens any more, the client is ending.
+            // If nobody takes happenings any more, the client is ending.
             let _ = queue.send(Happening::Lost(number, why));
         });
         Ok(Self { stream, number })
@@ -107,7 +107,7 @@ impl Link {
         self.stream.write_all(format!("{line}\n").as_bytes())
     }
 
-    /// What the other side connected to.
+    /// The server's address.
     pub fn peer(&self) -> String {
         self.stream.peer_addr().map_or_else(|_| "?".into(), |address| format!("{}/{}", address.ip(), address.port()))
     }
@@ -115,7 +115,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        // The reader ends by it; a connection that is lost already cannot be shut down.
+        // This ends the reader; a connection that is lost already cannot be shut down.
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 }
@@ -130,7 +130,7 @@ fn read(stream: TcpStream, number: u64, queue: &SyncSender<Happening>) -> io::Re
             let is_endless = line.len() as u64 + 1 >= LINE_BYTES;
             return if is_endless { Err(io::Error::other("the server sent a line without end")) } else { Ok(()) };
         }
-        // Whatever server this is: nothing that a terminal would obey passes.
+        // Whatever server this is, nothing that a terminal would obey may pass.
         let text = String::from_utf8_lossy(&line);
         if queue.send(Happening::Line(number, visible(text.trim_end_matches('\r')).into_owned())).is_err() {
             return Ok(());

@@ -1,7 +1,7 @@
-//! The menu client: the six functions for people who want a menu.
+//! The menu client: six functions for people who want a menu.
 //!
-//! Every effect it has is a protocol line that a person could have typed into `nc`. It imports [`wire`](crate::wire) and
-//! nothing else of the server, obeys no byte from the network, and believes nothing but an OK.
+//! It does everything through protocol lines that a person could have typed into `nc`. It imports [`wire`](crate::wire) and
+//! nothing else of the server, lets no byte from the network control the terminal, and takes nothing for done without an OK.
 
 mod chat;
 mod client;
@@ -19,7 +19,7 @@ use anyhow::Result;
 use client::{Client, Ended};
 use terminal::Terminal;
 
-/// What the command line said.
+/// The options from the command line.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// `HOST` or `HOST:PORT`; asked for when absent.
@@ -28,7 +28,7 @@ pub struct Options {
     pub name: Option<String>,
     /// The account to log in to, instead of taking a name.
     pub login: Option<String>,
-    /// Whether each line sent and received is shown.
+    /// Whether to show each line sent and received.
     pub show_protocol: bool,
     /// Commands to run instead of the menu.
     pub commands: Vec<String>,
@@ -37,7 +37,7 @@ pub struct Options {
 /// How the client ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// As the person wanted, or every command was answered OK.
+    /// The person ended it, or every command was answered OK.
     Done,
     /// A command was refused.
     Refused,

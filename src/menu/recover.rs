@@ -1,18 +1,18 @@
-//! A connection that was lost: said, made again if the person wants it, and what was missed is shown once.
+//! A lost connection: it is reported, and made again if the person wants that; missed messages are then shown once.
 
 use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost, reason};
 use crate::menu::link::{Happening, Link};
 use crate::menu::terminal::{Look, Typed};
 use crate::wire::incoming::Item;
 
-/// Messages that are asked for at a time.
+/// How many messages are asked for at a time.
 const PAGE: usize = 1000;
-/// Tries of a message of which the server says that it does not know what became of it.
+/// How often a message is sent while the server says that it is unsure whether the message was stored.
 const TRIES: usize = 3;
 
 impl Client {
-    /// Sends a message with a key; whether it was sent, which is shown if not. An account's may be sent again over another
-    /// connection, and anybody's over this one: the server stores it once.
+    /// Sends a message with a key; returns whether it was sent, and shows why if not. The server stores it once: so it may be
+    /// sent again over this connection, and for an account also over another.
     pub(super) fn keyed(&mut self, line: &str) -> Result<bool, Ended> {
         let again = if self.is_account() { Again::Yes } else { Again::No };
         for _ in 0..TRIES {
@@ -31,7 +31,7 @@ impl Client {
         Ok(false)
     }
 
-    /// Says that the connection is lost, and makes a new one if the person wants it.
+    /// Reports that the connection is lost, and makes a new one if the person wants it.
     pub(super) fn reconnect(&mut self, lost: &Lost) -> Result<(), Ended> {
         self.terminal.show(Look::Red, &format!("The connection to the server was lost: {}.", lost.0));
         loop {
@@ -65,7 +65,8 @@ impl Client {
                 "" | "y" | "yes" => Ok(()),
                 "n" | "no" => Err(Ended::Disconnected),
                 _ => {
-                    // It was being typed when the connection went: it is not lost, and says that one wants to go on.
+                    // The line was being typed when the connection was lost. It is kept, and it shows that the person wants to
+                    // go on.
                     self.ahead.push_back(Typed::Line(line));
                     Ok(())
                 }
@@ -74,9 +75,9 @@ impl Client {
         }
     }
 
-    /// Becomes who one was, where one was, on a new connection.
+    /// Restores the identity and the channel on a new connection.
     fn restore(&mut self) -> Result<(), Lost> {
-        // From here on the channel speaks again; what was said before that comes first.
+        // From here on new messages of the channel arrive, but the missed ones are to be shown first.
         self.held = Some(Vec::new());
         let before = self.who.clone();
         self.greet()?;
@@ -88,7 +89,7 @@ impl Client {
         };
         match line.map(|line| self.exchange(&line)).transpose()? {
             Some(Answer::Ok(_, fields)) => unread = self.is_now(&fields),
-            // Nobody else's messages are sent under another identity.
+            // An account's messages are never sent under another identity.
             Some(Answer::Err(code, text)) if self.is_account() => {
                 self.who = before;
                 return Err(Lost(reason(&code, &text)));
@@ -102,7 +103,7 @@ impl Client {
         self.resume_channel(&before)
     }
 
-    /// Joins the channel again, and shows what others said there meanwhile.
+    /// Joins the channel again, and shows what others have said there meanwhile.
     fn resume_channel(&mut self, before: &str) -> Result<(), Lost> {
         let Some(channel) = self.channel.clone() else { return Ok(()) };
         let name = &channel.name;

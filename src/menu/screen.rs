@@ -1,23 +1,23 @@
 //! What appears above the line that is being typed.
 //!
-//! rustyline's printer may block until the next line is being typed, when it is used in the moment in which a line ends. So a
-//! thread of its own waits for it, and takes all that has come meanwhile at once: a burst of lines is one redraw.
+//! When rustyline's printer is used at the moment in which a line ends, it may block until the next line is being typed. So a
+//! separate thread waits for it, and then prints everything that has arrived meanwhile at once: a burst of lines is one redraw.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustyline::ExternalPrinter;
 
-/// Text that waits to be printed, in bytes; beyond it the network waits for the terminal.
+/// How many bytes of text may wait to be printed; with more, the network waits for the terminal.
 const WAITING: usize = 256 * 1024;
-/// How long the printer may take for what it has in hand when a line has ended.
+/// How long the printer may take to finish its current text when a line has ended.
 const IN_HAND: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 struct State {
     waiting: String,
     is_printing: bool,
-    /// A line is being typed: only then does the printer make progress for sure.
+    /// Whether a line is being typed: only then is the printer sure to make progress.
     is_typing: bool,
 }
 
@@ -27,19 +27,19 @@ struct Shared {
     changed: Condvar,
 }
 
-/// The lines that wait to be shown, and the thread that shows them.
+/// Lines that wait to be shown; a thread shows them.
 #[derive(Clone, Default)]
 pub struct Screen(Arc<Shared>);
 
 impl Screen {
-    /// A screen that prints with a printer.
+    /// A screen that prints with this printer.
     pub fn new(mut printer: impl ExternalPrinter + Send + 'static) -> Self {
         let screen = Self::default();
         let own = screen.clone();
         std::thread::spawn(move || {
             loop {
                 let text = own.next();
-                // A terminal that is gone shows nothing; the next question finds that out.
+                // If the terminal is gone, the next question finds that out.
                 let _ = printer.print(text);
                 own.change(|state| state.is_printing = false);
             }
@@ -76,7 +76,7 @@ impl Screen {
         self.0.changed.notify_all();
     }
 
-    /// After a line has ended: waits for what is in hand, and gives back what has not been begun.
+    /// Call it when a line has ended: waits for the text that is being printed, and returns the text that has not been started.
     pub fn settle(&self) -> String {
         let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         let settled = self.0.changed.wait_timeout_while(state, IN_HAND, |state| state.is_printing);
@@ -90,7 +90,7 @@ mod tests {
     use super::Screen;
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-    /// Like rustyline's: it blocks until somebody takes what it has.
+    /// A printer that blocks like rustyline's, until somebody takes its text.
     struct Blocking(SyncSender<String>);
 
     impl rustyline::ExternalPrinter for Blocking {
@@ -110,7 +110,7 @@ mod tests {
         let (screen, printed) = screen();
         (0..1000).for_each(|number| screen.show(&format!("{number}\n")));
         let back = screen.settle();
-        // Where the printer's thread has not begun yet, everything comes back.
+        // If the printer's thread has not begun yet, everything comes back.
         let first = if back.starts_with("0\n") { String::new() } else { printed.recv().unwrap() };
         assert_eq!(format!("{first}{back}"), (0..1000).map(|number| format!("{number}\n")).collect::<String>());
         screen.show("more\n");

@@ -1,4 +1,4 @@
-//! `linechat menu -c 'MSG nina hi'`: commands without a menu. What the server writes is printed as it comes.
+//! `linechat menu -c 'MSG nina hi'`: commands without a menu. The server's lines are printed as they arrive.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -10,7 +10,7 @@ use crate::wire::{Incoming, incoming};
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
-/// Lines that were received and are not printed yet; the connection waits beyond it.
+/// How many received lines may wait to be printed; with more, the connection waits.
 const QUEUE: usize = 64;
 
 /// Runs the commands of the options, one after the other.
@@ -33,14 +33,14 @@ fn talk(options: &Options) -> io::Result<Outcome> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("no connection to {server}: {error}"));
     let mut link = Link::open(&server, 0, queue).map_err(named)?;
     let mut outcome = Outcome::Done;
-    // Who one is matters to all that follows.
+    // All commands depend on the identity: if it is refused, none is run.
     for line in login.iter().chain(&name) {
         if !exchange(&mut link, &happenings, line, options.show_protocol)? {
             return Ok(Outcome::Refused);
         }
     }
     for line in options.commands.iter().flat_map(|command| command.lines()) {
-        // An empty line is no command: nothing would answer it.
+        // An empty line is not a command: it gets no answer.
         if !line.trim().is_empty() && !exchange(&mut link, &happenings, line, options.show_protocol)? {
             outcome = Outcome::Refused;
         }
@@ -58,7 +58,7 @@ fn password(name: &str) -> io::Result<String> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// Sends a line and prints what comes up to its answer; whether that was OK.
+/// Sends a line and prints everything up to its answer; returns whether that was OK.
 fn exchange(link: &mut Link, happenings: &Receiver<Happening>, line: &str, show_protocol: bool) -> io::Result<bool> {
     if show_protocol {
         writeln!(io::stdout(), "--> {}", without_password(line))?;

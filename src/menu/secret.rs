@@ -6,17 +6,17 @@ use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tc
 
 const CTRL_C: u8 = 3;
 
-/// The terminal as it was, which it is again at the end.
+/// The terminal's settings before; dropping this restores them.
 struct Before(Termios);
 
 impl Drop for Before {
     fn drop(&mut self) {
-        // A terminal that is gone needs nothing.
+        // If the terminal is gone, there is nothing to restore.
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
     }
 }
 
-/// No password: the line that was begun is ended as any other.
+/// Returns no password, and ends the line on the screen.
 fn without() -> io::Result<Option<String>> {
     io::stdout().write_all(b"\n")?;
     Ok(None)
@@ -31,9 +31,9 @@ pub fn ask(prompt: &str) -> io::Result<Option<String>> {
     let mut hidden = before.0.clone();
     hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
     hidden.local_modes.insert(LocalModes::ECHONL | LocalModes::ICANON);
-    // A signal would leave the terminal as it is now; so Ctrl-C only ends the line.
+    // Ctrl-C only ends the line: a signal would leave the terminal without echo.
     hidden.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
-    // Before the prompt: who is quick would see the first letters otherwise.
+    // Set before the prompt is shown: the first letters of a quick typist would be visible otherwise.
     tcsetattr(io::stdin(), OptionalActions::Now, &hidden)?;
     io::stdout().write_all(prompt.as_bytes()).and_then(|()| io::stdout().flush())?;
     let mut line = Vec::new();

@@ -1,4 +1,4 @@
-//! The way in: a server, a name or an account, and who one is then.
+//! Getting in: finding a server, and becoming a guest or logging in to an account.
 
 use crate::menu::Options;
 use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost, name_of};
@@ -6,7 +6,7 @@ use crate::menu::link::{Happening, Link, at_port, with_port};
 use crate::menu::terminal::{Look, Terminal, Typed};
 
 impl Client {
-    /// Connects and becomes somebody, asking for what the options leave open.
+    /// Connects, and takes a name or logs in; asks for whatever the options leave open.
     pub fn start(options: &Options, mut terminal: Terminal) -> Result<Self, Ended> {
         let (server, link) = connect(options, &mut terminal)?;
         let mut client = Self::over(link, server, terminal, options.show_protocol);
@@ -27,7 +27,8 @@ impl Client {
         Ok(client)
     }
 
-    /// Takes a name as a guest; returns the unread messages, of which a new guest has none.
+    /// Takes a name as a guest, asking until one is accepted. Returns the number of unread messages, which is 0 for a new
+    /// guest.
     fn take_name(&mut self, given: Option<&str>) -> Result<u64, Ended> {
         let mut name = given.map(str::to_owned);
         loop {
@@ -60,7 +61,7 @@ impl Client {
     }
 }
 
-/// Connects to the server that was given, or asks for one until it answers.
+/// Connects to the given server, or asks for servers until one answers.
 fn connect(options: &Options, terminal: &mut Terminal) -> Result<(String, Link), Ended> {
     loop {
         let server = match &options.server {
@@ -92,7 +93,7 @@ fn ask_server(terminal: &mut Terminal) -> Result<String, Ended> {
     }
 }
 
-/// Asks before there is a connection.
+/// Asks a question before there is a connection.
 fn simple(terminal: &mut Terminal, prompt: &str) -> Result<String, Ended> {
     terminal.ask(prompt);
     match terminal.next(None) {

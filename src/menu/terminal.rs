@@ -1,5 +1,5 @@
-//! The person's side: asking and showing. At a terminal lines can be edited, and what happens appears above the line being
-//! typed; elsewhere, plain prompts and lines, so that a script can drive the menu.
+//! The person's side: asking and showing. At a terminal, lines can be edited, and events appear above the line being typed.
+//! Elsewhere there are plain prompts and lines, so that a script can drive the menu.
 
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::menu::screen::Screen;
 use crate::menu::secret;
 use crate::wire::text::visible;
 
-/// Things that may have happened and are not looked at yet; the connection waits beyond it.
+/// How many happenings may wait to be handled; with more, the connection waits.
 const QUEUE: usize = 1024;
 
 /// What the person did at a prompt.
@@ -30,9 +30,9 @@ const QUEUE: usize = 1024;
 pub enum Typed {
     /// A line.
     Line(String),
-    /// Bytes that are no text.
+    /// Bytes that are not UTF-8.
     NotText,
-    /// Ctrl-C at an empty line; elsewhere it takes back what was typed.
+    /// Ctrl-C at an empty line; at any other it clears the line.
     Interrupt,
     /// Ctrl-D at an empty line, or the end of a script.
     End,
@@ -54,16 +54,16 @@ pub enum Look {
 /// Where the person types and reads: a terminal, or a pipe.
 pub struct Terminal {
     prompts: SyncSender<String>,
-    /// Where lines can be edited.
+    /// Present when lines can be edited.
     screen: Option<Screen>,
-    /// The line being typed is not empty.
-    draft: Arc<AtomicBool>,
+    /// Whether the line being typed is not empty.
+    has_begun: Arc<AtomicBool>,
     happenings: Receiver<Happening>,
     queue: SyncSender<Happening>,
     colour: bool,
-    /// A terminal shows what is typed, and the end of its line.
+    /// Whether input is a terminal, which shows what is typed and the end of the line.
     echoes: bool,
-    /// What is being asked, while what is typed has not come.
+    /// The question that has not been answered yet.
     asking: Option<String>,
 }
 
@@ -76,15 +76,15 @@ impl Terminal {
         let (prompts, asked) = sync_channel(1);
         let (queue, happenings) = sync_channel(QUEUE);
         let typed = queue.clone();
-        let draft = Arc::new(AtomicBool::new(false));
-        // Where a build machine is suspected, the library colours even for a terminal that has no colours.
+        let has_begun = Arc::new(AtomicBool::new(false));
+        // When the library believes to be on a build machine, it colours even for a terminal that has no colours.
         let colour = can_move_its_cursor() && anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
         let echoes = io::stdin().is_terminal();
         let screen = if echoes && io::stdout().is_terminal() && can_move_its_cursor() {
             let config = Config::builder().auto_add_history(false).build();
             let mut editor = Editor::with_history(config, MemHistory::new()).context("the terminal cannot be used")?;
             let screen = Screen::new(editor.create_external_printer().context("the terminal cannot be used")?);
-            editor.set_helper(Some(Watch(Arc::clone(&draft))));
+            editor.set_helper(Some(Watch(Arc::clone(&has_begun))));
             let own = screen.clone();
             std::thread::spawn(move || edit(&mut editor, &own, &asked, &typed));
             Some(screen)
@@ -92,15 +92,15 @@ impl Terminal {
             std::thread::spawn(move || read(&asked, &typed));
             None
         };
-        Ok(Self { prompts, screen, draft, happenings, queue, colour, echoes, asking: None })
+        Ok(Self { prompts, screen, has_begun, happenings, queue, colour, echoes, asking: None })
     }
 
-    /// Where connections put what happens.
+    /// Where connections put their happenings.
     pub fn queue(&self) -> SyncSender<Happening> {
         self.queue.clone()
     }
 
-    /// Shows a line. No byte of it is obeyed by the terminal, wherever it came from.
+    /// Shows a line. The terminal obeys no byte of it, wherever it came from.
     pub fn show(&mut self, look: Look, line: &str) {
         let style = match look {
             Look::Plain => Style::new(),
@@ -112,13 +112,13 @@ impl Terminal {
         let line = if self.colour { format!("{style}{line}{style:#}\n") } else { format!("{line}\n") };
         match (&self.screen, &self.asking) {
             (Some(screen), Some(_)) => screen.show(&line),
-            // Below the prompt, and then the prompt again: there is no way above it.
+            // The line goes below the prompt, and the prompt is repeated: there is no way to print above it.
             (None, Some(prompt)) => print(&format!("\n{line}{prompt}")),
             (_, None) => print(&line),
         }
     }
 
-    /// Begins to ask, unless something is being asked already: then what is typed there is the answer.
+    /// Asks a question. If another one is still open, the line being typed there becomes the answer to this one.
     pub fn ask(&mut self, prompt: &str) {
         if self.asking.is_some() && self.screen.is_some() {
             return self.show(Look::Plain, prompt);
@@ -135,12 +135,12 @@ impl Terminal {
         self.asking = Some(prompt.to_owned());
     }
 
-    /// Whether a line has been begun at a prompt and not ended.
-    pub fn has_draft(&self) -> bool {
-        self.asking.is_some() && self.draft.load(Ordering::SeqCst)
+    /// Whether a line has been begun at a prompt but not ended.
+    pub fn has_unfinished_line(&self) -> bool {
+        self.asking.is_some() && self.has_begun.load(Ordering::SeqCst)
     }
 
-    /// The next thing that happens.
+    /// The next thing that happens; `None` at the deadline.
     pub fn next(&mut self, deadline: Option<Instant>) -> Option<Happening> {
         let happening = match deadline {
             None => self.happenings.recv().ok(),
@@ -149,7 +149,7 @@ impl Terminal {
         if matches!(happening, Some(Happening::Typed(_))) && self.asking.take().is_some() {
             match &self.screen {
                 Some(screen) => print(&screen.settle()),
-                // The end of the line that a terminal would have shown.
+                // Ends the line, as a terminal would have shown it.
                 None if !self.echoes => print("\n"),
                 None => {}
             }
@@ -173,18 +173,18 @@ impl Terminal {
     }
 }
 
-/// What cannot be printed has nobody who would read it; the next question finds that out.
+/// Prints text. If that fails, nobody is reading; the next question finds that out.
 fn print(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
 }
 
-/// The terminals for which rustyline knows that they cannot are asked plainly.
+/// Whether the terminal can move its cursor. Those that rustyline does not support get plain prompts.
 fn can_move_its_cursor() -> bool {
     let term = std::env::var("TERM").unwrap_or_default().to_lowercase();
     !["", "dumb", "cons25", "emacs"].contains(&term.as_str())
 }
 
-/// Watches the line being typed. The other things that rustyline's helpers may do are not done.
+/// Watches the line being typed, and does nothing else that rustyline's helpers could do.
 struct Watch(Arc<AtomicBool>);
 
 impl Hinter for Watch {
@@ -206,22 +206,22 @@ impl Helper for Watch {}
 
 /// Asks with editing and history until nobody asks any more.
 fn edit(editor: &mut Editor<Watch, MemHistory>, screen: &Screen, asked: &Receiver<String>, typed: &SyncSender<Happening>) {
-    let draft = editor.helper().map(|watch| Arc::clone(&watch.0)).unwrap_or_default();
+    let has_begun = editor.helper().map(|watch| Arc::clone(&watch.0)).unwrap_or_default();
     for prompt in asked {
         let typed_now = loop {
             match editor.readline(&prompt) {
                 Ok(line) => {
-                    // A history that is full forgets its oldest line by itself.
+                    // A full history forgets its oldest line by itself.
                     let _ = editor.add_history_entry(line.as_str());
                     break Typed::Line(line);
                 }
-                Err(ReadlineError::Interrupted) if draft.swap(false, Ordering::SeqCst) => {}
+                Err(ReadlineError::Interrupted) if has_begun.swap(false, Ordering::SeqCst) => {}
                 Err(ReadlineError::Interrupted) => break Typed::Interrupt,
                 Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => break Typed::NotText,
                 Err(_) => break Typed::End,
             }
         };
-        draft.store(false, Ordering::SeqCst);
+        has_begun.store(false, Ordering::SeqCst);
         screen.set_typing(false);
         if typed.send(Happening::Typed(typed_now)).is_err() {
             return;
@@ -229,7 +229,7 @@ fn edit(editor: &mut Editor<Watch, MemHistory>, screen: &Screen, asked: &Receive
     }
 }
 
-/// The same for what is no terminal, or one that cannot do it. The prompts are printed already.
+/// The same for input that is not a terminal, or for a terminal without editing. The prompts are printed already.
 fn read(asked: &Receiver<String>, typed: &SyncSender<Happening>) {
     for _ in asked {
         let mut line = Vec::new();

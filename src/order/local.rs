@@ -1,7 +1,7 @@
-//! The order of one machine: a queue in memory. Whoever proposes puts into it; its one replica takes out what has gathered.
+//! The order of one machine: a queue in memory. Sessions put proposals in; the one replica takes out whatever has gathered.
 //!
-//! The more that waits, the larger the batches, and the less each proposal pays of a commit. It keeps nothing durably: that is
-//! the store's commit.
+//! The more proposals wait, the larger the batches, and the smaller each proposal's share of a commit. The queue itself is not
+//! durable; the store's commit is.
 
 use std::sync::{RwLock, RwLockReadGuard};
 
@@ -13,22 +13,23 @@ use crate::event::{Batch, Proposal};
 use crate::limits::{BATCH_PROPOSALS, QUEUE_BATCHES};
 use crate::order::{Batches, Closed, NotNow, Order};
 
-/// Turns of the others that a batch may fill for, as long as each adds to it; where they are busy with other things, one may take
-/// milliseconds.
+/// For how many turns of the other tasks a batch may fill, as long as each adds to it. A turn may take milliseconds when they
+/// are busy.
 const FILLING_TURNS: usize = 8;
 
-/// Where the replica runs that takes the batches.
+/// Where the replica that takes the batches runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runs {
     /// In a task, beside the sessions: its store never blocks.
     InTask,
-    /// In a thread of its own, which waits for the disk.
+    /// In a thread of its own, because it waits for the disk.
     InThread,
 }
 
 impl Runs {
-    /// Whoever is ready may add to a batch before it is decided: what a commit costs beside its entries is shared by more of
-    /// them. Where the sessions run on the same core, that is a quarter of the throughput (a channel of 100, disk and memory).
+    /// Lets tasks that are ready add to a batch before it is decided, so that more proposals share the fixed cost of a commit.
+    /// When the sessions run on the same core, this is a quarter of the throughput (measured with a channel of 100, on disk and
+    /// in memory).
     async fn let_others_go_first(self) {
         match self {
             Self::InTask => tokio::task::yield_now().await,
@@ -37,24 +38,24 @@ impl Runs {
     }
 }
 
-/// The proposing side.
+/// The side of those who propose.
 #[derive(Debug)]
 pub struct Local {
     /// `None` once it is closed.
     queue: RwLock<Option<mpsc::Sender<Vec<Proposal>>>>,
 }
 
-/// The replica's side.
+/// The side of the replica.
 #[derive(Debug)]
 pub struct LocalBatches {
     queue: mpsc::Receiver<Vec<Proposal>>,
     clock: Clock,
     runs: Runs,
-    /// What is filling, kept here so that nothing is lost where nobody waits for it any more.
+    /// The batch being filled. It is kept here so that nothing is lost when the future of [`Batches::next`] is dropped.
     filling: Vec<Proposal>,
 }
 
-/// An empty order.
+/// An empty order: the side of those who propose, and the side of the replica.
 pub fn open(clock: Clock, runs: Runs) -> (Local, LocalBatches) {
     let (sender, receiver) = mpsc::channel(QUEUE_BATCHES);
     let order = Local { queue: RwLock::new(Some(sender)) };
@@ -83,7 +84,7 @@ impl Order for Local {
     }
 
     fn close(&self) {
-        // Whoever waits for room has a sender of their own, so that what they propose is ordered still.
+        // Callers that wait for room have a sender of their own, so their proposals are still ordered.
         *self.queue.write().expect("invariant: nothing panics under this lock") = None;
     }
 }

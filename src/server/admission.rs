@@ -1,4 +1,4 @@
-//! Who may connect: how many in all, and how many from one address. Refused out loud, and at once.
+//! Who may connect: how many in all, and how many from one address. Others are told why, and refused at once.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,14 +13,14 @@ use crate::code::{Code, Refusal};
 use crate::limits::Limits;
 use crate::wire::reply;
 
-/// A peer that vanished without a word is noticed in about 90 seconds: a person at nc answers no PING of ours.
+/// A peer that vanished without a word is noticed in about 90 seconds, by TCP: a person at nc would not answer a PING.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_RETRIES: u32 = 3;
-/// And in this time when it vanished with our bytes on the way (RFC 5482).
+/// How soon a peer is noticed that vanished with our bytes on the way (RFC 5482).
 const UNACKNOWLEDGED: Duration = Duration::from_secs(90);
 
-/// How many connections there are now, in all and from each address.
+/// How many connections there are, in all and from each address.
 #[derive(Debug)]
 pub struct Admission {
     limits: Arc<Limits>,
@@ -49,7 +49,10 @@ impl Admission {
         self.addresses.lock().expect("invariant: nothing panics under this lock")
     }
 
-    /// A permit for a connection that counts for this address (see [`counted`]), or why there is none.
+    /// A permit for a connection that counts for this address (see [`counted`]).
+    ///
+    /// # Errors
+    /// `QUOTA`: there are too many connections, in all or from this address.
     pub fn admit(this: &Arc<Self>, address: IpAddr) -> Result<Permit, Refusal> {
         let mut addresses = this.addresses();
         let (most, most_each) = (this.limits.connections, this.limits.connections_per_address);
@@ -83,8 +86,9 @@ impl Drop for Permit {
     }
 }
 
-/// The address that a connection counts for. Whoever has one IPv6 address has its whole /64 (RFC 4291, section 2.5.4), so that
-/// all of the first `prefix` bits, 1 to 128, are one; an IPv4 address that was mapped into IPv6 is an IPv4 address.
+/// The address that a connection counts for. Whoever has one IPv6 address has its whole /64 (RFC 4291, section 2.5.4). So all
+/// addresses with the same first `prefix` bits (1 to 128) count as one. An IPv4 address mapped into IPv6 counts as the IPv4
+/// address.
 pub fn counted(address: IpAddr, prefix: u64) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -96,11 +100,11 @@ pub fn counted(address: IpAddr, prefix: u64) -> IpAddr {
     }
 }
 
-/// Says why, without waiting, and lets the connection go.
+/// Tells the peer why, without waiting, and drops the connection.
 pub fn turn_away(stream: &TcpStream, refusal: &Refusal) {
     let mut line = Vec::new();
     reply::err(&mut line, "-", refusal);
-    // A fresh socket's buffer takes one line; a peer that has gone already needs none.
+    // A new socket's buffer has room for one line; a peer that has already gone needs none.
     let _ = stream.try_write(&line).and_then(|_| SockRef::from(stream).shutdown(std::net::Shutdown::Write));
 }
 

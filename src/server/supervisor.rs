@@ -1,7 +1,7 @@
-//! The supervisor: every task that must run for as long as the server does, by name.
+//! The supervisor: it watches every task that must run as long as the server does.
 //!
-//! One that ends or panics, for whatever reason, ends the server: a server without its accept loop, say, would look alive and
-//! accept nobody.
+//! If one of them ends or panics, for whatever reason, the server ends: without its accept loop, say, a server would look alive
+//! and accept nobody.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -9,17 +9,17 @@ use std::collections::HashMap;
 use tokio::sync::oneshot;
 use tokio::task::{Id, JoinError, JoinSet};
 
-/// Something that must go on has ended.
+/// A task that must go on has ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name} failed: {reason}; nothing that was answered OK is lost, start linechat again")]
 pub struct Failure {
-    /// What.
+    /// The task's name.
     pub name: &'static str,
-    /// Why.
+    /// Why it ended.
     pub reason: String,
 }
 
-/// What a task comes to: an error says why it could not go on.
+/// How a task ended: an error says why it could not go on.
 pub type Ended = Result<(), String>;
 
 /// Tasks that must go on, by name.
@@ -40,19 +40,19 @@ impl Supervisor {
     /// Runs work in a thread of its own, where it may wait for the disk, and watches it.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system refuses a thread.
     pub fn thread(&mut self, name: &'static str, work: impl Future<Output = Ended> + Send + 'static) -> std::io::Result<()> {
         let (ended, end) = oneshot::channel();
         let runtime = tokio::runtime::Handle::current();
         std::thread::Builder::new().name("replica".into()).spawn(move || {
             let _ = ended.send(runtime.block_on(work));
         })?;
-        // Dropped without a word by a thread that panics; the panic itself is on stderr.
+        // A thread that panics drops its sender without a word; the panic itself is on stderr.
         self.task(name, async { end.await.unwrap_or_else(|_| Err("it panicked".to_owned())) });
         Ok(())
     }
 
-    /// Waits until one of them has ended, which none should.
+    /// Waits until one of the tasks has ended, which none should.
     pub async fn failure(&mut self) -> Failure {
         match self.tasks.join_next_with_id().await {
             Some(joined) => {
@@ -64,7 +64,7 @@ impl Supervisor {
         }
     }
 
-    /// Waits until all of them have ended, as they should now.
+    /// Waits until all tasks have ended, as they should now.
     ///
     /// # Errors
     /// The first [`Failure`] among them.

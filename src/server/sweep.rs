@@ -1,4 +1,4 @@
-//! What is done once a second: giving back the memory of what has fallen quiet, and ending channels that nobody has.
+//! The work of every second: giving back the memory of quiet rooms, and ending orphaned channels.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use crate::server::supervisor::Ended;
 use crate::session::Shared;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Seconds between two looks at who has not tried a password lately.
+/// Seconds between two sweeps of the password limiters.
 const ATTEMPTS: u64 = 60;
-/// Looks at an orphaned channel before it ends, unless it ends sooner than in so many seconds.
+/// How many times an orphaned channel is looked at before it ends; fewer if it ends within that many seconds.
 const LOOKS: u64 = 60;
 
-/// Never ends, but for an order that is closed.
+/// Runs until the order is closed.
 pub async fn run(shared: Arc<Shared>) -> Ended {
     let mut ticks = tokio::time::interval(SECOND);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -39,8 +39,9 @@ pub async fn run(shared: Arc<Shared>) -> Ended {
     Ok(())
 }
 
-/// Proposes the end of the channels that have had neither owner nor members for long enough, by this node's own clock: a clock
-/// that is set forward ends nothing early. `seen` are those of the last time, and since when.
+/// Proposes the end of channels that have been orphaned for long enough. Time is measured from when this node first saw them
+/// so, and not by the time of day: setting the clock forward ends nothing early. `seen` has the orphaned channels of the last
+/// call, and since when.
 async fn end_orphaned(
     shared: &Shared,
     seen: &mut HashMap<(Seq, Seq), Instant>,

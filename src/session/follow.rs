@@ -1,7 +1,7 @@
-//! Cursor to bytes: what happened in the session's rooms since it last looked, at the speed of its own socket.
+//! From cursors to bytes: sends what has happened in the session's rooms, at the speed of its own socket.
 //!
-//! Near the end of a room it copies from the room's tail; further back it reads the store a page at a time. Nothing is queued for
-//! it meanwhile, and it holds at most one gathering of lines.
+//! A cursor near the end of a room is served from the room's tail; further back, from the store, a page at a time. Nothing is
+//! queued for a session meanwhile, and it holds at most one gathering of lines.
 
 use crate::event::{Mark, RoomId, To};
 use crate::hub::{Subscription, Title};
@@ -13,11 +13,11 @@ use crate::session::socket::Gone;
 use crate::store::{Page, Query, Start, What};
 use crate::wire::reply;
 
-/// Gatherings that are sent before the session looks at its input again.
+/// How many gatherings are sent before the session looks at its input again.
 const ROUNDS: usize = 16;
 
 impl Session {
-    /// Sends what happened, until there is no more, the peer takes no more, or it is somebody else's turn.
+    /// Sends news until there is no more, the peer takes no more, or it is somebody else's turn.
     pub(super) async fn follow(&mut self) -> Result<(), Gone> {
         for _ in 0..ROUNDS {
             if self.socket.is_blocked() || self.socket.waiting() > FOLLOW_BYTES || !self.reading.has_news() {
@@ -36,7 +36,7 @@ impl Session {
         Ok(())
     }
 
-    /// Sends all that has happened until now: an answer to PING comes after it.
+    /// Sends everything that has happened until now: the answer to PING comes after it.
     pub(super) async fn follow_to_now(&mut self) -> Result<(), Gone> {
         let ends = self.reading.ends();
         while self.reading.is_before(&ends) {
@@ -46,7 +46,8 @@ impl Session {
         Ok(())
     }
 
-    /// Sends what is left of the rooms whose reading has ended: after the answer that ended it, nothing of them is shown.
+    /// Sends the rest of the rooms that the session has stopped reading: after the answer to LEAVE, say, nothing of the room is
+    /// shown.
     pub(super) async fn follow_to_ends(&mut self) -> Result<(), Gone> {
         self.reading.drop_ended();
         while self.reading.has_ending() {
@@ -79,7 +80,7 @@ fn write_page(out: &mut Vec<u8>, subscription: &mut Subscription, mut page: Page
         Title::Channel(name) => To::Channel(name),
         Title::Inbox(who) => To::User(who),
     };
-    // What comes after the floor is in memory, with the ephemeral entries between.
+    // Entries after the floor are in memory, with the ephemeral ones between them.
     let goal = subscription.end.map_or(floor, |end| floor.min(end.seq));
     let read = page.entries.len();
     page.entries.retain(|entry| entry.seq <= goal);

@@ -1,9 +1,9 @@
-//! A session: the only loop there is for a connection.
+//! A session: the one loop of a connection.
 //!
-//! One task owns the transport, the line being received, the answers that wait, and the cursors. Each turn it takes the notices
-//! that came, sends what happened in its rooms, takes in lines and executes them, and then waits for whatever comes first. It
-//! proposes and never decides; it holds bounded memory, queues nothing for others, and never waits without a deadline of its own
-//! or the order's.
+//! One task owns the transport, the line being received, the answers that wait, and the cursors. In each turn it takes its
+//! notices, sends what has happened in its rooms, executes the lines that have arrived, and then waits for whatever comes
+//! first. It proposes and never decides. Its memory is bounded, and it queues nothing for others. Every wait has a deadline,
+//! the session's own or the order's.
 
 mod follow;
 mod passwords;
@@ -52,23 +52,23 @@ pub use transport::Transport;
 pub struct Shared {
     /// Which node this is.
     pub node: NodeId,
-    /// Where proposals go.
+    /// Takes proposals.
     pub order: Arc<dyn Order>,
-    /// What the order has made; read to answer queries.
+    /// The state, read to answer queries.
     pub state: Arc<RwLock<State>>,
-    /// What is stored.
+    /// Reads what is stored.
     pub reader: Arc<dyn Reader>,
-    /// How sessions are told.
+    /// Reaches the sessions.
     pub hub: Arc<Hub>,
     /// Every bound.
     pub limits: Arc<Limits>,
-    /// Hashing, a few at a time.
+    /// Hashes passwords and keys, a few at a time.
     pub passwords: Passwords,
     /// Cancelled when the server stops; the sessions are then woken.
     pub stopping: CancellationToken,
-    /// Cancelled, before `stopping` is, when the order or the store has failed: what is on its way is never completed.
+    /// Cancelled before `stopping` when the order or the store has failed: proposals in flight will never be completed.
     pub failed: CancellationToken,
-    /// Sessions, and what they have left to do.
+    /// The tasks of the sessions, and work that they have left to finish.
     pub tracker: TaskTracker,
 }
 
@@ -77,32 +77,32 @@ pub struct Shared {
 enum Ending {
     /// QUIT.
     Quit,
-    /// The peer's end of input: what came before it is executed first.
+    /// The peer's input has ended; the lines before that are executed first.
     EndOfInput,
-    /// The server closes the connection; it has said why.
+    /// The server closes the connection and has said why.
     Closed,
 }
 
-/// Who a session is until the order has said.
+/// Who a session's user is until the order knows of the connection.
 static NOBODY: LazyLock<Who> = LazyLock::new(|| Who { name: Name::guest(UserId(0)), id: UserId(0) });
 
 /// One connection, as its task holds it.
 pub struct Session {
     shared: Arc<Shared>,
-    /// The address that the connection counts for.
+    /// The address to which the connection is counted.
     address: IpAddr,
     handle: Arc<SessionHandle>,
     socket: Socket,
     decoder: LineDecoder,
-    /// Received, but not looked at yet: the session was throttled, or waits for something.
+    /// Received bytes that are not parsed yet, because the session is throttled or waits for something.
     unread: Vec<u8>,
-    /// A line whose command must wait for others or for the order.
+    /// A line with a slow command, which waits until all before it is settled.
     slow: Option<Box<[u8]>>,
     replies: Replies,
-    /// What the proposal that the session waits for came to.
+    /// The outcome of the proposal that the session waits for.
     outcome: Option<Result<Answer, Refusal>>,
     reading: Reading,
-    /// What the connection is called: the id that its HELLO gave.
+    /// Identifies the connection: the id from its HELLO.
     connection: UserId,
     /// The user, as the session knows it.
     who: Who,
@@ -111,9 +111,9 @@ pub struct Session {
     next_tag: u64,
     throttle: Throttle,
     errors_in_a_row: u64,
-    /// No command has been executed yet: what speaks another protocol is still to be turned away.
+    /// Whether no command has been executed yet, so that a peer with another protocol is still to be turned away.
     is_new: bool,
-    /// When the line being received must have ended.
+    /// By when the line being received must have ended.
     line_deadline: Option<Instant>,
     /// When the throttle allows the next command.
     throttled_until: Option<Instant>,
@@ -122,8 +122,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session on a connection that was admitted, boxed because futures that hold it by value are copied about.
-    /// `address` is the one that it counts for.
+    /// A session on an admitted connection, which counts for `address`. It is boxed, because futures that hold it by value get
+    /// moved around.
     pub fn new(shared: Arc<Shared>, transport: Box<dyn Transport>, address: IpAddr, handle: Arc<SessionHandle>) -> Box<Self> {
         let (stall, throttle) = (shared.limits.stalled_seconds, Throttle::new(shared.limits.commands_per_second));
         Box::new(Self {
@@ -152,7 +152,7 @@ impl Session {
         })
     }
 
-    /// Speaks with the peer until one of the two has enough, then closes.
+    /// Serves the peer until one of the two ends the connection, and then closes it.
     ///
     /// # Errors
     /// [`Gone`], for the log: the peer is not told.
@@ -166,7 +166,7 @@ impl Session {
             self.replies.give_up(&mut self.socket);
             self.socket.send()?;
         }
-        // The user is gone for the others before the connection ends for the peer.
+        // The others see the user go before the peer sees the connection end.
         present.is_gone = spoken.is_ok() && Box::pin(self.order_outcome(Request::Go)).await.is_ok();
         drop(present);
         let close = {
@@ -178,7 +178,7 @@ impl Session {
         Ok(())
     }
 
-    /// Has the order know of the connection, and greets it by the id that it was given there.
+    /// Tells the order of the connection, and greets the peer with the id that it got there.
     async fn come(&mut self) -> Result<(), Gone> {
         match Box::pin(self.ask(Request::Come)).await? {
             Ok(Answer::Who(who)) => {
@@ -200,7 +200,7 @@ impl Session {
             poll_fn(|context| Poll::Ready(self.take_lines(context))).await?;
             self.send_proposals().await?;
             if let Some(line) = self.slow.take() {
-                // Boxed, like all that is rare: a silent connection's future must not reserve room for it.
+                // Boxed, like everything rare: a silent connection's future must not reserve room for it.
                 Box::pin(self.execute_slow(&line)).await?;
             }
             self.socket.send()?;
@@ -217,7 +217,7 @@ impl Session {
         .await
     }
 
-    /// The server stops: what was received is answered, then the peer is told. A peer that never pauses is cut off in time.
+    /// The server is stopping: answers what was received, and then tells the peer. A peer that never pauses is cut off in time.
     async fn stop(&mut self) -> Result<(), Gone> {
         let deadline = clock::now() + Duration::from_secs(self.shared.limits.shutdown_seconds) / 2;
         loop {
@@ -268,7 +268,7 @@ impl Session {
     fn take_notices(&mut self) {
         for notice in self.handle.take_notices() {
             match notice {
-                // While the session waits for one proposal, no other is on its way.
+                // With no answer in flight, this is the one proposal that the session waits for.
                 Notice::Completed(Completion { result, .. }) if self.replies.in_flight() == 0 => self.outcome = Some(result),
                 Notice::Completed(completion) => self.replies.complete(&mut self.socket, completion),
                 Notice::Begins(subscription) => self.reading.begin(subscription),
@@ -285,7 +285,7 @@ impl Session {
         Proposal { origin: Origin { session: self.id(), tag: self.next_tag }, request }
     }
 
-    /// Adds a proposal to those that go to the order after the lines at hand; returns its tag.
+    /// Adds a proposal to the ones that go to the order after the current lines; returns its tag.
     fn propose(&mut self, request: Request) -> u64 {
         self.next_tag += 1;
         self.proposals.push(self.proposal(request));
@@ -303,7 +303,7 @@ impl Session {
         }
     }
 
-    /// Waits until everything that was asked so far is answered.
+    /// Waits until all commands so far are answered.
     async fn settle(&mut self) -> Result<(), Gone> {
         self.send_proposals().await?;
         while self.replies.in_flight() > 0 {
@@ -313,8 +313,8 @@ impl Session {
         Ok(())
     }
 
-    /// Proposes something and waits for what it comes to; all that was asked before is settled. What ended by it has been shown
-    /// to its end.
+    /// Proposes something and waits for its outcome; everything before it must be settled. On return, rooms whose reading it
+    /// has ended have been shown to their ends.
     async fn ask(&mut self, request: Request) -> Result<Result<Answer, Refusal>, Gone> {
         let outcome = self.order_outcome(request).await?;
         self.follow_to_ends().await?;
@@ -334,7 +334,7 @@ impl Session {
         }
     }
 
-    /// Why the order would refuse this now, if it would. Asked before something dear is made for it.
+    /// The refusal that the request would get now, if any. Asked before something expensive is computed for it.
     async fn preview(&self, request: Request) -> Option<Refusal> {
         state::preview(&*self.shared.state.read().await, &self.proposal(request), &self.shared.limits)
     }
@@ -344,18 +344,18 @@ impl Session {
         if self.shared.failed.is_cancelled() { Err(Gone::Order) } else { self.must_keep_up() }
     }
 
-    /// A session that was told more than it may leave unread, or reads more rooms than anybody can be in, has a peer who takes
-    /// nothing while another connection of the same account comes and goes.
+    /// Ends a session that has too many unread notices, or reads more rooms than anybody can be in: its peer takes nothing
+    /// while another connection of the same account joins and leaves channels.
     fn must_keep_up(&self) -> Result<(), Gone> {
         if self.handle.is_overrun() || self.reading.count() > NOTICES { Err(Gone::Overrun) } else { Ok(()) }
     }
 }
 
-/// A connection that the order knows of, or will. However its session ends, the order hears of it.
+/// A connection that the order knows of, or soon will. However its session ends, this tells the order.
 struct Present {
     shared: Arc<Shared>,
     session: SessionId,
-    /// It has heard so already.
+    /// Whether the order has been told already.
     is_gone: bool,
 }
 
@@ -366,7 +366,7 @@ impl Drop for Present {
             return;
         }
         let gone = Proposal { origin: Origin { session: self.session, tag: 0 }, request: Request::Go };
-        // A closed order means that the server has ended, and with it everybody's presence.
+        // If the order is closed, the server has ended and everybody is gone anyway.
         if let Err(NotNow::Full(gone)) = self.shared.order.try_propose(vec![gone]) {
             let shared = Arc::clone(&self.shared);
             self.shared.tracker.spawn(async move { shared.order.propose(gone).await });

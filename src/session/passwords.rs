@@ -1,6 +1,7 @@
-//! Passwords and channel keys: hashed with argon2 on the blocking pool, few at a time, and not often for one address.
+//! Passwords and channel keys: they are hashed with argon2 on the blocking pool, a few at a time, and not often for one
+//! address.
 //!
-//! A hash is dear on purpose, for guessing must be; so the number of hashes is what is limited, before any is made.
+//! A hash is expensive on purpose, to make guessing slow. So the number of hashes is limited, before any is computed.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -22,10 +23,10 @@ use crate::clock;
 use crate::limits::{HASH_WAIT_SECONDS, HASHES_AT_ONCE, Limits, NONE};
 use crate::wire::{Code, Refusal};
 
-/// Verified instead of an account's hash where there is no such account, so that both take the same time.
+/// Verified when there is no such account, so that this takes the same time.
 static NOBODY: LazyLock<Arc<str>> = LazyLock::new(|| hash("nobody has this password").into());
 
-/// At most so many attempts a minute for one key.
+/// Limits the attempts per minute for each key; `None` means no limit.
 struct Attempts<K: Hash + Eq + Clone>(Option<Limiter<K>>);
 
 type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, clock::Attempts, NoOpMiddleware<std::time::Instant>>;
@@ -51,7 +52,7 @@ fn rate_limited(wait: Duration) -> Refusal {
     Refusal::new(Code::RateLimited, format!("retry-ms={wait} too many attempts; wait before the next"))
 }
 
-/// Hashes passwords and keys, and counts the attempts.
+/// Hashes passwords and channel keys, and limits the attempts.
 pub struct Passwords {
     turns: Semaphore,
     names: Attempts<(IpAddr, String)>,
@@ -60,7 +61,7 @@ pub struct Passwords {
 }
 
 impl Passwords {
-    /// Nobody has tried anything yet.
+    /// Limiters that have counted nothing yet.
     pub fn new(limits: &Limits) -> Self {
         Self {
             turns: Semaphore::new(HASHES_AT_ONCE),
@@ -70,17 +71,18 @@ impl Passwords {
         }
     }
 
-    /// Forgets who has not tried lately.
+    /// Forgets addresses and names without recent attempts.
     pub fn sweep(&self) {
         self.names.sweep();
         self.addresses.sweep();
         self.channels.sweep();
     }
 
-    /// Whether the account has this password. `stored` is `None` for an account that does not exist: that takes as long.
+    /// Whether the account has this password. `stored` is its hash, or `None` for an account that does not exist: checking
+    /// takes the same time.
     ///
     /// # Errors
-    /// `RATE_LIMITED`; nothing was hashed.
+    /// `RATE_LIMITED`: too many attempts, or too many others are waiting. Nothing was hashed. `INTERNAL`: hashing failed.
     pub async fn check_login(
         &self,
         from: IpAddr,
@@ -88,7 +90,7 @@ impl Passwords {
         stored: Option<Arc<str>>,
         password: &str,
     ) -> Result<bool, Refusal> {
-        // The address first: what it has too many of must not be remembered name by name.
+        // The address is checked first: if it makes too many attempts, the names that it tries must not take memory.
         self.addresses.check(&from)?;
         self.names.check(&(from, crate::names::fold(name).into()))?;
         let exists = stored.is_some();
@@ -96,10 +98,10 @@ impl Passwords {
         Ok(exists && matches)
     }
 
-    /// Whether this is the channel's key.
+    /// Whether `key` is the channel's key, whose hash is `stored`.
     ///
     /// # Errors
-    /// `RATE_LIMITED`; nothing was hashed.
+    /// `RATE_LIMITED`: too many attempts, or too many others are waiting. Nothing was hashed. `INTERNAL`: hashing failed.
     pub async fn check_channel(&self, from: IpAddr, channel: &str, stored: Arc<str>, key: &str) -> Result<bool, Refusal> {
         self.channels.check(&(from, crate::names::fold(channel).into()))?;
         self.verify(Some(stored), key).await
@@ -108,7 +110,7 @@ impl Passwords {
     /// The hash, as a PHC string, of a new account's password or a new channel's key.
     ///
     /// # Errors
-    /// `RATE_LIMITED`; nothing was hashed.
+    /// `RATE_LIMITED`: too many attempts, or too many others are waiting. Nothing was hashed. `INTERNAL`: hashing failed.
     pub async fn hash_new(&self, from: IpAddr, password: &str) -> Result<Arc<str>, Refusal> {
         self.addresses.check(&from)?;
         let password: String = password.nfc().collect();

@@ -1,20 +1,20 @@
 //! What a session reads: its inbox and its channels, each from a cursor of its own.
 //!
-//! Only the session's task touches it. Which rooms these are is told by notices, in the order in which it was decided.
+//! Only the session's task touches it. Notices say which rooms these are, in the order of the events.
 
 use crate::event::RoomId;
 use crate::hub::{Cursor, Read, Subscription};
 use crate::limits::FOLLOW_BYTES;
 use crate::names::{Seq, UserId};
 
-/// A room whose news must be read from the store first.
+/// A room whose news must first be read from the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Behind {
-    /// Which of the rooms.
+    /// The room's index in [`Reading`].
     pub index: usize,
-    /// Everything after this is in memory.
+    /// Every entry after this one is in memory.
     pub floor: Seq,
-    /// The newest ephemeral entry that is nowhere any more.
+    /// The newest ephemeral entry that can no longer be shown.
     pub lost: Seq,
 }
 
@@ -22,19 +22,19 @@ pub struct Behind {
 #[derive(Debug, Default)]
 pub struct Reading {
     rooms: Vec<Subscription>,
-    /// The room whose news is looked at first.
+    /// The index of the room whose news is gathered first.
     next: usize,
 }
 
 impl Reading {
-    /// The session reads this room from now on.
+    /// Begins to read a room.
     pub fn begin(&mut self, subscription: Subscription) {
         // Most read their inbox and one channel, and there are many thousands of them.
         self.rooms.reserve_exact(1);
         self.rooms.push(subscription);
     }
 
-    /// The session reads this room up to there.
+    /// Sets where the reading of a room ends.
     pub fn end(&mut self, room: RoomId, at: Cursor) {
         let ending = self.rooms.iter_mut().find(|subscription| subscription.room.id == room && subscription.end.is_none());
         if let Some(subscription) = ending {
@@ -42,12 +42,12 @@ impl Reading {
         }
     }
 
-    /// How many rooms these are, those that were left and are not read to their ends included.
+    /// How many rooms these are, including ones that were left but not yet read to their ends.
     pub fn count(&self) -> usize {
         self.rooms.len()
     }
 
-    /// Whether there is something to read, or a room that was read to its end. Costs no lock.
+    /// Whether there is something to read, or a room to [drop](Self::drop_ended). Takes no lock.
     pub fn has_news(&self) -> bool {
         self.rooms.iter().any(|subscription| subscription.end.is_some() || subscription.has_more())
     }
@@ -57,7 +57,7 @@ impl Reading {
         self.rooms.iter().any(|subscription| subscription.end.is_some())
     }
 
-    /// Stops reading the rooms that were read to their ends.
+    /// Forgets the rooms that were read to their ends.
     pub fn drop_ended(&mut self) {
         if self.has_ending() {
             self.rooms.retain(|subscription| !subscription.is_over());
@@ -69,12 +69,12 @@ impl Reading {
         &mut self.rooms[index]
     }
 
-    /// Where each room ends now.
+    /// Each room with the position where it ends now.
     pub fn ends(&self) -> Vec<(RoomId, u64)> {
         self.rooms.iter().map(|subscription| (subscription.room.id, subscription.end_now())).collect()
     }
 
-    /// Whether a room that is still read has not been read up to there.
+    /// Whether one of these rooms is still read, but not up to its position here.
     pub fn is_before(&self, ends: &[(RoomId, u64)]) -> bool {
         let reached = |subscription: &Subscription| {
             ends.iter().all(|(room, end)| *room != subscription.room.id || subscription.cursor.position >= *end)
@@ -82,8 +82,9 @@ impl Reading {
         !self.rooms.iter().all(reached)
     }
 
-    /// Copies news from the rooms to `buffer`, all but what `me` caused, beginning where the last time ended, so that a busy room
-    /// starves no other. Returns the room whose news must be read from the store first.
+    /// Copies news from the rooms to `buffer`, except what the connection `me` caused. It goes on with the room where the last
+    /// call ended, so that a busy room starves no other. Returns a room whose news must first be read from the store, if it
+    /// meets one.
     pub fn gather(&mut self, me: UserId, buffer: &mut Vec<u8>) -> Option<Behind> {
         let count = self.rooms.len();
         for step in 0..count {

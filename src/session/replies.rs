@@ -1,7 +1,8 @@
-//! The order of answers: one OK or ERR for each command, in the order of the commands, though messages wait for what they come to.
+//! The order of answers: one OK or ERR for each command, in the order of the commands, although messages wait for their
+//! completions.
 //!
-//! While nothing waits, an answer goes straight to the socket. It holds at most the proposals in flight and the short answers
-//! between them, both of which the session bounds.
+//! While nothing waits, an answer goes straight to the socket. The queue holds at most the proposals in flight and the short
+//! answers between them; the session bounds both.
 
 use std::collections::VecDeque;
 
@@ -10,16 +11,16 @@ use crate::event::{Answer, Completion};
 use crate::session::socket::Socket;
 use crate::wire::reply;
 
-/// An answer in its turn.
+/// An answer in the queue.
 #[derive(Debug)]
 enum Due {
-    /// It comes when the proposal with this tag is completed; `bytes` of text wait for that.
+    /// It is known when the proposal with this tag is completed; the proposal holds `bytes` bytes of text.
     Later { tag: u64, verb: &'static str, bytes: usize },
-    /// It is known.
+    /// The lines of an answer that is known.
     Known(Vec<u8>),
 }
 
-/// Answers that have not been sent, the oldest first.
+/// Answers that are not known yet, and those behind them, the oldest first.
 #[derive(Debug, Default)]
 pub struct Replies {
     queue: VecDeque<Due>,
@@ -28,17 +29,17 @@ pub struct Replies {
 }
 
 impl Replies {
-    /// Proposals that are not completed.
+    /// How many proposals are not completed.
     pub fn in_flight(&self) -> usize {
         self.in_flight
     }
 
-    /// Bytes of their texts, and of the answers that wait behind them.
+    /// How many bytes their texts and the answers behind them have.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// An answer that is known: sent now, or after those that wait.
+    /// Adds an answer that is known: it is sent now, or after the ones that wait.
     pub fn answer(&mut self, socket: &mut Socket, lines: impl FnOnce(&mut Vec<u8>)) {
         if self.queue.is_empty() {
             socket.write(lines);
@@ -50,14 +51,14 @@ impl Replies {
         }
     }
 
-    /// An answer of `verb` that waits for what the proposal `tag` comes to, which holds `bytes` of text.
+    /// Adds an answer to `verb` that waits for the proposal `tag`, which holds `bytes` bytes of text.
     pub fn await_completion(&mut self, tag: u64, verb: &'static str, bytes: usize) {
         self.in_flight += 1;
         self.bytes += bytes;
         self.queue.push_back(Due::Later { tag, verb, bytes });
     }
 
-    /// Nothing that waits will ever be completed, and what it came to is not known.
+    /// Answers everything that waits with [`unsure`]: it will never be completed, and its outcome is not known.
     pub fn give_up(&mut self, socket: &mut Socket) {
         for due in self.queue.drain(..) {
             match due {
@@ -68,7 +69,7 @@ impl Replies {
         (self.in_flight, self.bytes) = (0, 0);
     }
 
-    /// What the oldest proposal that waits came to: its answer, and the known ones behind it, are sent.
+    /// Completes the oldest proposal that waits: its answer and the known ones behind it are sent.
     pub fn complete(&mut self, socket: &mut Socket, completion: Completion) {
         match self.queue.pop_front() {
             Some(Due::Later { tag, verb, bytes }) if tag == completion.tag => {
@@ -87,7 +88,7 @@ impl Replies {
     }
 }
 
-/// What a proposal is answered with that may or may not have been ordered and stored.
+/// The refusal for a proposal that may or may not have been ordered and stored.
 pub fn unsure() -> Refusal {
     Refusal::new(Code::Unsure, "the server failed before it could say; it may be stored: send it again with the same @key")
 }

@@ -1,21 +1,22 @@
-//! Sniffing at a new connection: what speaks HTTP or TLS to this port is told so once, and nothing it sends is executed.
+//! Recognizes HTTP and TLS on a new connection: such a peer is told so once, and nothing that it sends is executed.
 //!
-//! A web page can make a browser POST any bytes to any port; the body must not become commands (CVE-style cross-protocol attack).
+//! A web page can make a browser POST any bytes to any port. The body must not be executed as commands (a cross-protocol
+//! attack).
 
 use crate::wire::{Code, Refusal};
 
 /// The first byte of a TLS record that begins a handshake (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
-/// No verb may be one of these; the last is HTTP/2's preface.
+/// HTTP's methods; no verb may be one of them. `PRI` begins HTTP/2's preface.
 const METHODS: &[&str] = &["GET", "POST", "PUT", "HEAD", "OPTIONS", "TRACE", "PATCH", "DELETE", "CONNECT", "PRI"];
 
-/// Why the first bytes of a connection end it, if they do.
+/// The refusal that ends the connection, if its first bytes are TLS.
 pub fn first_bytes(bytes: &[u8]) -> Option<Refusal> {
     let tls = bytes.first() == Some(&TLS_HANDSHAKE);
     tls.then(|| Refusal::new(Code::BadSyntax, "this port speaks plain lines, not TLS; connect without encryption"))
 }
 
-/// Why a line that comes before any command ends the connection, if it does: an HTTP request, or a header.
+/// The refusal that ends the connection, if a line before the first command is an HTTP request or header.
 pub fn first_line(line: &[u8]) -> Option<Refusal> {
     let word = line.split(|&byte| byte == b' ').next().unwrap_or_default();
     if METHODS.iter().any(|method| word.eq_ignore_ascii_case(method.as_bytes())) {

@@ -1,7 +1,7 @@
-//! The connection's bytes: what waits to be sent, and taking in what came.
+//! The connection's bytes: sending what waits, and taking in what arrives.
 //!
-//! It owns the bytes that the peer has not taken yet and nothing while there are none. Line endings are made here: whoever
-//! writes a line ends it in LF.
+//! It owns the bytes that the peer has not taken yet, and no memory while there are none. Lines are written to it with LF; it
+//! turns that into CR LF for peers who want it.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -14,13 +14,14 @@ use crate::clock;
 use crate::limits::{FLOOD_BYTES, LINGER_SECONDS, READ_BYTES};
 use crate::session::transport::Transport;
 
-/// Room for the answers of a turn: as many come together as messages did, and a buffer that grows for each is copied for each.
+/// Room for the answers of a turn, in bytes: answers come together, as their messages did, and a buffer that grows with each
+/// answer is copied each time.
 const ANSWERS_BYTES: usize = 512;
 
 thread_local! {
-    /// What a read fills: one for each thread of the runtime, so that a silent connection needs none.
+    /// The buffer that a read fills: one for each thread of the runtime, so that a silent connection needs none.
     static INCOMING: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into());
-    /// What events are gathered in, for the same reason.
+    /// The buffer in which events are gathered, one for each thread for the same reason.
     static OUTGOING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -30,16 +31,16 @@ pub enum Gone {
     /// The connection failed.
     #[error("the connection failed: {0}")]
     Failed(#[from] io::Error),
-    /// It took none of the bytes that wait for it for too long.
+    /// It took none of the waiting bytes for too long.
     #[error("it took no byte for {0} seconds")]
     Stalled(u64),
-    /// It took nothing while too much happened that concerns it alone.
+    /// It took nothing while too much happened that its session must not miss.
     #[error("it did not keep up with what its own account did")]
     Overrun,
     /// The order ended while the session needed it.
     #[error("the order is closed")]
     Order,
-    /// What the peer should be shown cannot be read.
+    /// News for the peer cannot be read from the store.
     #[error("the store cannot be read: {0}")]
     Store(String),
 }
@@ -55,7 +56,7 @@ pub struct Socket {
     pub(super) crlf: bool,
 }
 
-/// Calls `take` with the thread's buffer for what comes in, [`READ_BYTES`] long.
+/// Calls `take` with the thread's buffer for reading, which is [`READ_BYTES`] long.
 pub fn with_incoming<T>(take: impl FnOnce(&mut [u8]) -> T) -> T {
     INCOMING.with_borrow_mut(|buffer| take(buffer))
 }
@@ -95,12 +96,12 @@ impl Socket {
         }
     }
 
-    /// Adds bytes that are no lines: telnet's.
+    /// Adds bytes that are not lines: telnet's.
     pub fn write_raw(&mut self, bytes: &[u8]) {
         self.waiting.extend_from_slice(bytes);
     }
 
-    /// Sends what waits, as far as the peer takes it now. What it does not take stays.
+    /// Sends as many waiting bytes as the peer takes now. The others stay.
     pub fn send(&mut self) -> Result<(), Gone> {
         if self.waiting.is_empty() {
             return Ok(());
@@ -114,7 +115,7 @@ impl Socket {
         self.note_progress(sent)
     }
 
-    /// Lets `gather` add lines behind what waits, and sends both at once: a system call costs more than copying.
+    /// Lets `gather` add lines behind the waiting bytes, and sends both at once: a system call costs more than copying.
     pub fn send_gathered<T>(&mut self, gather: impl FnOnce(&mut Vec<u8>) -> T) -> Result<T, Gone> {
         OUTGOING.with_borrow_mut(|buffer| {
             buffer.clear();
@@ -132,7 +133,7 @@ impl Socket {
         })
     }
 
-    /// Whether the peer did not take all that was sent last.
+    /// Whether the peer did not take everything that was sent last.
     pub fn is_blocked(&self) -> bool {
         self.blocked_since.is_some()
     }
@@ -149,13 +150,13 @@ impl Socket {
         }
     }
 
-    /// When the peer must have taken something, if something waits.
+    /// By when the peer must have taken something, if something waits.
     pub fn stall_deadline(&self) -> Option<Instant> {
         // `none` is a number of seconds that no clock reaches.
         self.blocked_since.and_then(|since| since.checked_add(Duration::from_secs(self.stall_seconds)))
     }
 
-    /// Sends all that waits, as fast as the peer takes it.
+    /// Sends everything that waits, as fast as the peer takes it.
     pub async fn flush(&mut self) -> Result<(), Gone> {
         loop {
             self.send()?;
@@ -173,7 +174,8 @@ impl Socket {
         }
     }
 
-    /// Closes so that the peer reads everything: unread input would turn the close into a reset that overtakes the last lines.
+    /// Closes in such a way that the peer reads everything: with unread input, closing would cause a reset that overtakes the
+    /// last lines.
     pub async fn close(self) {
         let mut transport = self.transport;
         let linger = async {
@@ -187,7 +189,7 @@ impl Socket {
             }
             Ok::<_, io::Error>(())
         };
-        // A peer that keeps its side open, or has gone already, is not waited for.
+        // A peer that keeps its side open, or is gone already, is not waited for any longer.
         let _ = tokio::time::timeout(Duration::from_secs(LINGER_SECONDS), linger).await;
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::clock;
 use crate::limits::NONE;
 
-/// A token bucket that holds one second's worth. The clock is read only when it is empty.
+/// A token bucket that holds one second's worth. The clock is read only when the bucket is empty.
 #[derive(Debug)]
 pub struct Throttle {
     tokens: u64,
@@ -20,7 +20,7 @@ impl Throttle {
         Self { tokens: per_second, filled: clock::now() }
     }
 
-    /// Takes a token, or says how long to wait for one.
+    /// Takes a token. The error is how long to wait for one.
     pub fn take(&mut self, per_second: u64) -> Result<(), Duration> {
         if per_second == NONE {
             return Ok(());
@@ -29,7 +29,7 @@ impl Throttle {
             self.fill(per_second, clock::now());
         }
         if self.tokens == 0 {
-            // A few tokens at a time, so that a fast script costs few timers.
+            // Waits for several tokens at a time, so that a fast script costs few timers.
             return Err(Duration::from_secs_f64(1.0 / per_second as f64).max(Duration::from_millis(5)));
         }
         self.tokens -= 1;

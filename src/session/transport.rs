@@ -1,6 +1,6 @@
-//! What a session needs of a connection's bytes: TCP today, and whatever else can read and write without waiting.
+//! What a session needs from a connection: TCP today, or anything else that can read and write bytes without waiting.
 //!
-//! The session owns its transport and asks it for nothing but this, so that TLS or a simulated network can take TCP's place.
+//! The session owns its transport and uses nothing else of it, so that TLS or a simulated network can take TCP's place.
 
 use std::io;
 use std::net::Shutdown;
@@ -12,26 +12,26 @@ use tokio::net::TcpStream;
 
 /// Bytes in both directions, without ever waiting.
 pub trait Transport: Send + Sync {
-    /// Takes in what has come, if anything has; 0 bytes are the peer's end. A read that does not fill the buffer has taken
-    /// everything.
+    /// Reads received bytes into `buffer`, and returns how many; 0 means that the peer has ended its side. A read that does not
+    /// fill the buffer has taken everything.
     ///
     /// # Errors
     /// When the connection has failed.
     fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
 
-    /// Ready when there is something to read, or nothing ever again.
+    /// Ready when there is something to read, or when there never will be again.
     ///
     /// # Errors
     /// When the connection has failed.
     fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Gives as many bytes as are taken at once.
+    /// Writes as many of the bytes as are taken at once, and returns how many.
     ///
     /// # Errors
     /// `WouldBlock` when none are taken now; others when the connection has failed.
     fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Ready when bytes may be taken again.
+    /// Ready when bytes may be written again.
     ///
     /// # Errors
     /// When the connection has failed.
@@ -45,7 +45,7 @@ pub trait Transport: Send + Sync {
 }
 
 impl Transport for TcpStream {
-    /// A short read is known to have taken everything, which spares the system call that would find nothing.
+    /// After a short read tokio knows that nothing is left, which saves the system call that would find nothing.
     fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
         AsyncRead::poll_read(Pin::new(self), context, &mut buffer).map_ok(|()| buffer.filled().len())

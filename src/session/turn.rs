@@ -1,4 +1,4 @@
-//! One turn of a session: taking in bytes, taking lines from them, and waiting for what comes first.
+//! One turn of a session: taking in bytes, executing their lines, and waiting for whatever comes first.
 
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll};
@@ -9,11 +9,12 @@ use crate::session::socket::{Gone, with_incoming};
 use crate::session::{Ending, Session, incomplete, sniff};
 use crate::wire::{Back, Code, LineDecoder, Next, Refusal, reply};
 
-/// Reads in one turn; then it is another session's.
+/// How many reads one turn may make before it is another session's.
 const READS: usize = 4;
 
 impl Session {
-    /// Takes in what has come and executes its lines, as far as the session may and its turn lasts. Returns whether that was all.
+    /// Takes in received bytes and executes their lines, until the session may execute no more or its turn is over. Returns
+    /// whether that was everything.
     pub(super) fn take_lines(&mut self, context: &mut Context<'_>) -> Result<bool, Gone> {
         if self.throttled_until.is_some_and(|until| until <= clock::now()) {
             self.throttled_until = None;
@@ -36,7 +37,7 @@ impl Session {
         Ok(false)
     }
 
-    /// Takes in what has come, in a buffer that belongs to the thread; returns whether anything has.
+    /// Takes in received bytes, into a buffer of the thread; returns whether there were any.
     fn receive(&mut self, context: &mut Context<'_>) -> Result<bool, Gone> {
         with_incoming(|buffer| {
             let Poll::Ready(length) = self.socket.transport.poll_read(context, buffer)? else { return Ok(false) };
@@ -69,7 +70,7 @@ impl Session {
         while self.may_take_lines() {
             let next = decoder.next(&mut input, &mut back);
             self.socket.crlf = back.crlf;
-            // Before the line's own answer: a telnet throws away what comes between its interrupt and the mark.
+            // Sent before the line's own answer: a telnet client discards everything between its interrupt and the timing mark.
             self.socket.write_raw(&back.telnet);
             back.telnet.clear();
             match next {
@@ -95,7 +96,8 @@ impl Session {
         self.ending = Some(Ending::EndOfInput);
     }
 
-    /// A line that is no command: after too many in a row, nobody who speaks this protocol is there.
+    /// Refuses a line that is not a command, and closes the connection after too many in a row: such a peer does not speak this
+    /// protocol.
     pub(super) fn mistake(&mut self, verb: &str, refusal: &Refusal) {
         self.refuse(verb, refusal);
         self.errors_in_a_row += 1;
@@ -136,7 +138,7 @@ impl Session {
     }
 
     fn poll(&mut self, context: &mut Context<'_>, may_read: bool) -> Poll<Result<(), Gone>> {
-        // A reader that takes nothing is not woken for news that it could not be sent either.
+        // If the peer takes nothing, the session need not wake for news that it could not send.
         let is_blocked = self.socket.waiting() > 0 && self.replies.in_flight() == 0;
         if !is_blocked && self.handle.poll_woken(context).is_ready() {
             return Poll::Ready(Ok(()));
@@ -155,7 +157,7 @@ impl Session {
         }
     }
 
-    /// Sets a timer for the first deadline, and owns none when there is none: silence costs nothing.
+    /// Sets a timer for the first deadline. Without a deadline there is no timer, so that silence costs nothing.
     fn set_timer(&mut self) {
         let deadlines = [self.line_deadline, self.throttled_until, self.socket.stall_deadline()];
         match (deadlines.into_iter().flatten().min(), &mut self.timer) {

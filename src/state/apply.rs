@@ -1,14 +1,14 @@
-//! What entries do to the state: the one function that changes it.
+//! Applying entries: the one function that changes the state.
 //!
-//! It refuses nothing, for what is an entry was decided. Applied after loading, in the order of their seqs, the entries that hold
-//! the compaction keys make the same state as all entries did.
+//! It refuses nothing, because every entry has been decided. The entries that hold compaction keys, applied in the order of
+//! their seqs, make the same state as all entries did.
 
 use crate::event::{Entry, Event, SessionId};
 use crate::names::{Name, Seq, UserId, Who, fold, skeleton};
 use crate::state::{Channel, Member, Session, State, User};
 
 impl State {
-    /// Applies an entry. Its seq is higher than that of all before.
+    /// Applies an entry. Its seq must be higher than all before.
     pub fn apply(&mut self, entry: &Entry) {
         self.counters.seq = entry.seq;
         let channel = entry.room.and_then(crate::event::RoomId::channel);
@@ -60,7 +60,7 @@ impl State {
                 self.channels.change(&channel, |channel| channel.topic = Some(text.clone()));
             }
             (Event::Closed { .. }, Some(channel)) => self.close(channel),
-            // Messages and read marks are the store's; the rest is only told.
+            // Messages and read marks are the store's business; the others are only shown.
             _ => {}
         }
     }
@@ -71,7 +71,7 @@ impl State {
         self.connections.insert((who.id, session), ());
     }
 
-    /// Gives the user this name, and makes the user where there is none yet.
+    /// Gives the user this name, and creates the user if there is none yet.
     fn rename(&mut self, who: &Who) {
         if let Some(user) = self.users.get(&who.id) {
             let old = user.name.clone();
@@ -80,14 +80,14 @@ impl State {
         } else {
             self.users.insert(who.id, User { name: who.name.clone(), password: None });
         }
-        // A guest's first name is taken by nobody: it is found by its number.
+        // A guest's first name is not in the table: it is found by its number.
         if who.name != Name::guest(who.id) {
             self.names.insert(fold(who.name.as_str()).into(), who.id);
             self.skeletons.insert(skeleton(who.name.as_str()).into(), who.id);
         }
     }
 
-    /// Gives back the name that the user holds. A guest's first name is held by nobody.
+    /// Frees a name that the user holds. A guest's first name is not in the table.
     fn free_name(&mut self, name: &Name, id: UserId) {
         let folded = fold(name.as_str());
         if self.names.get(&*folded) == Some(&id) {
@@ -109,7 +109,7 @@ impl State {
         }
     }
 
-    /// A guest is no more; their memberships have ended before.
+    /// Removes a guest, whose memberships have ended before.
     fn forget(&mut self, guest: UserId) {
         if let Some(user) = self.users.remove(&guest) {
             self.free_name(&user.name, guest);

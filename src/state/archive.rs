@@ -1,22 +1,22 @@
-//! What a decision must look up and the state does not hold: old keys, and how far an inbox has been read.
+//! What a decision must look up outside the state: old keys, and how far an inbox has been read.
 
 use crate::event::{RoomId, Time};
 use crate::names::{Seq, UserId};
 
-/// How much an inbox holds. All zeros when nothing was ever sent there.
+/// What an inbox holds. All zeros when nothing was ever sent there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Inbox {
     /// How many messages it has had.
     pub count: u64,
     /// The newest of them.
     pub newest: Seq,
-    /// How many of them were read.
+    /// How many of them the owner has read.
     pub read_count: u64,
-    /// The newest that was read.
+    /// The newest message that the owner has read.
     pub read: Seq,
 }
 
-/// What a key was used for.
+/// The message for which a key was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Used {
     /// The message's seq.
@@ -27,12 +27,12 @@ pub struct Used {
     pub content: u64,
 }
 
-/// Looks into what was stored, everything before this decision included.
+/// Looks up what is stored, including everything decided before this decision.
 pub trait Archive {
-    /// Why it cannot be looked into.
+    /// Why a lookup can fail.
     type Error;
 
-    /// How much the inbox holds.
+    /// What the inbox of `owner` holds.
     ///
     /// # Errors
     /// When the store fails or is damaged.
@@ -44,14 +44,16 @@ pub trait Archive {
     /// When the store fails or is damaged.
     fn newest_until(&mut self, owner: UserId, seq: Seq) -> Result<Seq, Self::Error>;
 
-    /// What the sender used the key for, if it is among the last [`KEYS_REMEMBERED`](crate::limits::KEYS_REMEMBERED) that they used.
+    /// The message for which the sender used the key, if it is among the last
+    /// [`KEYS_REMEMBERED`](crate::limits::KEYS_REMEMBERED) keys that they used.
     ///
     /// # Errors
     /// When the store fails or is damaged.
     fn used(&mut self, sender: UserId, key: &str) -> Result<Option<Used>, Self::Error>;
 }
 
-/// What two messages share that are the same one, sent again: room and text, as 64 bits of a hash that every build computes alike.
+/// A hash of a message's room and text, by which a message that is sent again is recognized. Every build computes the same 64
+/// bits.
 pub fn content(room: RoomId, text: &str) -> u64 {
     use blake2::{Blake2b512, Digest};
     let (kind, number) = match room {

@@ -1,9 +1,9 @@
-//! The state: users, names, connections, channels and members, as the order has made them.
+//! The state: users, names, connections, channels and members, as the entries so far have made them.
 //!
-//! [`mod@decide`] says what a proposal comes to, and is the only place where that is said; [`State::apply`] is the only thing that
-//! changes the state. Both are pure: no lock, no clock, no randomness, no I/O, and no order but that of the keys, so that every
-//! replica that is given the same batches has the same state ([`State::digest`]). The state belongs to its
-//! [replica](crate::replica); sessions read it to answer queries, and for nothing else.
+//! [`mod@decide`] is the only place that decides proposals, and only [`State::apply`] changes the state. Both are pure: no
+//! lock, no clock, no randomness, no I/O, and rows are only visited in the order of their keys. So every replica that takes the
+//! same batches has the same state ([`State::digest`]). The state belongs to its [replica](crate::replica). Sessions only read
+//! it, to answer queries and to spare proposals that would be refused anyway.
 
 pub mod archive;
 pub mod decide;
@@ -24,10 +24,10 @@ pub use view::{ListedChannel, ListedUser};
 
 use table::Table;
 
-/// The first id that is given out; ids of four digits are easy to tell from text and to type.
+/// The first id that is given out: ids of four digits are easy to type and easy to tell from text.
 pub const FIRST_ID: UserId = UserId(1000);
 
-/// Somebody who can be written to: a guest who is here, or an account.
+/// Somebody who can be written to: a guest who is connected, or an account.
 #[derive(Debug, Clone)]
 struct User {
     name: Name,
@@ -38,9 +38,9 @@ struct User {
 /// A connection.
 #[derive(Debug, Clone, Copy)]
 struct Session {
-    /// What it is called: the id of the guest that it came as.
+    /// The id of the guest as whom it came, which identifies it.
     connection: UserId,
-    /// Whose it is now.
+    /// Its user now.
     user: UserId,
     /// Since when.
     since: Time,
@@ -55,29 +55,30 @@ struct Channel {
     owner: Option<UserId>,
     topic: Option<Arc<str>>,
     members: u64,
-    /// The entry since which it has had neither owner nor members.
+    /// The entry since which it has had neither owner nor members, if it is orphaned.
     orphaned: Option<Seq>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Member {
     since: Time,
-    /// Whose is lowest has been there longest.
+    /// The entry by which they joined: the member with the lowest has been there longest.
     rank: Seq,
-    /// Whether it outlives its connection.
+    /// Whether the membership outlives its connection.
     lasts: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Counters {
-    /// The newest entry.
+    /// The newest entry that was applied.
     seq: Seq,
     next_id: UserId,
     ids_below: UserId,
     accounts: u64,
 }
 
-/// Everything that a decision may ask for without looking into the store. Names are found by their folded form, and cannot be taken while another has the same skeleton.
+/// Everything that a decision needs without looking into the store. Names are looked up by their folded form, and cannot be
+/// taken while another name with the same skeleton is.
 #[derive(Debug)]
 pub struct State {
     users: Table<UserId, User>,
@@ -91,7 +92,7 @@ pub struct State {
     members: Table<(Seq, UserId), Member>,
     memberships: Table<(UserId, Seq), ()>,
     counters: Counters,
-    /// As they were at the last [`State::commit`].
+    /// The counters as they were at the last [`State::commit`].
     committed: Counters,
 }
 
@@ -137,20 +138,20 @@ impl State {
         self.counters.seq
     }
 
-    /// What was applied since the last call stays.
+    /// Makes everything applied since the last commit permanent.
     pub fn commit(&mut self) {
         every_table!(self.commit());
         self.committed = self.counters;
     }
 
-    /// What was applied since the last [`State::commit`] never was.
+    /// Undoes everything applied since the last [`State::commit`].
     pub fn rollback(&mut self) {
         every_table!(self.rollback());
         self.counters = self.committed;
     }
 
-    /// After loading: goes on after the newest entry that the store knows of. Where the store forgets who was given which id, any
-    /// of those that were reserved may have been given out, so that ids go on after them.
+    /// Call it after loading: goes on after `seq`, the newest entry that the store knows of. If the store forgets which ids
+    /// were given out, any reserved id may have been, so new ids follow after the reserved ones.
     pub fn resume(&mut self, seq: Seq, forgets_ids: bool) {
         self.counters.seq = self.counters.seq.max(seq);
         if forgets_ids {
@@ -159,7 +160,7 @@ impl State {
         self.commit();
     }
 
-    /// A number that replicas with the same state share, and others do not: 64 bits of a hash over all of it.
+    /// A hash of the whole state, 64 bits: replicas with the same state have the same, and others almost certainly do not.
     pub fn digest(&self) -> u64 {
         use blake2::{Blake2b512, Digest};
         struct Hashing(Blake2b512);

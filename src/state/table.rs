@@ -1,16 +1,16 @@
-//! A table of the state: rows by key, ordered, that can be taken back to what they were at the last commit.
+//! A table of the state: rows ordered by key, which can be rolled back to the last commit.
 //!
-//! The state is applied before its batch is on the disk. Where the disk has no room, the batch never happened.
+//! Events are applied to the state before their batch is on the disk. If the disk has no room, the batch never happened.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeBounds;
 
-/// Rows by key, and what they were before the last changes.
+/// Rows by key, and how to undo their last changes.
 pub struct Table<K, V> {
     rows: BTreeMap<K, V>,
-    /// What rows were before each change since the last commit, the oldest first.
+    /// The row before each change since the last commit, the oldest change first.
     undo: Vec<(K, Option<V>)>,
 }
 
@@ -27,7 +27,7 @@ impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for Table<K, V> {
 }
 
 impl<K: Ord + Clone, V: Clone> Table<K, V> {
-    /// The row.
+    /// The row with this key.
     pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
@@ -35,7 +35,7 @@ impl<K: Ord + Clone, V: Clone> Table<K, V> {
         self.rows.get(key)
     }
 
-    /// Whether there is such a row.
+    /// Whether there is a row with this key.
     pub fn has(&self, key: &K) -> bool {
         self.rows.contains_key(key)
     }
@@ -45,7 +45,7 @@ impl<K: Ord + Clone, V: Clone> Table<K, V> {
         self.rows.len()
     }
 
-    /// Rows in the order of their keys.
+    /// The rows with keys in this range, in the order of their keys.
     pub fn range<Q: Ord + ?Sized>(&self, keys: impl RangeBounds<Q>) -> impl Iterator<Item = (&K, &V)>
     where
         K: Borrow<Q>,
@@ -84,14 +84,14 @@ impl<K: Ord + Clone, V: Clone> Table<K, V> {
         }
     }
 
-    /// What was changed stays.
+    /// Makes all changes since the last commit permanent.
     pub fn commit(&mut self) {
         self.undo.clear();
-        // A large batch, or the loading of a whole state, leaves no memory behind.
+        // Gives memory back after a large batch, or after loading a whole state.
         self.undo.shrink_to(4096);
     }
 
-    /// All rows are again as they were at the last commit.
+    /// Undoes all changes since the last commit.
     pub fn rollback(&mut self) {
         for (key, old) in self.undo.drain(..).rev() {
             match old {

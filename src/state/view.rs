@@ -1,4 +1,4 @@
-//! Looking at the state: what decisions ask and queries show. Nothing here changes anything.
+//! Looking at the state, for decisions and queries. Nothing here changes anything.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::state::{Channel, Session, State};
 pub struct ListedUser {
     /// The user.
     pub who: Who,
-    /// Connected, or a member, since when.
+    /// When they connected or, in a list of members, joined.
     pub since: Time,
     /// Whether the user is connected.
     pub online: bool,
@@ -21,7 +21,7 @@ pub struct ListedUser {
 /// A line of CHANNELS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedChannel {
-    /// Its identity.
+    /// The seq that identifies it.
     pub id: Seq,
     /// Its name.
     pub name: Name,
@@ -33,7 +33,7 @@ pub struct ListedChannel {
     pub topic: Option<Arc<str>>,
     /// The PHC string of the key needed to join.
     pub key: Option<Arc<str>>,
-    /// The entry since which it has had neither owner nor members.
+    /// The entry since which it has had neither owner nor members, if it is orphaned.
     pub orphaned: Option<Seq>,
 }
 
@@ -48,28 +48,28 @@ impl State {
         self.sessions.range(all).map(|(session, _)| *session).collect()
     }
 
-    /// Whose connection it is.
+    /// The user to whom the connection belongs.
     pub fn user_of(&self, session: SessionId) -> Option<UserId> {
         self.session(session).map(|session| session.user)
     }
 
-    /// What the connection is called: the id that its HELLO gave.
+    /// The id by which the connection is known, from its HELLO.
     pub fn connection(&self, session: SessionId) -> Option<UserId> {
         self.session(session).map(|session| session.connection)
     }
 
-    /// The user of this id, if there is one who can be written to.
+    /// The user with this id: an account, or a guest who is connected.
     pub fn user(&self, id: UserId) -> Option<Who> {
         self.users.get(&id).map(|user| Who { name: user.name.clone(), id })
     }
 
-    /// The user of this name, whatever its case.
+    /// The user with this name, ignoring case.
     pub fn user_named(&self, name: &str) -> Option<UserId> {
         let folded = fold(name);
         if let Some(id) = self.names.get(&*folded) {
             return Some(*id);
         }
-        // A guest's first name is not in the table: it is its number, as long as the guest goes by it.
+        // A guest's first name is not in the table. It contains the guest's id, and counts as long as the guest goes by it.
         let id = folded.strip_prefix("guest-")?.parse().ok().map(UserId)?;
         let user = self.users.get(&id)?;
         (fold(user.name.as_str()) == folded).then_some(id)
@@ -80,7 +80,7 @@ impl State {
         self.users.get(&id).is_some_and(|user| user.password.is_some())
     }
 
-    /// The PHC string of the password of the account of this name.
+    /// The PHC string of the password of the account with this name.
     pub fn password_of(&self, name: &str) -> Option<Arc<str>> {
         self.user_named(name).and_then(|id| self.users.get(&id)?.password.clone())
     }
@@ -97,7 +97,7 @@ impl State {
         self.counters.accounts
     }
 
-    /// The channel of this name, whatever its case.
+    /// The channel with this name, ignoring case.
     pub fn channel_named(&self, name: &str) -> Option<Seq> {
         self.channel_names.get(&*fold(name)).copied()
     }
@@ -106,12 +106,12 @@ impl State {
         self.channels.get(&channel)
     }
 
-    /// How a channel is written.
+    /// The channel's name, in its own spelling.
     pub fn channel_name(&self, channel: Seq) -> Option<&Name> {
         self.channel_row(channel).map(|row| &row.name)
     }
 
-    /// A channel, as it is listed.
+    /// The channel, as lists show it.
     pub fn channel(&self, id: Seq) -> Option<ListedChannel> {
         self.channel_row(id).map(|row| self.list(id, row))
     }
@@ -136,7 +136,7 @@ impl State {
         self.memberships.range((user, Seq(0))..=(user, Seq(u64::MAX))).map(|((_, channel), ())| *channel)
     }
 
-    /// Up to `most` users who are connected, after `after`, ordered by id.
+    /// Up to `most` connected users with ids after `after`, ordered by id.
     pub fn list_online(&self, after: Option<UserId>, most: usize) -> Vec<ListedUser> {
         let from = UserId(after.map_or(0, |after| after.0 + 1));
         let first = (from, SessionId { node: NodeId(0), number: 0 });
@@ -144,7 +144,7 @@ impl State {
         for ((id, session), ()) in self.connections.range((Bound::Included(first), Bound::Unbounded)) {
             let since = self.session(*session).map_or(Time(0), |session| session.since);
             if let Some(last) = listed.last_mut().filter(|last| last.who.id == *id) {
-                // Connected several times: since the first of these.
+                // A user with several connections counts from the first of them.
                 last.since = last.since.min(since);
             } else if listed.len() == most {
                 break;
@@ -155,7 +155,7 @@ impl State {
         listed
     }
 
-    /// Up to `most` members of a channel, after `after`, ordered by id.
+    /// Up to `most` members of a channel with ids after `after`, ordered by id.
     pub fn list_members(&self, channel: Seq, after: Option<UserId>, most: usize) -> Vec<ListedUser> {
         let from = UserId(after.map_or(0, |after| after.0 + 1));
         let members = self.members.range((channel, from)..=(channel, UserId(u64::MAX))).take(most);
@@ -166,7 +166,7 @@ impl State {
         listed.collect()
     }
 
-    /// Up to `most` channels after the one called `after`, ordered by folded name.
+    /// Up to `most` channels after the one named `after`, ordered by folded name.
     pub fn list_channels(&self, after: Option<&Name>, most: usize) -> Vec<ListedChannel> {
         let from = after.map_or(Bound::Unbounded, |name| Bound::Excluded(fold(name.as_str())));
         let from = from.as_ref().map(|name| &**name);
@@ -174,7 +174,7 @@ impl State {
         channels.filter_map(|(_, id)| self.channel(*id)).collect()
     }
 
-    /// The channels that have neither owner nor members, with the entry since which that is so.
+    /// The orphaned channels, which have neither owner nor members, each with the entry since which it has been orphaned.
     pub fn orphaned_channels(&self) -> Vec<(Seq, Seq)> {
         self.channels.iter().filter_map(|(id, row)| Some((*id, row.orphaned?))).collect()
     }

@@ -1,7 +1,7 @@
-//! What the store needs of a place that keeps things: looking, and writing a batch whole or not at all.
+//! What the store needs from the place where it keeps things: lookups, and writing a batch whole or not at all.
 //!
-//! A backend knows nothing of meaning: how entries hang together, which key is held by whom and what is no more is decided by
-//! [`crate::store::Store`], once for all of them. A backend must never show a part of a batch.
+//! A backend knows nothing of meaning: how entries are linked, who holds which key, and what is waste is decided by
+//! [`crate::store::Store`], once for all backends. A backend must never show a part of a batch.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,16 +10,17 @@ use crate::event::{Entry, RoomId};
 use crate::names::{Seq, UserId};
 use crate::state::archive::Used;
 
-/// How an entry hangs in its room. A seq of 0 is none, and so is an `n` of 0.
+/// How an entry is linked into its room. A seq or an `n` of 0 means none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Links {
     /// Its number among the room's shown entries, from 1; 0 for an entry that is not shown.
     pub n: u64,
-    /// The room's shown entry before it; of one that is not shown, the one before it that is not shown either.
+    /// The room's shown entry before it. For an entry that is not shown: the one before it that is not shown either.
     pub prev: Seq,
-    /// The shown entry whose number is `n` without its lowest bit: any is found in about 2 log n steps (as in a Fenwick tree).
+    /// The shown entry whose number is `n` without its lowest bit: any entry is found in about 2 log n steps, as in a Fenwick
+    /// tree.
     pub skip: Seq,
-    /// How many messages the room has had with this entry, itself included.
+    /// How many messages the room has had up to and including this entry.
     pub said_n: u64,
     /// The room's newest message before it.
     pub said: Seq,
@@ -34,7 +35,7 @@ pub struct Record {
     pub links: Links,
 }
 
-/// The newest end of a room, from which all of it is found. All zeros when nothing of it was ever stored.
+/// The head of a room's chain, from which all its entries are found. All zeros when nothing was ever stored there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Head {
     /// How many shown entries it has had.
@@ -45,24 +46,24 @@ pub struct Head {
     pub said_n: u64,
     /// The newest of them.
     pub said: Seq,
-    /// How many messages its owner has read; for inboxes.
+    /// How many messages its owner has read, in an inbox.
     pub read_n: u64,
-    /// The newest message that its owner has read; for inboxes.
+    /// The newest message that its owner has read, in an inbox.
     pub read: Seq,
-    /// The newest entry that is not shown: nobody reads these, but they must be found when the room is no more.
+    /// The newest entry that is not shown: nobody reads these, but they must be found when the room has ended.
     pub hidden: Seq,
 }
 
 /// A use of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyUse {
-    /// The how manieth message with a key of its sender it was, from 1.
+    /// Its message's number among the messages with keys of its sender, from 1.
     pub n: u64,
     /// The message.
     pub used: Used,
 }
 
-/// Something that is no more, and whose rows must go.
+/// Something that no longer exists and whose rows must be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Waste {
     /// All entries of a room.
@@ -73,63 +74,63 @@ pub enum Waste {
     OldKeys(UserId),
 }
 
-/// How much of a wasted room is gone already.
+/// How much of a room that is waste has been deleted already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Floor {
-    /// So many of its shown entries, the oldest.
+    /// How many of its shown entries: the oldest ones.
     pub n: u64,
-    /// They lie below this seq, and all others do not.
+    /// They are the ones below this seq.
     pub seq: Seq,
 }
 
-/// A change beside the entries themselves.
+/// A change other than storing entries and keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// The entry, which is among the batch's, holds the compaction key; no presence has it any more.
+    /// This entry of the batch holds the compaction key; no presence holds it any more.
     Hold(String, Entry),
     /// Nobody holds the compaction key or one below it, presence included.
     Free(String),
-    /// The entry, which is kept nowhere else, holds the compaction key in the presence.
+    /// This entry, which is kept nowhere else, holds the compaction key in the presence.
     HoldPresence(String, Entry),
-    /// No presence has the compaction key or one below it.
+    /// No presence holds the compaction key or one below it.
     FreePresence(String),
-    /// There is no presence at all.
+    /// All presence is forgotten.
     ForgetPresence,
-    /// The room ends here.
+    /// The room has this chain head now.
     Head(RoomId, Head),
-    /// The sender has had so many messages with keys.
+    /// The sender has had this many messages with keys.
     KeyCount(UserId, u64),
-    /// This is waste from here on; if it was listed already, nothing changes.
+    /// This is waste from now on; nothing changes if it was listed already.
     Waste(Waste),
-    /// This waste is gone so far.
+    /// This much of the waste is deleted.
     Gone(Waste, Floor),
-    /// The entry goes.
+    /// Deletes the entry.
     Delete(Seq),
-    /// The room goes, which has no entries any more.
+    /// Deletes the chain head of a room that has no entries any more.
     DeleteHead(RoomId),
-    /// The use of a key goes.
+    /// Deletes the use of a key.
     DeleteKey(UserId, Arc<str>),
-    /// The sender goes, who has no keys any more.
+    /// Deletes the key count of a sender who has no keys any more.
     DeleteKeyCount(UserId),
-    /// This waste is gone.
+    /// Takes this off the list: all of it is deleted.
     DeleteWaste(Waste),
 }
 
 /// Keys and their uses, by sender.
 pub type Keys = BTreeMap<UserId, BTreeMap<Arc<str>, KeyUse>>;
 
-/// Changes that are made together or not at all: entries and keys first, then the rest in its order.
+/// Changes that are made together or not at all: entries and keys first, then the rest in order.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Entries to store, their seqs rising and higher than all before.
     pub records: Vec<Record>,
-    /// Uses of keys to store; a key that was used before is used anew.
+    /// Uses of keys to store; a new use of a key replaces the old one.
     pub keys: Keys,
-    /// The rest.
+    /// Everything else.
     pub changes: Vec<Change>,
-    /// A seq up to which all was seen, though nothing of it may be stored; 0 for none.
+    /// The newest seq seen, even if nothing of it is stored; 0 for none.
     pub newest: Seq,
-    /// Whether it must be as safe as it can be before the commit returns.
+    /// Whether something in it is durable, so that it must be synced before the commit returns.
     pub lasts: bool,
 }
 
@@ -139,7 +140,7 @@ impl Batch {
         self.records.is_empty() && self.keys.is_empty() && self.changes.is_empty() && self.newest == Seq(0)
     }
 
-    /// Forgets everything; memory is kept for the next batch.
+    /// Forgets everything, but keeps the memory for the next batch.
     pub fn clear(&mut self) {
         self.records.clear();
         if !self.keys.is_empty() {
@@ -157,29 +158,29 @@ impl Batch {
     }
 }
 
-/// What a store may fail with.
+/// Why a store failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// No room on the disk; nothing of the batch is stored.
+    /// There is no room on the disk; nothing of the batch is stored.
     #[error("the disk is full; make room on it, or move the data directory to a larger one")]
     Full,
-    /// What was read is not what was written.
+    /// Something was read that was never written.
     #[error("the store is damaged: {0}; restore it from a backup, or look at it with sqlite3 -readonly")]
     Damaged(String),
-    /// Anything else, a failed sync among it: the state on the disk is unknown.
+    /// Any other failure, such as a failed sync: what is on the disk is unknown.
     #[error("{0}")]
     Failed(String),
 }
 
-/// Looking at what is committed.
+/// Lookups in the committed entries.
 pub trait Look {
-    /// The entry with this seq, if it is there.
+    /// The entry with this seq, if it is kept.
     ///
     /// # Errors
     /// When the store fails or is damaged.
     fn record(&self, seq: Seq) -> Result<Option<Record>, StoreError>;
 
-    /// The end of a room; all zeros when it has none.
+    /// The chain head of a room; all zeros when it has none.
     ///
     /// # Errors
     /// When the store fails or is damaged.
@@ -192,12 +193,12 @@ pub trait Look {
     fn floor(&self, room: RoomId) -> Result<Seq, StoreError>;
 }
 
-/// A place that keeps things. All it says is of what is committed.
+/// A place that keeps things. Its answers are about committed entries only.
 pub trait Backend: Look + Send + 'static {
-    /// After [`StoreError::Full`]: gives back space that was held for this, so that marks can still be stored.
+    /// After [`StoreError::Full`]: gives back the space that was reserved, so that read marks can still be stored.
     fn give_reserve(&mut self) {}
 
-    /// Takes that space again; true when there was room for it.
+    /// Reserves that space again; returns whether there was room for it.
     fn take_reserve(&mut self) -> bool {
         true
     }
@@ -220,19 +221,19 @@ pub trait Backend: Look + Send + 'static {
     /// When the store fails or is damaged.
     fn key_count(&self, sender: UserId) -> Result<u64, StoreError>;
 
-    /// At most `count` keys of the sender that come after this one, in their order.
+    /// At most `count` keys of the sender that sort after this one, in order.
     ///
     /// # Errors
     /// When the store fails or is damaged.
     fn keys_after(&self, sender: UserId, key: &str, count: usize) -> Result<Vec<(Arc<str>, KeyUse)>, StoreError>;
 
-    /// Gives the entries that hold compaction keys and last, by seq.
+    /// Gives the durable entries that hold compaction keys to `each`, in the order of seqs.
     ///
     /// # Errors
-    /// When the store fails or is damaged, or `each` says so.
+    /// When the store fails or is damaged, or when `each` fails.
     fn held(&self, each: &mut dyn FnMut(&str, Entry) -> Result<(), StoreError>) -> Result<(), StoreError>;
 
-    /// The entries that hold compaction keys in the presence, by seq.
+    /// The entries that hold compaction keys in the presence, in the order of seqs.
     ///
     /// # Errors
     /// When the store fails or is damaged.
@@ -244,29 +245,29 @@ pub trait Backend: Look + Send + 'static {
     /// When the store fails or is damaged.
     fn owned(&self) -> Result<Vec<Waste>, StoreError>;
 
-    /// At most `count` pieces of waste, and how much of each is gone.
+    /// At most `count` pieces of waste, and how much of each is deleted.
     ///
     /// # Errors
     /// When the store fails or is damaged.
     fn wasted(&self, count: usize) -> Result<Vec<(Waste, Floor)>, StoreError>;
 
-    /// Gives all entries that are there, by seq.
+    /// Gives all entries to `each`, in the order of seqs.
     ///
     /// # Errors
     /// When the store fails or is damaged.
     fn each_record(&self, each: &mut dyn FnMut(&Record)) -> Result<(), StoreError>;
 
-    /// Makes all changes of the batch, from which it may take records and keys. After an error none of them is made.
+    /// Makes all changes of the batch, or after an error none of them. It may take the records and keys out of the batch.
     ///
     /// # Errors
-    /// [`StoreError::Full`] when there is no room for it; anything else is the end of the store.
+    /// [`StoreError::Full`] when there is no room for it; any other error is the end of the store.
     fn write(&mut self, batch: &mut Batch) -> Result<(), StoreError>;
 
     /// Syncs and tidies before the end.
     fn close(&mut self) {}
 }
 
-/// The first path after all that lie below `key`, and the first of those: `/` is followed by `0`.
+/// The range of the paths below `key`: the first path in it, and the first path after it. In ASCII, `/` is followed by `0`.
 pub fn below(key: &str) -> (String, String) {
     (format!("{key}/"), format!("{key}0"))
 }

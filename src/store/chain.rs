@@ -1,4 +1,4 @@
-//! Chains: finding and reading a room's entries along their links, from its newest end. It only looks.
+//! Chains: finding and reading a room's entries along their links, from the chain head back. Nothing here changes anything.
 //!
 //! Keyed by an ever-growing seq and linked backward, an entry costs one append to the store and no index; a clustered
 //! `(room, seq)` key was measured at ten times the price.
@@ -8,7 +8,7 @@ use crate::names::Seq;
 use crate::store::backend::{Head, Links, Look, Record, StoreError};
 use crate::store::{Page, Query, Start, What};
 
-/// The entry of the room that something is linked to; `None` when it was given up.
+/// The entry of the room to which a link leads; `None` when it was given up, or when `seq` is 0.
 pub fn linked(look: &impl Look, room: RoomId, seq: Seq) -> Result<Option<Record>, StoreError> {
     match look.record(seq)? {
         Some(record) if record.entry.room == Some(room) => Ok(Some(record)),
@@ -20,15 +20,15 @@ pub fn linked(look: &impl Look, room: RoomId, seq: Seq) -> Result<Option<Record>
 
 /// Where a search ended.
 enum First {
-    /// No entry is searched for.
+    /// No entry of the room fits.
     Nothing,
-    /// At the oldest of those searched for that are kept. The one before it is not searched for, or was given up.
+    /// At the oldest kept entry that fits. The one before it does not fit, or was given up.
     At(Record),
     /// All entries were given up.
     AllGone,
 }
 
-/// One room of a store, and which of its entries are read: they are the ones *counted*.
+/// One room of a store, and which of its entries are read. Those are called *counted* below.
 pub struct Run<'a, L> {
     look: &'a L,
     room: RoomId,
@@ -40,7 +40,7 @@ pub struct Run<'a, L> {
 pub fn read(look: &impl Look, query: Query) -> Result<Page, StoreError> {
     let Query { room, start, count, what } = query;
     let run = Run::new(look, room, look.head(room)?, what);
-    // Every channel has a head from its creation on: one without it was closed, and is deleted by now.
+    // Every channel has a head from its creation on: one without a head was closed and has been deleted.
     if let (RoomId::Channel(_), Start::After(seq), What::Everything) = (room, start, what)
         && run.head == Head::default()
     {
@@ -54,7 +54,7 @@ pub fn read(look: &impl Look, query: Query) -> Result<Page, StoreError> {
 }
 
 impl<'a, L: Look> Run<'a, L> {
-    /// The room that ends so.
+    /// The room with this chain head.
     pub fn new(look: &'a L, room: RoomId, head: Head, what: What) -> Self {
         Self { look, room, head, what }
     }
@@ -63,7 +63,7 @@ impl<'a, L: Look> Run<'a, L> {
         linked(self.look, self.room, seq)
     }
 
-    /// The same, of an entry that is older than the one that links to it.
+    /// As [`Run::linked`], and checks that the entry is older than the one that links to it.
     fn older(&self, than: &Record, seq: Seq) -> Result<Option<Record>, StoreError> {
         match self.linked(seq)? {
             Some(record) if record.links.n >= than.links.n || seq >= than.entry.seq => {
@@ -73,7 +73,7 @@ impl<'a, L: Look> Run<'a, L> {
         }
     }
 
-    /// How many counted ones there are up to and including an entry.
+    /// How many counted entries there are up to and including the one with these links.
     fn number(&self, links: &Links) -> u64 {
         match self.what {
             What::Messages => links.said_n,
@@ -81,13 +81,13 @@ impl<'a, L: Look> Run<'a, L> {
         }
     }
 
-    /// How many counted ones there are before an entry.
+    /// How many counted entries there are before this one.
     fn number_before(&self, record: &Record) -> u64 {
         let counted = self.what == What::Everything || record.entry.event.is_message();
         self.number(&record.links).saturating_sub(u64::from(counted))
     }
 
-    /// The newest counted one before an entry.
+    /// The newest counted entry before the one with these links.
     fn before(&self, links: &Links) -> Seq {
         match self.what {
             What::Messages => links.said,
@@ -95,7 +95,7 @@ impl<'a, L: Look> Run<'a, L> {
         }
     }
 
-    /// The newest counted one, and its number.
+    /// The number and the seq of the newest counted entry.
     fn newest(&self) -> (u64, Seq) {
         match self.what {
             What::Messages => (self.head.said_n, self.head.said),
@@ -103,7 +103,7 @@ impl<'a, L: Look> Run<'a, L> {
         }
     }
 
-    /// Searches the oldest entry that fits: with one, all newer ones fit too. None up to `low` does.
+    /// Searches for the oldest entry that fits. If an entry fits, all newer ones must fit too; none up to `low` may fit.
     fn first(&self, mut low: Seq, fits: impl Fn(&Record) -> bool) -> Result<First, StoreError> {
         if self.head.n == 0 {
             return Ok(First::Nothing);
@@ -120,7 +120,7 @@ impl<'a, L: Look> Run<'a, L> {
                         at = record;
                         continue;
                     }
-                    // Where it was given up, what lies between it and here may be kept all the same.
+                    // If it was given up, entries between it and here may still be kept.
                     None => low = skip,
                 }
             }
@@ -134,13 +134,14 @@ impl<'a, L: Look> Run<'a, L> {
         }
     }
 
-    /// The newest counted one at or before `seq`, and its number; zeros when there is none, or when it is not known any more.
+    /// The number and the seq of the newest counted entry at or before `seq`; zeros when there is none, or when it is no longer
+    /// known.
     pub fn newest_until(&self, seq: Seq) -> Result<(u64, Seq), StoreError> {
         let (number, found) = self.until(seq)?;
         Ok(if found <= seq { (number, found) } else { (0, Seq(0)) })
     }
 
-    /// The same; where it is not known any more, something newer that was given up.
+    /// The same, but when it is no longer known, a newer entry that was given up.
     fn until(&self, seq: Seq) -> Result<(u64, Seq), StoreError> {
         if self.head.seq <= seq {
             return Ok(self.newest());
@@ -151,7 +152,7 @@ impl<'a, L: Look> Run<'a, L> {
         })
     }
 
-    /// The counted one with this number, which is kept; none up to `low` is it.
+    /// The counted entry with this number. It must be kept, and newer than `low`.
     fn numbered(&self, number: u64, low: Seq) -> Result<Record, StoreError> {
         match self.first(low, |record| self.number(&record.links) >= number)? {
             First::At(record) if self.number(&record.links) == number && self.number_before(&record) + 1 == number => {
@@ -196,7 +197,7 @@ impl<'a, L: Look> Run<'a, L> {
         let (mut number, mut at) = self.until(last)?;
         let mut page = Page::default();
         if at > last {
-            // That one was given up and not asked for; of several, the older ones may lie anywhere before it.
+            // This one was given up and not asked for. If there are older ones, they may lie anywhere before it.
             page.gap = (last > Seq(0) && number > 1).then_some((Seq(1), last));
             return Ok(page);
         }
@@ -220,7 +221,8 @@ impl<'a, L: Look> Run<'a, L> {
         Ok(page)
     }
 
-    /// At most `count` of the oldest entries after the first `gone`: their seqs, and how many of the room's are then gone.
+    /// The seqs of at most `count` of the oldest shown entries after the first `gone`, the newest first; and how many will be
+    /// gone with them.
     pub fn oldest(&self, gone: u64, count: u64) -> Result<(Vec<Seq>, u64), StoreError> {
         let last = self.head.n.min(gone + count);
         let mut seqs = Vec::new();

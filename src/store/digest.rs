@@ -1,6 +1,7 @@
-//! A number that two stores share if they hold the same: for replicas, which must never differ.
+//! A number that is equal for two stores that hold the same, to check that replicas never differ.
 //!
-//! What is waste counts as gone, and so do keys that are not remembered: how far either has come with tidying makes no difference.
+//! Waste counts as gone, and so do keys that are no longer remembered, so that it makes no difference how far a store has come
+//! with tidying.
 
 use std::collections::HashSet;
 
@@ -19,7 +20,7 @@ impl Hash {
         self.0.update(number.to_le_bytes());
     }
 
-    /// A text after its length, so that nothing can move from one to the next unseen.
+    /// Hashes a text after its length, so that moving bytes from one text to the next changes the hash.
     fn text(&mut self, text: &[u8]) {
         self.number(text.len() as u64);
         self.0.update(text);
@@ -40,9 +41,9 @@ impl Hash {
 }
 
 impl<B: Backend> Store<B> {
-    /// A hash of everything that is committed, which every build computes alike: entries with their links, keys, compaction
-    /// keys and presence. It reads the whole store. Equal for a store in memory and one on a disk, until the one in memory has
-    /// given something up, or has tidied away messages with keys.
+    /// A hash of everything committed: entries with their links, keys, compaction keys and presence. Every build computes the
+    /// same. It reads the whole store. A store in memory and one on disk have the same digest until the one in memory has given
+    /// something up, or has tidied away messages with keys.
     ///
     /// # Errors
     /// When the store fails or is damaged.

@@ -1,7 +1,7 @@
-//! A store that is gone with its process: for tests, benchmarks, and servers that must leave no trace.
+//! A store that ends with its process: for tests, benchmarks, and servers that must leave no trace.
 //!
-//! It keeps the newest entries up to a number of bytes; readers of older ones are told a gap. A key is remembered no longer than
-//! its message is kept, so that keys too are bounded by those bytes. Compaction keys and heads are never given up.
+//! It keeps the newest entries up to a number of bytes; readers of older ones are told of a gap. A key is remembered no longer
+//! than its message is kept, so that keys too are bounded by those bytes. Compaction keys and heads are never given up.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -14,16 +14,16 @@ use crate::names::{Seq, UserId};
 use crate::store::backend::{Backend, Batch, Change, Floor, Head, KeyUse, Keys, Look, Record, StoreError, Waste, below};
 use crate::store::{Page, Presence, Promise, Query, ReadError, Reader, Store, chain};
 
-/// What a record costs beside its text, about.
+/// About how many bytes a record costs besides its text.
 const RECORD_BYTES: u64 = 256;
-/// What its key costs more, beside the key's text, about.
+/// About how many bytes more its key costs, besides the key's text.
 const KEY_BYTES: u64 = 128;
-/// Records that are kept and given up together: one queue of all of them would be copied whole whenever it doubles.
+/// How many records are kept and given up together: a single queue of records would be copied whole each time it doubles.
 const CHUNK: usize = 64;
 
 #[derive(Debug)]
 struct Chunk {
-    /// Its first record's seq; it stays when that one is deleted.
+    /// The seq that its first record had when it was added, even if that record has been deleted since.
     first: Seq,
     records: Vec<Record>,
 }
@@ -51,7 +51,7 @@ pub struct Memory {
 
 struct MemoryReader(Arc<RwLock<Kept>>);
 
-/// A store in memory that keeps up to `most_bytes` of entries, and its reader.
+/// A store in memory that keeps about `most_bytes` bytes of entries, and its reader.
 pub fn open(most_bytes: u64, presence: Presence) -> (Store<Memory>, Arc<dyn Reader>) {
     let kept = Arc::new(RwLock::new(Kept::default()));
     let reader = Arc::new(MemoryReader(Arc::clone(&kept)));
@@ -80,12 +80,12 @@ fn by_seq(held: &BTreeMap<String, Entry>) -> Vec<(String, Entry)> {
 }
 
 impl Kept {
-    /// Which chunk a seq belongs to.
+    /// The index of the chunk to which a seq belongs.
     fn chunk(&self, seq: Seq) -> Option<usize> {
         self.chunks.partition_point(|chunk| chunk.first <= seq).checked_sub(1)
     }
 
-    /// All below this was given up.
+    /// Everything below this seq was given up.
     fn given_up(&self) -> Seq {
         self.chunks.front().map_or(Seq(0), |chunk| chunk.first)
     }
@@ -103,7 +103,7 @@ impl Kept {
                 self.chunks.push_back(Chunk { first, records });
             }
         }
-        // The newest chunk stays, whatever it takes: in it is what was put just now.
+        // The newest chunk stays, however large it is: it holds what was put just now.
         while self.bytes > most_bytes
             && self.chunks.len() > 1
             && let Some(oldest) = self.chunks.pop_front()
@@ -113,7 +113,7 @@ impl Kept {
         }
     }
 
-    /// Forgets what a record that is kept no more has left behind.
+    /// Forgets what a removed record has left behind.
     fn forget(&mut self, record: &Record) {
         self.bytes -= cost(record);
         if let Event::Said { from, key: Some(key), .. } = &record.entry.event
@@ -246,7 +246,7 @@ impl Backend for Memory {
 
     fn write(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         let mut kept = self.kept.write().expect("invariant: nothing panics under this lock");
-        // Before the messages that they came with: those may push each other out, and their keys with them.
+        // Keys go in before their messages: those may push each other out, and their keys with them.
         while let Some((sender, keys)) = batch.keys.pop_first() {
             kept.keys.entry(sender).or_default().extend(keys);
         }

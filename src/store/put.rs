@@ -1,7 +1,7 @@
-//! The store as its replica sees it: what follows from an entry, batches of them, and looking at what was put.
+//! The store as its replica sees it: what an entry means for the store, committing entries in batches, and looking things up.
 //!
-//! It owns the batch that is not committed yet, and what it has at hand of the rest; everything else is its backend's. It must
-//! never decide whether an entry may be.
+//! It owns the batch that is not committed yet, and a cache of chain heads and key counts; everything else is its backend's. It
+//! must never decide whether an entry is allowed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,34 +17,35 @@ use crate::names::{Seq, UserId};
 use crate::state::archive::{Archive, Inbox, Used, content};
 use crate::store::backend::{Backend, Batch, Change, Head, KeyUse, Links, Look, Record, StoreError, Waste};
 use crate::store::chain::Run;
-use crate::store::tips::Tips;
+use crate::store::heads::ChainHeads;
 use crate::store::{Presence, What};
 
-/// What must last, over a backend. See the contract of the module.
+/// Keeps everything durable in a backend. The contract is in the documentation of [`crate::store`].
 #[derive(Debug)]
 pub struct Store<B> {
     pub(super) backend: B,
     pub(super) presence: Presence,
     pub(super) batch: Batch,
-    pub(super) tips: Tips,
-    /// What has been stored of users in this run and would be waste without them: who was never written to costs nothing to
-    /// forget. As many as there are accounts and guests at most.
+    pub(super) heads: ChainHeads,
+    /// What has been stored for users in this run and becomes waste when they go. Users who were never written to are not in
+    /// it, so that they cost nothing to forget. At most an inbox and keys for each account and guest.
     pub(super) owned: HashSet<Waste>,
-    /// What a crash has left without its owner, and is not in the backend's list of waste.
+    /// What a crash has left without an owner, and is not in the backend's list of waste yet.
     pub(super) orphans: Vec<Waste>,
     /// Whether there may be waste.
     pub(super) is_untidy: bool,
-    /// How long a room that is no more is left alone for those who still read it.
+    /// How long a room that has ended is left alone for those who still read it.
     rest: Duration,
-    /// The rooms that are left alone now, and until when.
+    /// The rooms that are left alone for now, and until when.
     pub(super) resting: BTreeMap<RoomId, Instant>,
-    /// How far the keys of a sender were looked through for old ones.
+    /// How far a sender's keys have been searched for old ones.
     pub(super) swept: Option<(UserId, Arc<str>)>,
-    /// The message that was looked for last in an inbox, and its number: a mark is looked for when it is decided and when it is put.
+    /// The message that was looked up last in an inbox, and its number: a read mark is looked up once to decide it and again to
+    /// put it.
     sought: Option<(RoomId, Seq, u64)>,
 }
 
-/// What was put: the batch, and beneath it what is committed.
+/// Everything that was put: the batch, and beneath it the committed entries.
 struct Seen<'a, B>(&'a B, &'a Batch);
 
 impl<B: Backend> Look for Seen<'_, B> {
@@ -70,7 +71,7 @@ impl<B: Backend> Store<B> {
             backend,
             presence,
             batch: Batch::default(),
-            tips: Tips::default(),
+            heads: ChainHeads::default(),
             owned: HashSet::new(),
             orphans: Vec::new(),
             is_untidy: true,
@@ -81,7 +82,8 @@ impl<B: Backend> Store<B> {
         }
     }
 
-    /// Has rooms that are no more left alone for this long, for those who still read them. Nobody does after a restart.
+    /// Sets how long rooms that have ended are left alone, for those who still read them; zero until it is called. After a
+    /// restart nobody reads them.
     pub fn leave_rooms_for(&mut self, rest: Duration) {
         self.rest = rest;
     }
@@ -91,12 +93,13 @@ impl<B: Backend> Store<B> {
         self.is_untidy
     }
 
-    /// What becomes of ephemeral events.
+    /// What happens to ephemeral events.
     pub fn presence(&self) -> Presence {
         self.presence
     }
 
-    /// The newest seq that was ever stored or is about to be, 0 when there is none. It never goes back, over restarts too.
+    /// The newest seq that was ever stored or is in the batch, 0 when there is none. It never goes back, not even over
+    /// restarts.
     ///
     /// # Errors
     /// When the store fails or is damaged.
@@ -105,7 +108,8 @@ impl<B: Backend> Store<B> {
         Ok(self.backend.last()?.max(put).max(self.batch.newest))
     }
 
-    /// Adds an entry to the batch; its seq is higher than all before. Of an ephemeral one only what the presence needs is kept.
+    /// Adds an entry to the batch; its seq must be higher than all before. Of an ephemeral entry only what presence needs is
+    /// kept.
     ///
     /// # Errors
     /// When the store fails or is damaged; then the batch must be [rolled back](Store::rollback).
@@ -131,7 +135,7 @@ impl<B: Backend> Store<B> {
         Ok(())
     }
 
-    /// Hangs an entry that lasts where it belongs.
+    /// Links a durable entry into its room.
     fn link(&mut self, entry: &Entry) -> Result<Links, StoreError> {
         let Some(room) = entry.room else { return Ok(Links::default()) };
         match &entry.event {
@@ -141,36 +145,36 @@ impl<B: Backend> Store<B> {
             }
             Event::Acked { upto, .. } => {
                 let (n, read) = self.until(room, *upto)?;
-                let tip = self.tips.change(&self.backend, room)?;
-                if n > tip.head.read_n {
-                    (tip.head.read_n, tip.head.read) = (n, read);
+                let chain = self.heads.change(&self.backend, room)?;
+                if n > chain.head.read_n {
+                    (chain.head.read_n, chain.head.read) = (n, read);
                 }
             }
             _ => {}
         }
-        let tip = self.tips.change(&self.backend, room)?;
+        let chain = self.heads.change(&self.backend, room)?;
         if let RoomId::Inbox(_) = room
-            && tip.head == Head::default()
+            && chain.head == Head::default()
         {
             self.owned.insert(Waste::Room(room));
         }
-        Ok(if entry.event.is_shown() { tip.link(entry.seq, entry.event.is_message()) } else { tip.hide(entry.seq) })
+        Ok(if entry.event.is_shown() { chain.link(entry.seq, entry.event.is_message()) } else { chain.hide(entry.seq) })
     }
 
     fn use_key(&mut self, sender: UserId, key: &Arc<str>, used: Used) -> Result<(), StoreError> {
-        let n = self.tips.count_one(&self.backend, sender)?;
+        let n = self.heads.count_one(&self.backend, sender)?;
         self.batch.keys.entry(sender).or_default().insert(Arc::clone(key), KeyUse { n, used });
         if n == 1 {
             self.owned.insert(Waste::Keys(sender));
         }
-        // The first time, none is old yet.
+        // When the first window is full, none of its keys is old yet.
         if n > KEYS_REMEMBERED as u64 && n.is_multiple_of(KEYS_REMEMBERED as u64) {
             self.batch.changes.push(Change::Waste(Waste::OldKeys(sender)));
         }
         Ok(())
     }
 
-    /// Marks what is no more because of this entry.
+    /// Marks as waste whatever ends with this entry.
     fn waste(&mut self, entry: &Entry) {
         let mut waste = |waste| self.batch.changes.push(Change::Waste(waste));
         let guests = match &entry.event {
@@ -188,16 +192,17 @@ impl<B: Backend> Store<B> {
         }
     }
 
-    /// Stores the batch, as safe as [`Reader::durability`](crate::store::Reader::durability) says if anything in it lasts. An
-    /// empty one costs nothing.
+    /// Stores the batch; if anything in it is durable, as safely as [`Reader::durability`](crate::store::Reader::durability)
+    /// says. An empty batch costs nothing.
     ///
     /// # Errors
-    /// The batch is gone then, whole: for [`StoreError::Full`] it can be tried again, with anything else the store has ended.
+    /// The whole batch is dropped. After [`StoreError::Full`] it can be put and committed again; any other error is the end of
+    /// the store.
     pub fn commit(&mut self) -> Result<(), StoreError> {
         if self.batch.is_empty() {
             return Ok(());
         }
-        self.tips.settle(&mut self.batch.changes);
+        self.heads.settle(&mut self.batch.changes);
         if let Err(error) = self.backend.write(&mut self.batch) {
             self.rollback();
             return Err(error);
@@ -218,7 +223,7 @@ impl<B: Backend> Store<B> {
     /// Forgets the batch.
     pub fn rollback(&mut self) {
         self.batch.clear();
-        (self.tips, self.sought) = (Tips::default(), None);
+        (self.heads, self.sought) = (ChainHeads::default(), None);
     }
 
     /// After [`StoreError::Full`]: gives the reserve back, so that read marks can still be stored.
@@ -226,12 +231,12 @@ impl<B: Backend> Store<B> {
         self.backend.give_reserve();
     }
 
-    /// Takes the reserve again; true when there was room for it.
+    /// Takes the reserve again; returns whether there was room for it.
     pub fn take_reserve(&mut self) -> bool {
         self.backend.take_reserve()
     }
 
-    /// Forgets the batch, syncs, and leaves the store as small as it can be.
+    /// Forgets the batch, syncs, and makes the store as small as possible.
     pub fn close(&mut self) {
         self.rollback();
         self.backend.close();
@@ -244,7 +249,7 @@ impl<B: Backend> Store<B> {
         {
             return Ok((number, found));
         }
-        let head = self.tips.head(&self.backend, room)?;
+        let head = self.heads.head(&self.backend, room)?;
         let (number, found) = Run::new(&Seen(&self.backend, &self.batch), room, head, What::Messages).newest_until(seq)?;
         self.sought = (number > 0).then_some((room, found, number));
         Ok((number, found))
@@ -255,7 +260,7 @@ impl<B: Backend> Archive for Store<B> {
     type Error = StoreError;
 
     fn inbox(&mut self, owner: UserId) -> Result<Inbox, StoreError> {
-        let Head { said_n, said, read_n, read, .. } = self.tips.head(&self.backend, RoomId::Inbox(owner))?;
+        let Head { said_n, said, read_n, read, .. } = self.heads.head(&self.backend, RoomId::Inbox(owner))?;
         Ok(Inbox { count: said_n, newest: said, read_count: read_n, read })
     }
 
@@ -264,7 +269,7 @@ impl<B: Backend> Archive for Store<B> {
     }
 
     fn used(&mut self, sender: UserId, key: &str) -> Result<Option<Used>, StoreError> {
-        let count = self.tips.count(&self.backend, sender)?;
+        let count = self.heads.count(&self.backend, sender)?;
         let found = match self.batch.keys.get(&sender).and_then(|keys| keys.get(key)) {
             Some(found) => Some(*found),
             None => self.backend.key(sender, key)?,

@@ -1,7 +1,7 @@
-//! The beginning of a store's run, and the end of what is no more: loading the state, and deleting in small steps.
+//! Loading the state when a store's run begins, and deleting waste in small steps.
 //!
-//! A step is a transaction of its own, of a bounded number of rows, so that a message never waits for long. What a crash has
-//! left without its owner is found when the state is loaded.
+//! Each step is a transaction of its own with a bounded number of rows, so that no message waits for long. What a crash has
+//! left without an owner is found when the state is loaded.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,11 +14,12 @@ use crate::store::backend::{Backend, Change, Floor, StoreError, Waste};
 use crate::store::chain::{Run, linked};
 use crate::store::{Presence, Store, What};
 
-/// What a piece of waste costs beside its rows, in rows: it is looked for, and listed no more.
+/// What a piece of waste costs besides its rows, counted in rows: looking it up, and taking it off the list.
 const PIECE: usize = TIDIED_AT_ONCE / 16;
 
 impl<B: Backend> Store<B> {
-    /// Gives the state: of each compaction key the newest entry, by seq. To be called once, before anything is put.
+    /// Gives the state to `each`: the newest entry of each compaction key, in the order of seqs. Call it once, before anything
+    /// is put.
     ///
     /// # Errors
     /// When the store fails or is damaged.
@@ -41,7 +42,7 @@ impl<B: Backend> Store<B> {
             if let Event::Registered { who, .. } = &entry.event {
                 accounts.insert(who.id);
             }
-            // A presence is newer than what lasts under the same key.
+            // A presence is newer than the durable entry under the same key.
             if !covering.contains(key) {
                 each(&entry);
             }
@@ -52,7 +53,7 @@ impl<B: Backend> Store<B> {
         if forgotten {
             self.batch.changes.push(Change::ForgetPresence);
             match self.commit() {
-                // There will be room another time.
+                // It is tried again at the next start.
                 Ok(()) | Err(StoreError::Full) => {}
                 Err(error) => return Err(error),
             }
@@ -60,7 +61,7 @@ impl<B: Backend> Store<B> {
         Ok(())
     }
 
-    /// Finds what is owned by guests: they are there still, or everything of them is waste.
+    /// Finds what guests own. Where presence is kept the guests still exist; otherwise all of it is waste.
     fn own(&mut self, accounts: &HashSet<UserId>) -> Result<(), StoreError> {
         let owner = |waste: &Waste| match waste {
             Waste::Room(RoomId::Inbox(owner)) | Waste::Keys(owner) | Waste::OldKeys(owner) => Some(*owner),
@@ -75,12 +76,12 @@ impl<B: Backend> Store<B> {
         Ok(())
     }
 
-    /// Deletes a little of what is no more; true while there is more of it that is not [left alone](Store::leave_rooms_for). To be called between batches: with one begun, it
-    /// does nothing.
+    /// Deletes a little of the waste; returns whether there may be more that is not [left alone](Store::leave_rooms_for). Call
+    /// it between batches: once one has begun, it does nothing.
     ///
     /// # Errors
-    /// [`StoreError::Full`] when even that takes room that is not there: it can be tried again later. Anything else is the end
-    /// of the store.
+    /// [`StoreError::Full`] when there is no room even for that: it can be tried again later. Any other error is the end of the
+    /// store.
     pub fn tidy(&mut self) -> Result<bool, StoreError> {
         if !self.is_untidy || !self.batch.is_empty() {
             return Ok(self.is_untidy);
@@ -94,9 +95,9 @@ impl<B: Backend> Store<B> {
         result
     }
 
-    /// Puts the deletions of one step into the batch; says whether there was anything to do.
+    /// Puts the deletions of one step into the batch; returns whether there was anything to do.
     fn tidy_some(&mut self) -> Result<bool, StoreError> {
-        // Found anew at the next start, if this comes to nothing.
+        // If this fails, they are found again at the next start.
         let orphans = self.orphans.split_off(self.orphans.len().saturating_sub(TIDIED_AT_ONCE));
         if !orphans.is_empty() {
             self.batch.changes.extend(orphans.into_iter().map(Change::Waste));
@@ -121,13 +122,13 @@ impl<B: Backend> Store<B> {
         Ok(!wasted.is_empty())
     }
 
-    /// Deletes up to `most` entries of a room, first those that nobody reads and then the oldest; says how many.
+    /// Deletes up to `most` entries of a room, first the ones that are not shown and then the oldest; returns how many.
     fn tidy_room(&mut self, room: RoomId, floor: Floor, most: usize) -> Result<usize, StoreError> {
         let mut deleted = 0;
-        let mut head = self.tips.head(&self.backend, room)?;
+        let mut head = self.heads.head(&self.backend, room)?;
         while head.hidden > Seq(0) && deleted < most {
             let hidden = head.hidden;
-            // In memory it may have been given up, and what is older with it.
+            // A store in memory may have given it up, and everything older with it.
             head.hidden = linked(&self.backend, room, hidden)?.map_or(Seq(0), |record| record.links.prev);
             self.batch.changes.push(Change::Delete(hidden));
             deleted += 1;
@@ -141,34 +142,34 @@ impl<B: Backend> Store<B> {
         let below = seqs.first().map_or(floor.seq, |newest| Seq(newest.0 + 1));
         self.batch.changes.extend(seqs.into_iter().map(Change::Delete));
         if head.hidden == Seq(0) && gone >= head.n {
-            self.tips.remove_room(room);
+            self.heads.remove_room(room);
             self.batch.changes.extend([Change::DeleteHead(room), Change::DeleteWaste(Waste::Room(room))]);
         } else {
-            self.tips.change(&self.backend, room)?.head.hidden = head.hidden;
+            self.heads.change(&self.backend, room)?.head.hidden = head.hidden;
             self.batch.changes.push(Change::Gone(Waste::Room(room), Floor { n: gone, seq: below }));
         }
         Ok(deleted)
     }
 
-    /// Deletes up to `most` keys of a sender who is gone; says how many.
+    /// Deletes up to `most` keys of a sender who is gone; returns how many.
     fn tidy_keys(&mut self, sender: UserId, most: usize) -> Result<usize, StoreError> {
         let keys = self.backend.keys_after(sender, "", most)?;
         let deleted = keys.len();
         self.batch.changes.extend(keys.into_iter().map(|(key, _)| Change::DeleteKey(sender, key)));
         if deleted < most {
-            self.tips.remove_count(sender);
+            self.heads.remove_count(sender);
             self.batch.changes.extend([Change::DeleteKeyCount(sender), Change::DeleteWaste(Waste::Keys(sender))]);
         }
         Ok(deleted)
     }
 
-    /// Looks through some of a sender's keys for those that are not remembered any more; says how many it looked at.
+    /// Searches some of a sender's keys for old ones and deletes those; returns how many keys it looked at.
     fn tidy_old_keys(&mut self, sender: UserId) -> Result<usize, StoreError> {
         let from = match self.swept.take() {
             Some((swept, key)) if swept == sender => key,
             _ => Arc::from(""),
         };
-        let old = self.tips.count(&self.backend, sender)?.saturating_sub(KEYS_REMEMBERED as u64);
+        let old = self.heads.count(&self.backend, sender)?.saturating_sub(KEYS_REMEMBERED as u64);
         let keys = self.backend.keys_after(sender, &from, TIDIED_AT_ONCE)?;
         let looked_at = keys.len();
         self.swept = keys.last().map(|(key, _)| (sender, Arc::clone(key)));

@@ -1,10 +1,10 @@
-//! What a line can ask for. Values borrowed from the line; [`std::fmt::Display`] gives the line back.
+//! What a line can ask for. Commands borrow from the line; [`std::fmt::Display`] gives the line back.
 
 use std::fmt;
 
 use crate::names::{Seq, UserId};
 
-/// Where a message goes.
+/// The target of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target<'a> {
     /// `8763`
@@ -20,11 +20,11 @@ pub enum Target<'a> {
 /// Which part of a channel's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Span {
-    /// The newest.
+    /// The newest messages.
     Newest,
-    /// The newest of those before the seq.
+    /// The newest messages before the seq.
     Before(Seq),
-    /// The oldest of those after the seq.
+    /// The oldest messages after the seq.
     Since(Seq),
 }
 

@@ -1,4 +1,4 @@
-//! The server's lines, as a client reads them. The inverse of [`reply`](super::reply), as far as a client needs it.
+//! The server's lines, as a client reads them: the inverse of [`reply`](super::reply), as far as a client needs it.
 
 /// A line that a server wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,14 +12,14 @@ pub enum Incoming {
     },
     /// The last line of a refused command's answer.
     Err {
-        /// The code, as written: a client of a later server may not know it.
+        /// The code, as written: it may be one of a later server, which this client does not know.
         code: String,
         /// The verb that was refused, or `-`.
         verb: String,
         /// For people.
         text: String,
     },
-    /// A line of the answer to come.
+    /// A line of an answer whose last line is still to come.
     Data(Item),
     /// Something that just happened.
     Event(Item),
@@ -28,14 +28,14 @@ pub enum Incoming {
 /// What a line of data or an event says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// `MSG`, `USER` …; a client ignores those that it does not know.
+    /// `MSG`, `USER` …; a client ignores kinds that it does not know.
     pub kind: String,
     /// What follows it.
     pub fields: String,
 }
 
 impl Item {
-    /// The first `N` fields, and the text after them, if there are that many. The text is raw and may be empty.
+    /// The first `N` fields and the text after them; `None` when there are fewer fields. The text is raw and may be empty.
     pub fn split<const N: usize>(&self) -> Option<([&str; N], &str)> {
         let mut rest = self.fields.as_str();
         let mut fields = [""; N];
@@ -49,7 +49,7 @@ impl Item {
     }
 }
 
-/// Reads a line without its ending; `None` for one that no server of this protocol writes.
+/// Reads a line without its ending; `None` for a line that no server of this protocol writes.
 pub fn read(line: &str) -> Option<Incoming> {
     let (word, rest) = line.split_once(' ')?;
     let (second, fields) = rest.split_once(' ').unwrap_or((rest, ""));

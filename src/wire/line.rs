@@ -1,7 +1,7 @@
-//! Bytes to lines, for every netcat and telnet: endings, telnet's own bytes, editing, over-long lines.
+//! Bytes to lines, for every netcat and telnet: line endings, telnet's own bytes, editing, and over-long lines.
 //!
-//! A [`LineDecoder`] owns the part of a line that has not ended yet and nothing else; a connection that is silent between two
-//! lines owns no memory here. It never begins a telnet negotiation, and never repairs text.
+//! A [`LineDecoder`] owns only the line that has not ended yet, so a connection that is silent between two lines costs no
+//! memory here. It never begins a telnet negotiation, and never repairs text.
 
 use crate::limits::{FLOOD_BYTES, LINE_BYTES, SUBNEGOTIATION_BYTES, TELNET_ANSWERS};
 use crate::wire::text::is_plain;
@@ -17,21 +17,21 @@ const EC: u8 = 247;
 const IP: u8 = 244;
 const SE: u8 = 240;
 const EOF: u8 = 236;
-/// RFC 860: the other side waits for its answer, so each one after an interrupt is answered.
+/// The other side waits for the answer (RFC 860), so every timing mark after an interrupt is answered.
 const TIMING_MARK: u8 = 6;
 
-/// What the bytes so far amount to.
+/// What the bytes so far have produced.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next<'a> {
     /// A line, without its ending.
     Line(&'a [u8]),
     /// A line longer than [`LINE_BYTES`] has ended; its bytes are gone.
     TooLong,
-    /// An over-long line goes on and on: close the connection.
+    /// An over-long line does not end: close the connection.
     Flood,
-    /// The peer said that nothing more comes (telnet's IAC EOF, or Ctrl-D at the start of a line).
+    /// The peer said that nothing more will come (telnet's IAC EOF, or Ctrl-D at the start of a line).
     End,
-    /// All bytes are used up; read more.
+    /// All bytes are used up; more must be read.
     More,
 }
 
@@ -46,14 +46,14 @@ enum State {
     SubIac(usize),
 }
 
-/// Which telnet options were refused already, made when the first one comes.
+/// Which telnet options were already refused; allocated when the first one comes.
 #[derive(Debug, Default)]
 struct Refused {
     options: [[u64; 4]; 2],
     answers: u16,
 }
 
-/// What the lines mean for the other direction.
+/// What the received bytes mean for the answers.
 #[derive(Debug, Default)]
 pub struct Back {
     /// Telnet bytes that must be sent back.
@@ -62,7 +62,7 @@ pub struct Back {
     pub crlf: bool,
 }
 
-/// The line ends and telnet bytes of one connection.
+/// Finds the line endings and telnet bytes of one connection.
 #[derive(Debug, Default)]
 pub struct LineDecoder {
     partial: Vec<u8>,
@@ -106,7 +106,7 @@ impl LineDecoder {
         Next::More
     }
 
-    /// Whether a line has begun and not ended.
+    /// Whether a line has begun but not ended.
     pub fn is_partial(&self) -> bool {
         (!self.partial.is_empty() && !self.given) || self.thrown_away > 0 || self.state != State::Data
     }
@@ -131,14 +131,15 @@ impl LineDecoder {
             (State::Data, byte) => self.push(byte),
             (State::Cr, b'\n' | 0) => return Some(self.end_line(true)),
             (State::Cr, byte) => {
-                // A bare CR stays in the line as the control character that it is, so that the line is refused.
+                // A bare CR stays in the line as a control character, so that the line is refused.
                 self.state = State::Data;
                 self.push(b'\r');
                 return self.step(byte, answers);
             }
             (State::Iac, EOF..) => return self.command(byte),
             (State::Iac, byte) => {
-                // No telnet command (RFC 854 and 1184 begin theirs at 236): a stray byte that makes the line invalid.
+                // Not a telnet command (those of RFC 854 and RFC 1184 begin at 236), but a stray byte that makes the line
+                // invalid.
                 self.state = State::Data;
                 self.push(IAC);
                 return self.step(byte, answers);
@@ -173,7 +174,8 @@ impl LineDecoder {
         None
     }
 
-    /// RFC 854 and 1143: an option is refused once; asking again changes nothing and is not answered, or two such peers would never stop.
+    /// Refuses an option, once: if it is asked for again, nothing changes and nothing is answered, or two such peers would
+    /// never stop (RFC 854 and RFC 1143).
     fn refuse(&mut self, verb: u8, option: u8, answers: &mut Vec<u8>) {
         let (row, answer) = match verb {
             DO => (0, WONT),
@@ -211,7 +213,7 @@ impl LineDecoder {
         }
     }
 
-    /// Takes back the last character: its first byte and the UTF-8 bytes that continue it.
+    /// Removes the last character: its first byte and the UTF-8 bytes that continue it.
     fn erase(&mut self) {
         while self.partial.pop().is_some_and(|byte| byte & 0xC0 == 0x80) {}
     }
@@ -227,12 +229,12 @@ enum Ended {
     Input,
 }
 
-/// The fast path: a line that is whole within `input` and holds nothing but text, and whether it ended in CR LF.
+/// The fast path: a line that is whole within `input` and is plain text, and whether it ended in CR LF.
 fn whole<'a>(input: &mut &'a [u8]) -> Option<(&'a [u8], bool)> {
     let end = memchr::memchr(b'\n', input)?;
     let line = &input[..end];
     let (line, crlf) = line.strip_suffix(b"\r").map_or((line, false), |line| (line, true));
-    // A fold and not `any`: without an early exit the compiler looks at 32 bytes at a time.
+    // A fold and not `any`, because without an early exit the compiler checks 32 bytes at a time.
     if line.iter().fold(false, |special, &byte| special | !is_plain(byte) | (byte == IAC)) {
         return None;
     }
@@ -265,7 +267,7 @@ mod tests {
         (seen, back.telnet)
     }
 
-    /// However the bytes are cut, the lines are the same.
+    /// Checks that the lines are the same however the bytes are cut.
     fn check(bytes: &[u8], lines: &[&str], sent_back: &[u8]) {
         for step in [1, 2, 3, 7, bytes.len().max(1)] {
             assert_eq!(decode(bytes, step), (lines.iter().map(ToString::to_string).collect(), sent_back.to_vec()), "by {step}");

@@ -1,7 +1,7 @@
 //! The wire: bytes to lines ([`mod@line`]), lines to commands ([`mod@parse`]), and the lines that answer them ([`reply`]).
 //!
-//! A client needs this module and nothing else of the crate; `grammar/linechat.abnf` is its norm. Nothing here does I/O,
-//! knows who is connected, or decides whether a command is allowed.
+//! A client needs this module and nothing else of the crate; `grammar/linechat.abnf` is its specification. Nothing here does
+//! I/O, knows who is connected, or decides whether a command is allowed.
 
 pub mod command;
 pub mod incoming;

@@ -1,6 +1,7 @@
-//! A line to a command, with nom. Accepts exactly what `command-line` of `grammar/linechat.abnf` matches; a test holds them together.
+//! Parses a line into a command, with nom. It accepts exactly what `command-line` of `grammar/linechat.abnf` matches, which a
+//! test checks.
 //!
-//! Nothing is allocated for a line that parses. A line that does not says what its verb expects.
+//! A line that parses allocates nothing. The refusal of one that does not says what its verb expects.
 
 use std::borrow::Cow;
 
@@ -28,14 +29,14 @@ pub struct Rejected {
     pub refusal: Refusal,
 }
 
-/// What a part of a line was found not to be; the verb's syntax is added by [`parse`].
+/// What is wrong with a part of a line; [`parse`] adds the verb's syntax.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// Not of the verb's form.
+    /// It does not have the verb's form.
     Form,
-    /// A name or channel that is malformed.
+    /// A name or channel is malformed.
     Name(NameError),
-    /// A channel without its `#`.
+    /// A channel lacks its `#`.
     NoHash(String),
 }
 
@@ -52,10 +53,10 @@ impl ParseError<&str> for Fault {
     }
 }
 
-/// The command of one line, without its ending; `Ok(None)` for an empty line or one of spaces.
+/// The command in a line, which is given without its ending; `Ok(None)` for an empty line or one of spaces.
 ///
 /// # Errors
-/// [`Rejected`] says what ERR has to say; nothing of the line may then be executed.
+/// [`Rejected`] is what ERR must say; nothing of the line may be executed.
 pub fn parse(line: &[u8]) -> Result<Option<Command<'_>>, Rejected> {
     let line = match text::check(line) {
         Ok(line) => line.trim_start_matches(' '),
@@ -176,7 +177,7 @@ fn argument<'a, T>(inner: impl Parser<&'a str, Output = T, Error = Fault>) -> im
     preceded(spaces1, inner)
 }
 
-/// `@key`, where the first argument begins with `@`.
+/// `@key`, if the first argument begins with `@`.
 fn message_key(input: &str) -> IResult<&str, Option<&str>, Fault> {
     let (rest, _) = spaces1(input)?;
     match rest.strip_prefix('@') {
@@ -234,7 +235,7 @@ fn keyed_channel(input: &str) -> IResult<&str, (&str, Option<&str>), Fault> {
     terminated((argument(channel), opt(argument(channel_key))), end).parse(input)
 }
 
-/// A channel that may be absent: where the line goes on, it must be well-formed.
+/// A channel that may be missing; if the line goes on, it must be well-formed.
 fn channel_argument(input: &str) -> IResult<&str, &str, Fault> {
     argument(preceded(not(eof), channel)).parse(input)
 }

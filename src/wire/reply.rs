@@ -1,8 +1,8 @@
-//! The lines with which the server answers, greets and takes leave. Each function appends one whole line, ending in LF, to a
-//! buffer. The lines of events are where events are: [`crate::event::line`].
+//! The lines with which the server answers, greets and says goodbye. Each function appends one whole line, ending in LF, to a
+//! buffer. The lines of events are in [`crate::event::line`].
 //!
-//! Texts and names reach this file checked; it writes them raw. `server-line` of `grammar/linechat.abnf` matches every line
-//! made here, and every test's client checks that.
+//! Texts and names were checked before they get here, and are written raw. `server-line` of `grammar/linechat.abnf` matches
+//! every line made here, and every test's client checks that.
 
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
@@ -28,7 +28,7 @@ pub fn ok_said(out: &mut Vec<u8>, verb: &str, seq: Seq, time: Time, dup: bool) {
     out.extend_from_slice(if dup { b" dup\n" } else { b"\n" });
 }
 
-/// `ERR <CODE> <VERB> <text>`; `verb` is `-` where the line had none.
+/// `ERR <CODE> <VERB> <text>`; `verb` is `-` if the line had none.
 pub fn err(out: &mut Vec<u8>, verb: &str, refusal: &Refusal) {
     writeln!(out, "ERR {} {verb} {}", refusal.code, refusal.text).expect("invariant: writing to memory succeeds");
 }
@@ -63,12 +63,12 @@ pub fn channel(out: &mut Vec<u8>, name: &Name, members: u64, owner: Option<&Who>
     line(out, Mark::Data, format_args!("{fields}"));
 }
 
-/// `GAP <room> <first> <last>`: messages with these seqs can no longer be had.
+/// `GAP <room> <first> <last>`: messages from the first to the last seq are no longer available.
 pub fn gap(out: &mut Vec<u8>, mark: Mark, room: To<'_>, first: Seq, last: Seq) {
     line(out, mark, format_args!("GAP {room} {first} {last}"));
 }
 
-/// `* MISSED <#channel> <first> <last>`: who came, went or was renamed within these seqs is not shown.
+/// `* MISSED <#channel> <first> <last>`: arrivals, departures and new names from the first to the last seq are not shown.
 pub fn missed(out: &mut Vec<u8>, room: To<'_>, first: Seq, last: Seq) {
     line(out, Mark::Event, format_args!("MISSED {room} {first} {last}"));
 }
@@ -78,12 +78,12 @@ pub fn help(out: &mut Vec<u8>, text: impl Display) {
     line(out, Mark::Data, format_args!("HELP {text}"));
 }
 
-/// `* SHUTDOWN <text>`: the server stops.
+/// `* SHUTDOWN <text>`: the server is stopping.
 pub fn shutdown(out: &mut Vec<u8>) {
     line(out, Mark::Event, format_args!("SHUTDOWN the server is stopping; everything that was answered OK is kept"));
 }
 
-/// `* BYE <text>`: the server closes this connection, and why.
+/// `* BYE <text>`: why the server closes this connection.
 pub fn bye(out: &mut Vec<u8>, reason: impl Display) {
     line(out, Mark::Event, format_args!("BYE {reason}"));
 }

@@ -1,7 +1,7 @@
-//! Which text may pass: UTF-8 with nothing in it that a terminal would obey or that turns the writing direction around.
+//! Which text may pass: UTF-8 with nothing in it that a terminal would obey or that reverses the direction of writing.
 //!
-//! Text is refused or passed whole, never repaired: what a person reads is exactly what was sent. Only a client repairs, with
-//! [`visible`], what another server might have let through.
+//! Text passes whole or is refused, and is never repaired: a person reads exactly what was sent. Only a client repairs text,
+//! with [`visible`], because some other server might have let anything through.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub enum TextError {
         /// The character's number.
         code: u32,
     },
-    /// A character that turns the direction of writing, or a separator of lines or paragraphs.
+    /// A character that changes the direction of writing, or a separator of lines or paragraphs.
     #[error("byte {at} of the line begins U+{code:04X}, which changes how the rest of a line is shown; nothing was done")]
     Direction {
         /// Where, counted from 1.
@@ -34,7 +34,7 @@ pub enum TextError {
     },
 }
 
-/// Whether `byte` can stand in a line as it is: no control character (but TAB), no DEL. High bytes are looked at as UTF-8 later.
+/// Whether `byte` can be in a line: no control character but TAB, and no DEL. High bytes are checked as UTF-8 later.
 pub const fn is_plain(byte: u8) -> bool {
     (byte >= 0x20 && byte != 0x7f) || byte == b'\t'
 }
@@ -44,12 +44,14 @@ const fn turns(c: char) -> bool {
     matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether a character may be shown to a person: no control character but TAB, and none that turns the line around.
+/// Whether a character may be shown to a person: no control character but TAB, and none that changes how the rest of the line
+/// is shown.
 pub const fn is_safe(c: char) -> bool {
     !matches!(c, '\0'..='\u{8}' | '\u{a}'..='\u{1f}' | '\u{7f}'..='\u{9f}') && !turns(c)
 }
 
-/// The text with a replacement character for each that may not be shown: for a client, which cannot refuse what a server sends.
+/// The text with U+FFFD in place of each character that may not be shown: for a client, which cannot refuse what a server
+/// sends.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_safe) {
         return text.into();
@@ -60,9 +62,9 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 /// The bytes as text, if every character of them may be shown to another person.
 ///
 /// # Errors
-/// The first thing that may not, with its place.
+/// The first character or byte that may not be shown, and where it is.
 pub fn check(bytes: &[u8]) -> Result<&str, TextError> {
-    // A fold first: without an early exit the compiler looks at 32 bytes at a time.
+    // A fold, because without an early exit the compiler checks 32 bytes at a time.
     let has_control = bytes.iter().fold(false, |found, &byte| found | !is_plain(byte));
     if has_control && let Some(at) = bytes.iter().position(|&byte| !is_plain(byte)) {
         return Err(TextError::Control { at: at + 1, code: bytes[at].into() });

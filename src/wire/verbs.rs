@@ -1,4 +1,4 @@
-//! The table of verbs. HELP, the parser's messages and "did you mean" come from it, and tests hold it against the grammar.
+//! The table of verbs. HELP, the parser's messages and "did you mean" come from it, and tests check it against the grammar.
 
 use crate::code::Code;
 use crate::wire::parse::{self, Parsed};
@@ -12,7 +12,7 @@ pub struct Verb {
     pub syntax: &'static str,
     /// One line that may be typed.
     pub example: &'static str,
-    /// What it does, in so few words that HELP fits on a screen of 80 columns.
+    /// What it does, short enough for HELP to fit on a screen of 80 columns.
     pub brief: &'static str,
     /// What it does, in one line.
     pub summary: &'static str,
@@ -20,9 +20,9 @@ pub struct Verb {
     pub by: By,
     /// What its OK says after the verb.
     pub answer: &'static str,
-    /// The codes it may be refused with, beside those that any line may be ([`ANY`]).
+    /// The codes it may be refused with, besides those for any line ([`ANY`]).
     pub codes: &'static [Code],
-    /// Its arguments, beginning right after the verb.
+    /// Parses its arguments; the input begins right after the verb.
     pub(super) parse: for<'a> fn(&'a str) -> Parsed<'a>,
 }
 
@@ -40,7 +40,7 @@ pub enum By {
 }
 
 impl By {
-    /// For HELP.
+    /// The words for HELP.
     pub const fn describe(self) -> &'static str {
         match self {
             Self::Anyone => "everybody",
@@ -51,7 +51,7 @@ impl By {
     }
 }
 
-/// What any line may be refused with.
+/// The codes that any line may be refused with.
 pub const ANY: &[Code] = &[
     Code::UnknownCommand,
     Code::BadSyntax,
@@ -157,7 +157,7 @@ pub fn find(word: &str) -> Option<&'static Verb> {
     VERBS.iter().find(|verb| verb.name.len() == word.len() && verb.name.eq_ignore_ascii_case(word))
 }
 
-/// The verb that was probably meant by `word`: at most two slips away, and fewer than half of its letters.
+/// The verb that `word` probably meant: at most two typing slips away, and fewer than half its letters.
 pub fn similar(word: &str) -> Option<&'static Verb> {
     let longest = VERBS.iter().map(|verb| verb.name.len()).max()?;
     if word.len() > longest + 2 {

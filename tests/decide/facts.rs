@@ -1,4 +1,4 @@
-//! What can be seen of the state, held against the model; and what must be true of the model's facts at any time.
+//! Compares everything visible of the state with the model, and checks what must always be true of the model.
 
 use std::fmt;
 
@@ -11,20 +11,20 @@ use crate::model::{Channel, Model, folded, look};
 use crate::order::{Memory, Order};
 use crate::proposals::{CHANNELS, NAMES, Spelling};
 
-/// Takes a difference for an error.
+/// An error if the two differ.
 fn same<T: PartialEq + fmt::Debug>(state: &T, model: &T, what: fmt::Arguments<'_>) -> Result<(), String> {
     if state == model { Ok(()) } else { Err(format!("{what}: the state has {state:?}, the model {model:?}")) }
 }
 
-/// How many turns it takes to look at every name and at everybody who was ever here.
+/// How many turns it takes to look at every name and everybody who was ever here.
 pub const TURNS: usize = 8;
 
-/// Those of a list that are looked at in this turn.
+/// The items of a list that are looked at in this turn.
 fn some<T>(list: &[T], turn: usize) -> impl Iterator<Item = &T> {
     list.iter().skip(turn % TURNS).step_by(TURNS)
 }
 
-/// What can be seen: all of it in [`TURNS`] turns, and in each who is here and what channels there are.
+/// Compares everything visible in [`TURNS`] turns; each turn compares who is connected and which channels there are.
 ///
 /// # Errors
 /// The first difference.
@@ -71,7 +71,7 @@ fn people(state: &State, model: &Model, turn: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// The model takes from the state since which entry a channel is empty; that is told once, when it becomes so.
+/// The model takes from the state since which entry a channel has been empty, once, when it becomes empty.
 fn empty_channels(state: &State, model: &mut Model) -> Result<(), String> {
     let empty = state.orphaned_channels();
     for channel in model.channels.iter_mut().filter(|channel| channel.members.is_empty() && channel.empty_since.is_none()) {
@@ -123,7 +123,7 @@ fn channels(state: &State, model: &Model) -> Result<(), String> {
     Ok(())
 }
 
-/// Who may read what.
+/// Compares who may read what.
 fn memberships(state: &State, model: &Model, turn: usize) -> Result<(), String> {
     for &id in some(&model.ids, turn) {
         let mut mine: Vec<_> = model.channels.iter().filter(|channel| channel.has(id)).map(|channel| channel.id).collect();
@@ -165,7 +165,7 @@ fn names_are_found(state: &State, model: &Model, turn: usize) -> Result<(), Stri
     Ok(())
 }
 
-/// What each inbox holds.
+/// Compares what each inbox holds.
 ///
 /// # Errors
 /// The first difference.
@@ -181,7 +181,7 @@ pub fn inboxes_agree(memory: &Memory, model: &Model, turn: usize) -> Result<(), 
     Ok(())
 }
 
-/// No two of these are called alike.
+/// No two of these names are equal or look alike.
 fn none_alike<'a>(list: &[Spelling], names: impl Iterator<Item = &'a str>) -> Result<(), String> {
     let (mut fold, mut looks) = (Vec::new(), Vec::new());
     for name in names {
@@ -195,7 +195,7 @@ fn none_alike<'a>(list: &[Spelling], names: impl Iterator<Item = &'a str>) -> Re
     Ok(())
 }
 
-/// The model agrees with the state by now, so this is true of both.
+/// The model has been found equal to the state, so this is true of both.
 fn invariants(model: &Model, limits: &Limits) -> Result<(), String> {
     none_alike(&NAMES, model.users.iter().map(|user| user.name.as_str()))?;
     none_alike(&CHANNELS, model.channels.iter().map(|channel| channel.name.as_str()))?;

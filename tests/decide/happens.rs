@@ -1,16 +1,16 @@
-//! What an accepted proposal changes in the model, and the lines that the members of a room are shown of it.
+//! What an accepted proposal changes in the model, and which lines the members of a room are shown.
 
 use linechat::event::{NodeId, Proposal, Request, RoomId, SessionId, Time};
 use linechat::names::{Seq, UserId};
 
 use crate::model::{Channel, Connection, Message, Model, User};
 
-/// A line without its first word and its time, in the room where it is shown.
+/// A line without its first word and its time, and the room where it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     pub room: RoomId,
     pub text: String,
-    /// Whether it must be shown; else it may be.
+    /// Whether it must be shown; otherwise it may be.
     pub must: bool,
 }
 
@@ -39,7 +39,8 @@ impl Model {
         channel.members.len() as u64 <= self.limits.announce_members
     }
 
-    /// An accepted proposal happens. `number` is the new one of its answer, an id or a seq, or the new channel's.
+    /// Makes an accepted proposal happen. `number` is the new number in its answer, an id or a seq, or the seq of the new
+    /// channel.
     pub fn happens(&mut self, proposal: &Proposal, time: Time, number: u64) -> Lines {
         let session = proposal.origin.session;
         let me = self.connection(session).map(|connection| connection.user);
@@ -54,7 +55,7 @@ impl Model {
             (Request::EndNode(node), _) => self.end_node(*node),
             (Request::Expire(id, since), _) => {
                 let is_it = |channel: &Channel| channel.id == *id && channel.empty_since == Some(*since);
-                // Nobody is there to be told.
+                // Nobody is there to be shown this.
                 let told = |channel: &Channel| line(channel, false, format!("CLOSE #{} {}", channel.name, channel.founder));
                 let lines = self.channels.iter().filter(|channel| is_it(channel)).map(told).collect();
                 self.channels.retain(|channel| !is_it(channel));
@@ -80,7 +81,7 @@ impl Model {
                     members: vec![(me, time)],
                     empty_since: None,
                 });
-                // The creator's other connections.
+                // The creator's other connections are shown this.
                 let channel = self.channel(name.as_str()).expect("it has just been made");
                 vec![line(channel, false, format!("JOIN #{name} {}", self.who(me)))]
             }
@@ -151,7 +152,7 @@ impl Model {
         let channel = self.channel(name).expect("it has just been there");
         let mut lines = vec![line(channel, self.announces(channel), format!("JOIN #{} {who}", channel.name))];
         lines.retain(|line| line.must);
-        // The joiner's other connections may be told of that.
+        // The joiner's other connections may be shown this.
         lines.extend(founds.then(|| line(channel, false, format!("OWNER #{} {who}", channel.name))));
         lines
     }
@@ -174,7 +175,7 @@ impl Model {
         lines
     }
 
-    /// A guest is no more.
+    /// A guest is gone.
     fn end_guest(&mut self, guest: UserId) -> Lines {
         let channels: Vec<_> = self.channels.iter().filter(|channel| channel.has(guest)).map(|channel| channel.id).collect();
         let lines = channels.into_iter().flat_map(|channel| self.leave(guest, channel, " disconnected")).collect();
@@ -182,7 +183,7 @@ impl Model {
         lines
     }
 
-    /// Where the members of an account's channels are told that it comes or goes.
+    /// The lines that tell an account's channels that it comes or goes.
     fn told_of(&self, account: UserId, word: &str, reason: &str) -> Lines {
         let who = self.who(account);
         let channels = self.channels.iter().filter(|channel| channel.has(account) && self.announces(channel));
@@ -215,7 +216,7 @@ impl Model {
         }
     }
 
-    /// A node has ended with its connections, all at once. Who among them a channel passed to in between need not be told.
+    /// A node has ended with all its connections at once. If a channel passes to one of them in between, that need not be told.
     fn end_node(&mut self, node: NodeId) -> Lines {
         let mut lines = vec![];
         for session in self.connections_of(node) {

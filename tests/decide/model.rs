@@ -1,7 +1,7 @@
-//! What PROTOCOL.md says a command comes to, written from it and not from the code, in plain lists.
+//! What PROTOCOL.md says that commands do: a model in plain lists, written from that document and not from the code.
 //!
-//! [`Model::verdict`] says what a proposal may come to: the words of its OK, or the codes with which it may be refused. Where
-//! several refusals would be right at once, any of them is. What an accepted one changes is in [`mod@crate::happens`].
+//! [`Model::verdict`] says what a proposal may come to: the words of its OK, or the codes with which it may be refused. If
+//! several refusals would be right, any of them is. What an accepted proposal changes is in [`mod@crate::happens`].
 
 use std::borrow::Cow;
 
@@ -17,14 +17,14 @@ use crate::proposals::{CHANNELS, NAMES, Spelling};
 pub struct User {
     pub id: UserId,
     pub name: String,
-    /// Of the password, where it is an account.
+    /// The hash of the password, if it is an account.
     pub hash: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub struct Connection {
     pub session: SessionId,
-    /// The id that its HELLO gave.
+    /// The id from its HELLO.
     pub hello: UserId,
     pub user: UserId,
     pub since: Time,
@@ -39,7 +39,7 @@ pub struct Channel {
     pub key: Option<String>,
     pub owner: Option<UserId>,
     pub topic: Option<String>,
-    /// Who has been there longest is first.
+    /// Whoever has been there longest comes first.
     pub members: Vec<(UserId, Time)>,
     /// The entry since which it has been empty; filled in from the state when it becomes so.
     pub empty_since: Option<Seq>,
@@ -64,16 +64,16 @@ pub struct Model {
     pub channels: Vec<Channel>,
     pub messages: Vec<Message>,
     pub marks: Vec<(UserId, Seq)>,
-    /// All ids that were ever given.
+    /// All ids that were ever given out.
     pub ids: Vec<UserId>,
 }
 
 /// What a proposal may come to.
 #[derive(Debug)]
 pub struct Verdict {
-    /// The words of its OK, with `?` for a number that is new; `None` where it must be refused.
+    /// The words of its OK, with `?` for a new number; `None` if it must be refused.
     pub answer: Option<String>,
-    /// The codes with which it may be refused. `*` is any.
+    /// The codes with which it may be refused. `*` stands for any.
     pub codes: Vec<&'static str>,
 }
 
@@ -87,12 +87,12 @@ fn spelling<'a>(list: &'a [Spelling], text: &str) -> Option<&'a Spelling> {
     list.iter().find(|spelling| spelling.text == text)
 }
 
-/// A name without regard to case.
+/// A name with its case folded.
 pub fn folded<'a>(list: &[Spelling], text: &'a str) -> Cow<'a, str> {
     spelling(list, text).map_or_else(|| text.to_lowercase().into(), |spelling| spelling.folded.into())
 }
 
-/// What a name looks like.
+/// The form in which look-alikes are equal.
 pub fn look<'a>(list: &[Spelling], text: &'a str) -> Cow<'a, str> {
     spelling(list, text).map_or_else(|| text.to_lowercase().into(), |spelling| spelling.look.into())
 }
@@ -158,7 +158,7 @@ impl Model {
         let user = self.connection(session).and_then(|connection| self.user(connection.user));
         let done = || "done".to_owned();
         match (&proposal.request, user) {
-            // Where nothing can be stored, no new ids can be set aside for those who come.
+            // If nothing can be stored, no new ids can be reserved for guests.
             (Request::Come, _) if storage == Storage::Nothing => {
                 Verdict { answer: Some("guest-?:?".into()), codes: vec!["STORE_FULL", "UNAVAILABLE"] }
             }
@@ -170,7 +170,7 @@ impl Model {
                 let codes = if is_so && storage == Storage::Free { vec![] } else { vec!["*"] };
                 Verdict { answer: Some(done()), codes }
             }
-            // Of a connection that has ended nothing is done.
+            // A connection that has ended does nothing.
             (Request::Go, None) => Verdict { answer: Some(done()), codes: vec!["*"] },
             (_, None) => verdict(vec!["*"], done),
             (Request::Ack(seq), Some(user)) => {
@@ -206,7 +206,7 @@ impl Model {
             Request::Leave(name) => self.in_channel(name.as_str(), |channel| {
                 let mut codes = vec![];
                 codes.extend((!channel.has(user.id)).then_some("NOT_MEMBER"));
-                // A guest's membership is not stored; and who owns the channel then follows by itself.
+                // A guest's membership is not stored, and ownership that passes on cannot be refused.
                 codes.extend(full(is_full && user.hash.is_some()));
                 codes
             }),
@@ -274,7 +274,7 @@ impl Model {
         }
     }
 
-    /// The room that a target means; for a user, whoever may send there.
+    /// The room that a target means, or the code of the refusal.
     pub fn room(&self, user: UserId, to: &Recipient) -> Result<RoomId, &'static str> {
         let somebody = match to {
             Recipient::Channel(name) => {
@@ -292,7 +292,7 @@ impl Model {
         let used = self.messages.iter().rev().find(|said| key.is_some() && said.from == user.id && said.key.as_deref() == key);
         let room = match self.room(user.id, to) {
             Ok(room) => room,
-            // With another target or text it would be refused for that too.
+            // With another target or text, it would be refused for that, too.
             Err(code) => return verdict(vec![code], String::new),
         };
         if let Some(said) = used {

@@ -1,4 +1,4 @@
-//! One order in memory: the state, what was stored, and proposals that are decided one after another.
+//! One order in memory: the state, what was stored, and proposals that are decided one after the other.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -38,7 +38,7 @@ impl Memory {
         }
     }
 
-    /// How much an inbox holds.
+    /// What an inbox holds.
     pub fn holds(&self, owner: UserId) -> Inbox {
         let messages = self.inboxes.get(&owner).map_or(&[][..], Vec::as_slice);
         let read = self.marks.get(&owner).copied().unwrap_or_default();
@@ -84,7 +84,7 @@ impl Held {
         }
     }
 
-    /// The state that these make, after the newest entry that there was.
+    /// The state that these entries make. `newest` is the seq of the newest entry that there was.
     fn load(&self, newest: Seq, forgets_ids: bool) -> State {
         let mut entries: Vec<_> = self.0.values().collect();
         entries.sort_by_key(|entry| entry.seq);
@@ -95,31 +95,31 @@ impl Held {
     }
 }
 
-/// What a proposal has come to: its answer and what happened, or why it was refused.
+/// The outcome of a proposal: its answer and what happened, or why it was refused.
 pub type Came = Result<(Answer, Vec<Entry>), Refusal>;
 
 /// See the module.
 #[derive(Default)]
 pub struct Order {
-    /// The state after what was decided so far.
+    /// The state after all decisions so far.
     pub state: State,
     /// What was stored.
     pub memory: Memory,
     /// The bounds.
     pub limits: Limits,
-    /// What a store holds that keeps presence.
+    /// The compaction keys of a store that keeps presence.
     pub held: Held,
-    /// What one holds that does not.
+    /// The compaction keys of a store that does not.
     pub lasting: Held,
 }
 
 impl Order {
-    /// The same order, from what its store held.
+    /// The same order, loaded from a store that keeps presence.
     pub fn reopened(&self) -> Self {
         Self { state: self.held.load(self.state.seq(), false), ..self.with_the_same_past() }
     }
 
-    /// The same order after everybody has gone, from what has lasted.
+    /// The same order after everybody has gone, loaded from the durable entries.
     pub fn restarted(&self) -> Self {
         Self { state: self.lasting.load(self.state.seq(), true), ..self.with_the_same_past() }
     }

@@ -1,6 +1,7 @@
-//! What only a disk can suffer: damage, cuts, two servers at once, other versions, readers that stay.
+//! What can only happen on a disk: damage, truncation, two servers at once, other versions, and readers that stay.
 //!
-//! `LINECHAT_FLIP_EVERY=1` flips each byte of a store in its turn, which takes about an hour; everyday tests take a sample.
+//! `LINECHAT_FLIP_EVERY=1` flips every byte of a store, one after the other, which takes about an hour; everyday tests take a
+//! sample.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +18,7 @@ use crate::{Kind, Place};
 const INBOXES: u64 = 3;
 const MESSAGES: u64 = 300;
 
-/// A small store that was closed: what is said can be told from its place.
+/// A small store that was closed, and its file's bytes. The text of each message follows from its number.
 fn closed() -> (TempDir, Vec<u8>) {
     let directory = TempDir::with_prefix("linechat-damage-").expect("a directory");
     let mut store = Store::disk(directory.path()).expect("the store opens");
@@ -46,10 +47,10 @@ fn telling(id: u64, number: u64) -> String {
     format!("for {id}, number {number}, {}", "abcdefgh".repeat(number as usize % 9))
 }
 
-/// What may be found in a store that was damaged.
+/// What may be found in a damaged store.
 #[derive(Debug, PartialEq, Eq)]
 enum Found {
-    /// It was noticed.
+    /// The damage was noticed.
     Noticed,
     /// Everything is there, and nothing else.
     Whole,
@@ -57,7 +58,7 @@ enum Found {
     Prefix,
 }
 
-/// Opens the store of these bytes and reads all of it. Panics where anything is wrong and nobody notices.
+/// Opens a store of these bytes and reads all of it. Panics if something is wrong and was not noticed.
 fn look(directory: &Path, bytes: &[u8]) -> Found {
     fs::write(directory.join("journal.db"), bytes).expect("it can be written");
     for side in ["journal.db-wal", "journal.db-shm"] {
@@ -86,7 +87,7 @@ fn look(directory: &Path, bytes: &[u8]) -> Found {
         Ok(last) => last == Seq(store_seq(MESSAGES)),
         Err(_) => return Found::Noticed,
     };
-    // The keys too are those that were used.
+    // The keys must be the ones that were used, too.
     for number in [0, 150, MESSAGES - 1] {
         match store.driven.used(linechat::names::UserId(9), &format!("key-{number}")) {
             Ok(used) => whole &= used.is_some_and(|used| used.seq == Seq(store_seq(number))),
@@ -101,7 +102,7 @@ fn a_flipped_byte_is_noticed_or_harmless() {
     let (directory, bytes) = closed();
     assert_eq!(look(directory.path(), &bytes), Found::Whole);
     let (mut noticed, mut harmless) = (0, 0);
-    // A prime stride, so that all parts of all pages have their turn; the header, which says what the rest is, more often.
+    // A prime stride, so that all parts of pages have their turn; the header, which describes the rest, has it more often.
     let stride = std::env::var("LINECHAT_FLIP_EVERY").map_or(97, |stride| stride.parse().expect("a number"));
     let offsets = (0..bytes.len()).filter(|offset| offset % stride == 0 || (*offset < 128 && offset % 3 == 0));
     for offset in offsets {
@@ -126,7 +127,7 @@ fn a_store_that_was_cut_short_is_refused_or_has_lost_everything() {
     for length in (0..bytes.len()).filter(|length| length % 401 == 0 || length % 4096 == 0) {
         match look(directory.path(), &bytes[..length]) {
             Found::Noticed => refused += 1,
-            // An empty file is a new store; there is nothing else that it could be.
+            // An empty file can only be a new store.
             Found::Prefix => assert_eq!(length, 0),
             Found::Whole => panic!("cut to {length} of {} bytes and whole", bytes.len()),
         }
@@ -134,7 +135,7 @@ fn a_store_that_was_cut_short_is_refused_or_has_lost_everything() {
     assert!(refused > 100, "{refused}");
 }
 
-/// The write-ahead log that a crash leaves, cut anywhere: what was committed first is there, and nothing else.
+/// The write-ahead log that a crash leaves, cut anywhere: the first commits are there, and nothing else.
 #[test]
 fn a_log_that_was_cut_short_leaves_a_prefix() {
     let directory = TempDir::with_prefix("linechat-cut-").expect("a directory");
@@ -175,7 +176,7 @@ fn a_directory_has_one_server() {
     place.open();
 }
 
-/// Four bytes at this place of SQLite's file are the version that linechat gave its store.
+/// The offset in SQLite's file of the four bytes with the version that linechat gave its store.
 const VERSION_AT: usize = 60;
 
 #[test]
@@ -230,7 +231,7 @@ fn ids_and_seqs_of_any_size_are_kept() {
     assert_eq!(store.state()[1].event, ids(high).event);
 }
 
-/// SQLite begins its log again only when nobody reads; somebody always does here.
+/// SQLite starts its log over only when nobody reads; here somebody always does.
 #[test]
 fn the_log_stays_small_while_somebody_always_reads() {
     const MOST: u64 = BALLAST_BYTES + (2 << 20);
@@ -254,7 +255,7 @@ fn the_log_stays_small_while_somebody_always_reads() {
     reading.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
-/// Another program has a read transaction open, as a backup or a forgotten sqlite3 has: nobody waits for it, and the log is
+/// Another program, such as a backup or a forgotten sqlite3, has a read transaction open: nobody waits for it, and the log is
 /// emptied once it is gone.
 #[test]
 fn another_program_that_reads_holds_nobody_up() {
@@ -273,7 +274,7 @@ fn another_program_that_reads_holds_nobody_up() {
     for number in 0..20 {
         store.commit(said(inbox(7), 2, &format!("{number}")));
     }
-    // SQLite would have waited five seconds with each of them.
+    // SQLite would have waited five seconds for each of them.
     assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
     assert!(length() > BALLAST_BYTES);
     foreign.execute_batch("ROLLBACK").expect("it ends");

@@ -1,4 +1,4 @@
-//! Whose the files of a store are: nobody else may read them, and none of them leads elsewhere.
+//! Who may use the files of a store: nobody else may read them, and none of them may be a link.
 
 use std::fs;
 use std::io::Write;
@@ -22,7 +22,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it can be changed");
 }
 
-/// A store that is open, and has all its files.
+/// An open store that has all its files.
 fn opened(directory: &Path) -> Store {
     let mut store = Store::disk(directory).expect("the store opens");
     store.commit(said(inbox(7), 2, "x"));
@@ -38,7 +38,7 @@ fn nobody_else_may_read_a_file() {
     let open = parent.path().join("open");
     fs::create_dir(&open).expect("a directory");
     set_mode(&open, 0o755);
-    // A crash leaves all of its files.
+    // A crash leaves all files behind.
     std::mem::forget(opened(&open));
     for name in FILES {
         assert_eq!(mode(&open.join(name)), 0o600, "{name}");
@@ -82,7 +82,7 @@ fn a_link_is_refused_and_its_target_left_alone() {
     }
 }
 
-/// The directory itself may be reached through a link: that is the operator's way to move it.
+/// The directory itself may be a link: this is how operators move it.
 #[test]
 fn the_directory_may_be_a_link() {
     let parent = TempDir::with_prefix("linechat-files-").expect("a directory");
@@ -93,7 +93,7 @@ fn the_directory_may_be_a_link() {
     assert_eq!(opened(&real).texts(inbox(7)).len(), 2);
 }
 
-/// What is logged, as text.
+/// Collects the log as text.
 #[derive(Clone, Default)]
 struct Logged(Arc<Mutex<Vec<u8>>>);
 
@@ -108,7 +108,7 @@ impl Write for Logged {
     }
 }
 
-/// What is logged while something is done.
+/// What is logged while `what` runs.
 fn logged(what: impl FnOnce()) -> String {
     let logged = Logged::default();
     let writer = logged.clone();
@@ -118,7 +118,7 @@ fn logged(what: impl FnOnce()) -> String {
     String::from_utf8(bytes).expect("text")
 }
 
-/// Another program keeps SQLite's log from being emptied; whoever runs the server should know before the disk is full.
+/// Another program keeps SQLite's log from being emptied; the operator should know before the disk is full.
 #[test]
 fn a_log_that_grows_is_told_at_each_doubling() {
     let parent = TempDir::with_prefix("linechat-files-").expect("a directory");

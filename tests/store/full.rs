@@ -1,4 +1,4 @@
-//! The full disk, on a file system of 16 MiB that only this test has.
+//! The full disk: a file system of 16 MiB that only this test uses.
 
 use std::fs;
 
@@ -26,7 +26,7 @@ fn say_until_full(store: &mut Store) -> Vec<String> {
     panic!("16 MiB are never full");
 }
 
-/// Marks go on, many more than the disk had been filled for.
+/// Many more read marks are stored than the full disk has room for.
 fn mark_much(store: &mut Store) {
     store.driven.give_reserve();
     for _ in 0..300 {
@@ -53,7 +53,7 @@ fn a_full_disk_takes_marks_and_then_messages_again() {
         assert!(store.used(2, "key").is_some());
         let larger = (4 << 20) - (round + 1) * (1 << 20);
         fs::File::options().write(true).open(&ballast).and_then(|file| file.set_len(larger)).expect("it can be made smaller");
-        // Nothing but marks until the reserve is there again: the next full disk must find it.
+        // Only marks until the reserve is there again: it must be there when the disk is full the next time.
         assert!(store.driven.take_reserve(), "{round}");
         let after = format!("after there was room {round}");
         store.commit(said(inbox(7), 2, &after));
@@ -79,7 +79,7 @@ fn a_disk_without_a_byte_left_is_opened_read_and_marked() {
     let data = disk.path().join("data");
     let mut store = Store::disk(&data).expect("the store opens");
     store.commit(registered(7));
-    // A guest, of whom a crash would leave something.
+    // A guest, who would leave something behind in a crash.
     store.append(vec![said(inbox(20), 7, "x"), said(inbox(7), 20, "y"), said(inbox(7), 20, "z")]);
     store.close();
     disk.fill();
@@ -90,7 +90,7 @@ fn a_disk_without_a_byte_left_is_opened_read_and_marked() {
             assert!(store.ack(7, 3).is_some());
         }
         assert_eq!(store.read(inbox(7), Start::Unread, 0).remaining, 1);
-        // What is tidied takes room first, and may find none.
+        // Tidying takes room at first, and may find none.
         let tidied = store.driven.tidy();
         assert!(matches!(tidied, Ok(_) | Err(StoreError::Full)), "{tidied:?}");
         store.close();
@@ -102,7 +102,7 @@ fn a_disk_without_a_byte_left_is_opened_read_and_marked() {
     assert_eq!(store.texts(inbox(20)).len(), 0);
 }
 
-/// To close a channel makes room for messages elsewhere.
+/// Closing a channel makes room for messages elsewhere.
 #[test]
 fn what_is_tidied_makes_room() {
     let Some(disk) = Small::mount() else { return };

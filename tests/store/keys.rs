@@ -1,4 +1,4 @@
-//! The keys that make a retry safe: whose they are, how many are remembered, and what many of them cost.
+//! The keys that make retries safe: whom they belong to, how many are remembered, and what many of them cost.
 
 use linechat::event::{Entry, Event};
 use linechat::limits::KEYS_REMEMBERED;
@@ -48,7 +48,7 @@ fn keys_are_each_senders_own(place: &Place) {
     let mut store = opened(place, &[2, 3]);
     let first = store.commit(keyed(channel(1), 2, "k", "hi"));
     let second = store.commit(keyed(channel(1), 3, "k", "hi"));
-    // A message without a key has nothing to do with keys.
+    // A message without a key does not count.
     store.commit(said(channel(1), 2, "hi"));
     store = place.reopen(store);
     for (sender, entry) in [(2, &first), (3, &second)] {
@@ -57,7 +57,7 @@ fn keys_are_each_senders_own(place: &Place) {
     assert_eq!([store.used(1, "k"), store.used(4, "k")], [None; 2]);
 }
 
-/// Counted and not timed, each sender's own count: the newest 4,096 are known, the one before them is not.
+/// Keys are counted, for each sender, and not timed: the newest 4,096 are known, and the one before them is not.
 fn the_last_4096_keys_are_remembered(place: &Place) {
     let mut store = opened(place, &[2, 3]);
     let count = KEYS_REMEMBERED + 10;
@@ -71,7 +71,7 @@ fn the_last_4096_keys_are_remembered(place: &Place) {
         assert_eq!(store.used(2, &format!("k{number}")), expected, "{number}");
     }
     for evicted in 0..10 {
-        // Each of these is a new key now, and pushes out the oldest.
+        // This key counts as new now, and pushes out the oldest.
         let again = store.commit(one(evicted));
         assert_eq!(store.used(2, &format!("k{evicted}")), Some(used(&again)));
         store.commit(keyed(channel(1), 2, &format!("k{}", 10 + evicted), "what the key was not used for"));
@@ -79,7 +79,7 @@ fn the_last_4096_keys_are_remembered(place: &Place) {
         if evicted % 3 == 0 {
             store.tidy();
         }
-        // Two keys were added, so that two of the old ones are gone by now, and not a third.
+        // Two keys were added in each round, so two old ones are gone, and not a third.
         let kept = 10 + 2 * (evicted + 1);
         assert!(store.used(2, &format!("k{kept}")).is_some(), "{kept}");
         assert_eq!(store.used(2, &format!("k{evicted}")), Some(used(&again)));
@@ -87,7 +87,7 @@ fn the_last_4096_keys_are_remembered(place: &Place) {
     assert!(store.used(3, "same").is_some());
 }
 
-/// How many keys the store on this place's disk has.
+/// How many keys this place's store has, if it is on a disk.
 fn rows(place: &Place) -> Option<usize> {
     (place.kind == Kind::Disk).then(|| {
         let connection = rusqlite::Connection::open(place.directory().join("journal.db")).expect("the store");
@@ -117,7 +117,8 @@ fn old_keys_are_deleted(place: &Place) {
     assert!(most <= 2 * KEYS_REMEMBERED, "{most}");
 }
 
-/// Guests fill their windows and send on in turns. Each message looks at no more keys for that, and nothing is left of them.
+/// Guests fill their windows of keys and go on sending in turn. No message has to look at more keys because of that, and
+/// nothing is left of them in the end.
 fn many_senders_with_many_keys_are_no_burden(place: &Place) {
     const SENDERS: u64 = 20;
     let mut store = place.open();
@@ -132,7 +133,7 @@ fn many_senders_with_many_keys_are_no_burden(place: &Place) {
             store.append(vec![one(sender, number)]);
         }
     }
-    // Generous for a slow disk; reading all windows each time took a second for each hundred.
+    // Generous for a slow disk. Reading all windows each time took a second for every hundred.
     assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
     store.append((1..=SENDERS).map(went).collect());
     assert!(store.tidy() > 1, "in small steps");

@@ -1,4 +1,4 @@
-//! What a small memory has given up, and that readers are told of exactly that.
+//! What a small memory has given up: readers are told of exactly that.
 
 use linechat::names::Seq;
 use linechat::store::{Page, Query, Start, What};
@@ -6,12 +6,12 @@ use linechat::store::{Page, Query, Start, What};
 use crate::reading::{Model, fill, room};
 use crate::store::{Store, channel, ids, inbox, keyed, said, topic};
 
-/// In a small memory the oldest entries go, and readers are told of exactly those that they miss.
+/// In a small memory the oldest entries go, and readers are told of exactly the ones that they miss.
 #[test]
 fn what_was_given_up_is_said() {
     let mut store = Store::memory(96 * 1024);
     let mut model = Model::default();
-    // Messages, topics and entries that are stored nowhere; room 3 falls silent early.
+    // Messages, topics, and entries that are stored nowhere; room 3 falls silent early.
     let kinds = [0, 100, 150, 120, 240];
     let steps: Vec<_> = (0..1000u64).map(|n| (if n < 100 { 3 } else { n % 3 }, kinds[n as usize % 5], 0)).collect();
     fill(&mut store, &mut model, &steps);
@@ -44,7 +44,7 @@ fn what_was_given_up_is_said() {
     }
 }
 
-/// A mark among messages that were given up still moves, as far as it is known where it lies.
+/// A read mark among messages that were given up still moves, as far as its place is known.
 #[test]
 fn what_was_given_up_can_still_be_marked() {
     let mut store = Store::memory(96 * 1024);
@@ -53,7 +53,7 @@ fn what_was_given_up_can_still_be_marked() {
     let (_, newest_lost) = page.gap.expect("the first are gone");
     assert_eq!(store.ack(7, newest_lost.0), Some(newest_lost));
     let page = store.read(inbox(7), Start::Unread, 0);
-    // The mark is an entry too, and may have pushed out messages: what it has pushed out, and no more, is said and not counted.
+    // The mark is an entry, too, and may have pushed out messages: exactly these are reported as a gap and not counted.
     let lost = page.gap.map_or(newest_lost, |(first, last)| if first > newest_lost { last } else { Seq(0) });
     let kept = seqs.iter().filter(|&&seq| seq > lost).count() as u64;
     assert!(page.remaining == kept && kept > 100, "{page:?}");
@@ -66,7 +66,7 @@ fn what_was_given_up_can_still_be_marked() {
     assert_eq!(store.read(inbox(7), Start::Unread, 10), Page::default());
 }
 
-/// What was put last is there, though it alone may be more than a small memory should hold: the state is made of it.
+/// The last batch is kept, even if it alone is larger than the memory should be: the state is made from it.
 #[test]
 fn the_newest_stay_however_small_the_memory_is() {
     let mut store = Store::memory(64 * 1024);
@@ -76,7 +76,7 @@ fn the_newest_stay_however_small_the_memory_is() {
         store.commit(ids(number * 4096));
         assert_eq!(store.read(inbox(7), Start::Before(Seq(u64::MAX)), 1).entries, [said]);
     }
-    // A batch that is larger than the memory is stored all the same.
+    // A batch that is larger than the memory is stored anyway.
     let batch = store.append((0..500).map(|_| said(inbox(7), 2, &long)).collect());
     assert_eq!(store.read(inbox(7), Start::Before(Seq(u64::MAX)), 1).entries, [batch[499].clone()]);
     let last_topic = store.append((0..500).map(|number| topic(channel(1), &format!("{number}"))).collect()).pop();
@@ -86,7 +86,7 @@ fn the_newest_stay_however_small_the_memory_is() {
     assert_eq!(state.last(), last_topic.as_ref(), "what holds a key is never given up");
 }
 
-/// Keys go with their messages, so that they too are bounded.
+/// Keys go with their messages, so that they are bounded, too.
 #[test]
 fn a_key_is_remembered_as_long_as_its_message_is_kept() {
     let mut store = Store::memory(96 * 1024);

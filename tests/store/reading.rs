@@ -1,4 +1,4 @@
-//! What is read: pages in both directions and of both kinds, against a model that does nothing clever.
+//! Reading: pages in both directions and of both kinds, compared with a model that does nothing clever.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ impl Model {
 
 pub const ROOMS: u64 = 4;
 
-/// Inboxes and channels in turns.
+/// Inboxes and channels in turn.
 pub fn room(number: u64) -> RoomId {
     if number.is_multiple_of(2) { inbox(number) } else { crate::store::channel(number) }
 }
@@ -70,7 +70,7 @@ fn step(to: u64, kind: u8, number: u64) -> Draft {
     }
 }
 
-/// Entries of all kinds in several rooms and marks, some in one batch and some alone.
+/// Puts entries of all kinds into several rooms, and read marks; some in a batch with others and some alone.
 pub fn fill(store: &mut Store, model: &mut Model, steps: &[(u64, u8, u64)]) {
     for chunk in steps.chunks(7) {
         let drafts = chunk.iter().map(|&(to, kind, number)| step(to, kind, number));
@@ -94,7 +94,7 @@ fn check(store: &Store, model: &Model, query: Query) -> Result<(), proptest::tes
     if let (RoomId::Channel(_), Start::After(_), What::Everything) = (room, start, what)
         && !model.rooms.contains_key(&room)
     {
-        // One that was never created looks as if it had been, and had been deleted.
+        // A channel that was never created looks like one that was created and deleted.
         page.gap = None;
     }
     proptest::prop_assert_eq!(page, model.page(query), "{:?}", query);
@@ -124,10 +124,10 @@ fn pages_are_those_of_the_model(place: &Place) {
     checked.expect("the store and the model agree");
 }
 
-/// A store of some hundred entries in each room, and its model.
+/// A store with some hundred entries in each room, and its model.
 fn filled(place: &Place) -> (Store, Model) {
     let (mut store, mut model) = (place.open(), Model::default());
-    // Inboxes of accounts, which outlive the store's run.
+    // The inboxes belong to accounts, so that they outlive the store's run.
     store.append((0..ROOMS).map(registered).collect());
     let steps: Vec<_> = (0..1500u64).map(|n| (n * n % 7 % ROOMS, (n * 31 % 256) as u8, n * 17 % (n + 1))).collect();
     fill(&mut store, &mut model, &steps);
@@ -184,7 +184,8 @@ fn the_edges_of_seqs_are_no_special_case(place: &Place) {
     assert_eq!(store.read(inbox(0), Start::Unread, 10), Page::default());
 }
 
-/// A room of many joins and few messages, and one of many messages: a page takes no walk through what it does not show.
+/// A room of many joins and few messages, and one of many messages: reading a page does not walk through entries that it does
+/// not show.
 fn a_page_looks_at_few_entries(place: &Place) {
     const MANY: u64 = 30_000;
     let mut store = place.open();
@@ -204,11 +205,11 @@ fn a_page_looks_at_few_entries(place: &Place) {
             assert_eq!(page.entries, messages[last.saturating_sub(5)..last]);
         }
     }
-    // To walk through all of it each time would be 2.7 million entries.
+    // Walking through all of it each time would mean 2.7 million entries.
     assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
-/// A reader that goes on while others write sees, each time, a room that is whole up to some moment.
+/// Somebody who reads while others write always sees a room that is whole up to some moment.
 fn reading_beside_the_writer_sees_whole_rooms(place: &Place) {
     let mut store = place.open();
     let (runtime, reader, driven) = store.parts();
@@ -237,7 +238,7 @@ fn reading_beside_the_writer_sees_whole_rooms(place: &Place) {
     });
 }
 
-/// Readers that go away while they wait leave the others theirs.
+/// Readers that go away while they wait do not keep connections from the others.
 #[test]
 fn reading_that_is_given_up_costs_the_others_nothing() {
     let place = Place::new(Kind::Disk);

@@ -1,4 +1,4 @@
-//! What a store is loaded with: of each compaction key the newest entry, and presence where it is kept.
+//! What loading a store gives: the newest entry of each compaction key, and presence if it is kept.
 
 use linechat::event::{Entry, Event, NodeId};
 use linechat::names::{Seq, UserId};
@@ -17,7 +17,7 @@ crate::on_every_store! {
     the_last_seq_survives_with_presence
 }
 
-/// What the store would be loaded with now.
+/// What loading the store would give now.
 fn state(place: &Place, store: Store) -> (Store, Vec<Entry>) {
     let mut store = place.reopen(store);
     let mut state = Vec::new();
@@ -51,7 +51,7 @@ fn the_state_is_the_newest_of_each_key(place: &Place) {
 
 fn what_ends_frees_what_lies_below(place: &Place) {
     let mut store = place.open();
-    // Seqs that begin with another's; those of the messages between are of no channel.
+    // Channels with seqs whose digits begin with another's; the messages between them only use up seqs.
     let mut rooms = Vec::new();
     while rooms.len() < 4 {
         let seq = store.driven.last().expect("it is whole").0 + 1;
@@ -64,7 +64,7 @@ fn what_ends_frees_what_lies_below(place: &Place) {
     for &room in &rooms {
         store.append(vec![joined(room, 7, true, true), joined(room, 70, true, true), topic(room, "t"), owner(room, 7, true)]);
     }
-    // An id that is the beginning of another's.
+    // An id that is a prefix of another.
     store.commit(left(rooms[2], 7, true, true));
     store.commit(closed(1));
     let (_, state) = state(place, store);
@@ -72,7 +72,7 @@ fn what_ends_frees_what_lies_below(place: &Place) {
     assert_eq!(rooms.iter().map(|&room| of(room)).collect::<Vec<_>>(), [0, 5, 4, 5]);
 }
 
-/// What a replica must know of who is here is loaded again, or is forgotten with those who were.
+/// What a replica must know of who is connected is loaded again, or forgotten together with the connections.
 fn presence_is_kept_where_it_is_wanted(place: &Place) {
     for place in [Place::new(place.kind), place.with_presence()] {
         let mut store = place.open();
@@ -108,7 +108,7 @@ fn presence_is_kept_where_it_is_wanted(place: &Place) {
     }
 }
 
-/// The newest holds the key, wherever it is kept; and where presence is forgotten, what lasts is there again.
+/// The newest entry holds the key, wherever it is kept; when presence is forgotten, the durable entry holds it again.
 fn a_presence_covers_what_lasts(place: &Place) {
     for place in [Place::new(place.kind), place.with_presence()] {
         let mut store = place.open();
@@ -139,7 +139,7 @@ fn the_last_seq_survives_with_presence(place: &Place) {
     }
 }
 
-/// What a store with presence has left is nobody's, once it is opened without.
+/// Once a store with presence is opened without it, everything that guests owned belongs to nobody.
 #[test]
 fn presence_that_is_not_wanted_any_more_is_deleted() {
     let kept = Place::new(Kind::Disk).with_presence();

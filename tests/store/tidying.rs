@@ -1,4 +1,4 @@
-//! What is no more goes, in small steps, and its space is used again.
+//! Waste is deleted in small steps, and its space is used again.
 
 use linechat::event::{Event, RoomId};
 use linechat::limits::TIDIED_AT_ONCE;
@@ -18,7 +18,7 @@ crate::on_every_store! {
     both_kinds_of_stores_have_the_same_digest
 }
 
-/// Entries of all kinds in a new channel: messages, and what is shown or not.
+/// Puts entries of all kinds into a new channel: messages, other shown entries, and hidden ones.
 fn busy_channel(store: &mut Store, messages: u64) -> RoomId {
     let room = store.commit(created("rust", 7)).room.expect("a room");
     for number in 0..messages {
@@ -57,7 +57,7 @@ fn a_closed_channel_goes_from_its_oldest_end(place: &Place) {
             assert_eq!((page.entries.len(), page.gap), (kept, Some((Seq(1), all[lost - 1].seq))));
         }
         before = kept;
-        // A restart in between goes on where it was.
+        // After a restart in between, tidying goes on where it was.
         store = if steps == 9 { place.reopen(store) } else { store };
     }
     assert!(halfway && steps > 10, "{steps}");
@@ -73,7 +73,7 @@ fn a_closed_channel_goes_from_its_oldest_end(place: &Place) {
     assert_eq!(store.tidy(), 0);
 }
 
-/// How many rows a table of this place's store has, on a disk.
+/// How many rows a table of this place's store has, if it is on a disk.
 fn rows(place: &Place, table: &str) -> Option<i64> {
     (place.kind == Kind::Disk).then(|| {
         let connection = rusqlite::Connection::open(place.directory().join("journal.db")).expect("the store");
@@ -117,7 +117,7 @@ fn a_guest_who_was_never_written_to_costs_nothing(place: &Place) {
     store.append((100..200).map(went).collect());
     assert_eq!(store.driven.tidy(), Ok(false));
     store.commit(went(20));
-    // It is asked for before anything else: with a batch begun it waits.
+    // Once a batch has begun, tidying waits.
     store.try_put(said(channel(1), 2, "x")).expect("it is taken");
     assert_eq!(store.driven.tidy(), Ok(true));
     assert_eq!(store.texts(inbox(20)), ["x"]);
@@ -141,7 +141,8 @@ fn the_newest_seq_stays_when_its_entry_goes(place: &Place) {
     assert_eq!(rows(place, "entries").unwrap_or(1), 1);
 }
 
-/// What two stores were given decides, and not of which kind they are, how far they have tidied, or what is not remembered.
+/// Only the entries that two stores were given matter, and not their kind, how far they have tidied, or keys that are no longer
+/// remembered.
 fn both_kinds_of_stores_have_the_same_digest(place: &Place) {
     let kept = place.with_presence();
     let mut stores = [kept.open(), Store::memory_with(1 << 28, linechat::store::Presence::Kept)];
@@ -182,7 +183,7 @@ fn what_a_crash_has_left_of_guests_goes() {
     }
     drop(store);
     for round in 0..2 {
-        // Another crash while it is tidied.
+        // Another crash, during tidying.
         let mut store = place.open();
         for _ in 0..5 {
             assert_eq!(store.driven.tidy(), Ok(true), "{round}");
@@ -196,7 +197,7 @@ fn what_a_crash_has_left_of_guests_goes() {
     assert_eq!(counts, [381, 1, 0, 0, 0].map(Some));
 }
 
-/// With presence, guests outlive a start and are told of their end later.
+/// With presence, guests outlive a restart, and their end comes later.
 #[test]
 fn with_presence_guests_outlive_a_start() {
     let place = Place::new(Kind::Disk).with_presence();
@@ -212,7 +213,7 @@ fn with_presence_guests_outlive_a_start() {
     assert_eq!(store.used(20, "k"), None);
 }
 
-/// Channels are filled and closed without end, and the store is no larger for it.
+/// Channels are filled and closed over and over, and the store does not grow.
 #[test]
 fn space_is_used_again() {
     let place = Place::new(Kind::Disk);
@@ -231,7 +232,7 @@ fn space_is_used_again() {
         sizes.push(place.directory().join("journal.db").metadata().expect("the store").len());
     }
     assert!(sizes[0] > 2 << 20, "{sizes:?}");
-    // Some pages more, since rows of different rounds share some; but not more and more.
+    // It may take some pages more, because rows of different rounds share pages, but not more and more.
     assert!(sizes.iter().all(|size| *size < sizes[0] + (64 << 10)), "{sizes:?}");
 }
 

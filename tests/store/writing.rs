@@ -1,4 +1,4 @@
-//! What is written: order, whole batches, marks, and what costs nothing.
+//! Writing: order, whole batches, read marks, and what costs nothing.
 
 use linechat::event::Event;
 use linechat::names::{Seq, UserId};
@@ -27,7 +27,7 @@ fn seqs_grow_and_go_on_after_a_restart(place: &Place) {
         }
         store = place.reopen(store);
         assert_eq!(store.driven.last(), Ok(last));
-        // Inboxes of guests do not outlive their guests; that of an account would.
+        // A guest's inbox does not outlive its guest; an account's would.
         store.tidy();
         assert_eq!(store.driven.last(), Ok(last));
     }
@@ -61,7 +61,7 @@ fn a_batch_is_there_whole_or_not_at_all(place: &Place) {
     let first = store.commit(said(inbox(7), 2, "first"));
     let digest = store.driven.digest();
     for _ in 0..3 {
-        // More than one statement takes.
+        // More rows than one statement takes.
         for number in 0..40 {
             store.try_put(crate::store::keyed(inbox(7), 2, &format!("k{number}"), "gone")).expect("it is taken");
         }
@@ -125,7 +125,7 @@ fn marks_are_clamped_and_only_move_forward(place: &Place) {
     assert_eq!((store.inbox(7).count, store.inbox(7).read_count), (3, 2));
 }
 
-/// Connections come and go without a byte being written; what was written to the database is counted by SQLite itself.
+/// Connections come and go without a byte being written; SQLite itself counts what is written to the database.
 fn what_is_ephemeral_leaves_no_entry(place: &Place) {
     let mut store = place.open();
     let first = store.commit(said(channel(1), 2, "x"));

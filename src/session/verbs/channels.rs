@@ -1,4 +1,5 @@
-//! CREATE, JOIN, LEAVE, TOPIC and CLOSE: what is dear is made here, and the order decides.
+//! CREATE, JOIN, LEAVE, TOPIC and CLOSE: keys are hashed here, because that is expensive; everything else is decided in the
+//! order.
 
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ impl Session {
         done(self.ask(Request::Join(name, key)).await?)
     }
 
-    /// Compares the key with the channel's, if that has one and would let the user in with it.
+    /// Compares the key with the channel's, if the channel has one and would let the user in with it.
     async fn check_key(&self, name: &Name, key: &str) -> Result<Key, crate::code::Refusal> {
         let stored = {
             let state = self.shared.state.read().await;

@@ -16,7 +16,7 @@ impl Session {
         done(outcome)
     }
 
-    /// The guest keeps id, inbox and channels, and they last from now on.
+    /// The guest becomes an account and keeps id, inbox and channels, which are durable from now on.
     pub(super) async fn register(&mut self, name: &str, password: &str) -> Said {
         let name = Name::new(name);
         if let Some(refusal) = self.preview(Request::Register(name.clone(), "".into())).await {
@@ -37,7 +37,7 @@ impl Session {
         done(outcome)
     }
 
-    /// The guest's own inbox and channels are read to their ends, as at the end of a connection; the account's follow on them.
+    /// The guest's own inbox and channels are shown to their ends, as at the end of a connection; then the account's follow.
     pub(super) async fn login(&mut self, name: &str, password: &str) -> Said {
         let name = Name::new(name);
         let may = self.preview(Request::LogIn(name.clone(), "".into())).await;

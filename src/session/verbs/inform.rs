@@ -1,4 +1,4 @@
-//! PING, WHOAMI, CAPS and HELP: what is answered from what the session knows.
+//! PING, WHOAMI, CAPS and HELP: answered from what the session knows.
 
 use crate::code::{Code, Refusal};
 use crate::limits;
@@ -15,7 +15,7 @@ impl Session {
         }
     }
 
-    /// What PING gives back.
+    /// The fields of PING's OK.
     pub(super) fn pong(&self, text: Option<&str>) -> Result<String, Refusal> {
         let text = text.unwrap_or_default();
         self.check_length(text).map(|()| text.to_owned())

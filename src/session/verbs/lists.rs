@@ -1,4 +1,4 @@
-//! LIST, CHANNELS, INBOX and HISTORY: blocks of data, made a page at a time and never interrupted by an event.
+//! LIST, CHANNELS, INBOX and HISTORY: blocks of data that are made a page at a time and never interrupted by an event.
 
 use crate::code::{Code, Refusal};
 use crate::event::{Entry, Mark, RoomId, To};
@@ -20,7 +20,7 @@ impl Session {
                 match channel.map(|name| state.may_read(self.who.id, name)).transpose() {
                     Ok(Some(channel)) => state.list_members(channel, last, LIST_LINES),
                     Ok(None) => state.list_online(last, LIST_LINES),
-                    // Left or closed while its members were being listed, it is refused all the same.
+                    // The channel was left or closed while its members were being listed: refused even now.
                     Err(refusal) => return Ok(Err(refusal)),
                 }
             };
@@ -52,7 +52,7 @@ impl Session {
         }
     }
 
-    /// The topic of a channel with a key is for its members.
+    /// The channel as this user may see it: only members see the topic of a channel with a key.
     fn as_seen(&self, state: &State, mut channel: ListedChannel) -> ListedChannel {
         if channel.key.is_some() && !state.is_member(channel.id, self.who.id) {
             channel.topic = None;
@@ -65,7 +65,7 @@ impl Session {
         self.socket.write(|out| reply::channel(out, name, *members, owner.as_ref(), topic.as_deref()));
     }
 
-    /// `- CHANNEL …` for each that the user is in.
+    /// Sends `- CHANNEL …` for each channel that the user is in.
     pub(super) async fn show_own_channels(&mut self) {
         let channels: Vec<_> = {
             let state = self.shared.state.read().await;
@@ -114,8 +114,8 @@ impl Session {
         }
     }
 
-    /// Where the last `count` messages before a seq begin, how many there are, and what of them is gone. They are found
-    /// backward and shown forward; read twice, they need not be held.
+    /// Finds the last `count` messages before a seq. Returns the gap among them, if any, the seq of the first, and how many
+    /// there are. They are found backward but shown forward; reading them twice means that they need not be held in memory.
     async fn beginning(&self, room: RoomId, before: Seq, count: usize) -> Result<(Option<(Seq, Seq)>, Seq, usize), Refusal> {
         let (mut found, mut from) = (0, before);
         while found < count {

@@ -1,5 +1,5 @@
-//! One short function a verb. The quick ones answer at once or leave their OK to what the order makes of them, so that the next line
-//! is parsed meanwhile; the slow ones begin when everything before them is settled.
+//! One short function for each verb. The quick ones answer at once, or leave their answer to the completion so that the next
+//! line can be parsed meanwhile. The slow ones begin when everything before them is settled.
 
 mod channels;
 mod identity;
@@ -16,7 +16,7 @@ use crate::session::socket::Gone;
 use crate::session::{Ending, Session, replies, sniff};
 use crate::wire::{Command, Rejected, parse, reply};
 
-/// What a slow verb comes to: what its OK says after the verb, or why it was refused.
+/// The result of a slow verb: what its OK says after the verb, or why it was refused.
 type Said = Result<Result<String, Refusal>, Gone>;
 
 impl Session {
@@ -28,22 +28,22 @@ impl Session {
             return self.turn_away("-", &refusal);
         }
         match parse(line) {
-            Ok(None) => self.keep_pace(),
+            Ok(None) => self.count_command(),
             Ok(Some(command)) => {
                 self.is_new = false;
                 self.errors_in_a_row = 0;
-                self.keep_pace();
+                self.count_command();
                 self.execute(command, line);
             }
             Err(Rejected { verb, refusal }) => {
-                self.keep_pace();
+                self.count_command();
                 self.mistake(&verb, &refusal);
             }
         }
     }
 
-    /// The command at hand is executed; the next one waits if there have been too many.
-    fn keep_pace(&mut self) {
+    /// Counts an executed command; the next one must wait if there have been too many.
+    fn count_command(&mut self) {
         if let Err(wait) = self.throttle.take(self.shared.limits.commands_per_second)
             && !self.shared.stopping.is_cancelled()
         {
@@ -109,7 +109,7 @@ impl Session {
     }
 }
 
-/// What the OK of an accepted proposal says after the verb.
+/// What the OK of a proposal says after the verb, or its refusal.
 fn done(outcome: Result<Answer, Refusal>) -> Said {
     Ok(outcome.map(|answer| match answer {
         Answer::Done => String::new(),

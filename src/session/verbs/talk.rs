@@ -1,4 +1,4 @@
-//! MSG, SAY and ACK: what is proposed without waiting for what it comes to.
+//! MSG, SAY and ACK: they are proposed, and the next line is taken before they are completed.
 
 use crate::code::{Code, Refusal};
 use crate::event::{Recipient, Request};
@@ -29,7 +29,7 @@ impl Session {
         self.replies.await_completion(tag, verb, text.len());
     }
 
-    /// Whether a text may be sent: what carries it must fit into one line too.
+    /// Checks that a text is not too long: lines that carry it must fit, too.
     pub(super) fn check_length(&self, text: &str) -> Result<(), Refusal> {
         let (length, most) = (text.len() as u64, self.shared.limits.text_bytes);
         if length <= most {

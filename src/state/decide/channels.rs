@@ -1,4 +1,4 @@
-//! Channels: creating, joining, leaving, their topics and ends, and who owns them.
+//! Channels: creating, joining and leaving them, their topics, their owners, and how they end.
 
 use std::sync::Arc;
 
@@ -75,7 +75,7 @@ impl Deciding<'_> {
         Ok(Answer::Channel(row.name.clone()))
     }
 
-    /// A user is a member no more.
+    /// Ends a user's membership.
     pub(super) fn departs(&mut self, channel: Seq, who: &Who, reason: Option<&str>) {
         let (Some(row), Some(member)) = (self.state.channel_row(channel), self.state.members.get(&(channel, who.id)).copied())
         else {
@@ -86,7 +86,7 @@ impl Deciding<'_> {
         self.happens_in(channel, left);
     }
 
-    /// Gives the channel to the member who has been there longest, where its owner is none of those who stay. `gone` are those who
+    /// If the channel's owner does not stay, gives it to the member who has been there longest. `gone` are the members who
     /// leave with this decision.
     pub(super) fn succeed(&mut self, channel: Seq, gone: &[UserId]) {
         let Some(row) = self.state.channel_row(channel) else { return };
@@ -102,8 +102,8 @@ impl Deciding<'_> {
         }
     }
 
-    /// The channel is this user's from now on, or nobody's. What a guest owns is not stored, for after a restart no guest is there;
-    /// but that it is not its last stored owner's any more is.
+    /// Makes this user the channel's owner, or nobody. A guest's ownership is not stored, because after a restart no guest is
+    /// there; but it is stored that the last stored owner has lost the channel.
     pub(super) fn pass_to(&mut self, channel: Seq, owner: Option<UserId>) {
         let stores = self.context.storage != Storage::Nothing;
         let is_stored = owner.is_none_or(|id| self.state.is_account(id));
@@ -139,7 +139,7 @@ impl Deciding<'_> {
         refused(Code::NotAllowed, format!("only the owner of #{} {what}, {owner}", row.name))
     }
 
-    /// Ends a channel that nobody has, unless somebody has had it since.
+    /// Ends an orphaned channel, unless it has had an owner or a member after the entry `since`.
     pub(super) fn expire(&mut self, channel: Seq, since: Seq) -> Result<Answer, Refusal> {
         let Some(row) = self.state.channel_row(channel).filter(|row| row.orphaned == Some(since)) else {
             return Err(no_such_channel(&channel.to_string()));

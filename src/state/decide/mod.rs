@@ -1,7 +1,8 @@
-//! What a proposal comes to: the one place where it is said who may do what.
+//! Deciding proposals: the one place that says who may do what.
 //!
-//! [`decide`] is a function of the state, the proposal and its [`Context`], and of what the [`Archive`] finds; it changes nothing.
-//! It runs once for each proposal, in their order, when everything before it has been applied: nothing can overtake it.
+//! [`decide`] is a function of the state, the proposal, its [`Context`], and what the [`Archive`] finds; it changes nothing. It
+//! runs once for each proposal, in their order, after everything before has been applied, so that nothing can overtake a
+//! decision.
 
 mod channels;
 mod people;
@@ -18,7 +19,7 @@ use crate::names::{Seq, UserId, Who};
 use crate::state::archive::{Archive, Inbox, Used};
 use crate::state::{Channel, Session, State};
 
-/// What comes from outside and is the same for a whole batch.
+/// Everything from outside the state; it is the same for a whole batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     /// The order's time.
@@ -34,9 +35,9 @@ pub struct Context<'a> {
 pub enum Storage {
     /// Everything.
     Free,
-    /// Read marks, and what follows by itself: it is full but for the reserve.
+    /// Read marks, and what cannot be refused: the disk is full except for the reserve.
     Marks,
-    /// Nothing at all. Ephemeral events go on.
+    /// Nothing at all. Ephemeral events still happen.
     Nothing,
 }
 
@@ -46,7 +47,7 @@ pub type Events = SmallVec<[(Option<RoomId>, Event); 1]>;
 /// What a proposal comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// These events happen, their seqs following on those before, and this is what its proposer hears.
+    /// These events happen, with the next seqs, and the proposer gets this answer.
     Accepted(Events, Answer),
     /// Nothing happens.
     Refused(Refusal),
@@ -55,7 +56,7 @@ pub enum Decision {
 /// Decides one proposal.
 ///
 /// # Errors
-/// Those of the archive: then nothing is decided.
+/// The archive's errors; then nothing is decided.
 pub fn decide<A: Archive>(
     state: &State,
     proposal: &Proposal,
@@ -72,7 +73,8 @@ pub fn decide<A: Archive>(
     })
 }
 
-/// Why a proposal would be refused now, if it would: asked before something dear is made for it. The order decides all the same.
+/// The refusal that a proposal would get now, if any: asked before something expensive is computed for it. The archive is taken
+/// for empty, and [`decide`] has the last word.
 pub fn preview(state: &State, proposal: &Proposal, limits: &Limits) -> Option<Refusal> {
     let context = Context { time: Time(0), limits, storage: Storage::Free };
     match decide(state, proposal, context, &mut Nothing) {
@@ -81,7 +83,7 @@ pub fn preview(state: &State, proposal: &Proposal, limits: &Limits) -> Option<Re
     }
 }
 
-/// An archive in which nothing was ever stored.
+/// An empty archive.
 struct Nothing;
 
 impl Archive for Nothing {
@@ -103,7 +105,7 @@ impl Archive for Nothing {
 fn may_be_stored(event: &Event, storage: Storage) -> bool {
     match storage {
         Storage::Free => true,
-        // A channel that passes on does so because somebody goes, which cannot be refused.
+        // A channel passes on because somebody goes, which cannot be refused.
         Storage::Marks => !event.lasts() || matches!(event, Event::Acked { .. } | Event::Ids { .. } | Event::Owner { .. }),
         Storage::Nothing => !event.lasts(),
     }
@@ -180,23 +182,23 @@ impl<'a> Deciding<'a> {
         self.happens(Some(RoomId::Channel(channel)), event);
     }
 
-    /// The seq that the next event will have.
+    /// The seq of the next event.
     fn next_seq(&self) -> Seq {
         Seq(self.state.seq().0 + 1 + self.events.len() as u64)
     }
 
-    /// Whether arrivals and departures are shown in a channel of so many members.
+    /// Whether arrivals and departures are shown in a channel with this many members.
     fn is_announced(&self, members: u64) -> bool {
         members <= self.context.limits.announce_members
     }
 
-    /// The channel of this name.
+    /// The channel with this name.
     fn find(&self, name: &str) -> Result<(Seq, &'a Channel), Refusal> {
         let state: &'a State = self.state;
         state.find(name)
     }
 
-    /// The channel of this name, which the user must be in.
+    /// The channel with this name, if the user is in it.
     fn joined(&self, actor: &Actor, name: &str) -> Result<(Seq, &'a Channel), Refusal> {
         let state: &'a State = self.state;
         state.joined(actor.who.id, name)
@@ -204,10 +206,10 @@ impl<'a> Deciding<'a> {
 }
 
 impl State {
-    /// The channel of this name, if the user may read what is said there.
+    /// The channel with this name, if the user may read its messages.
     ///
     /// # Errors
-    /// `NO_SUCH_CHANNEL`, `NOT_MEMBER`.
+    /// `NO_SUCH_CHANNEL` or `NOT_MEMBER`.
     pub fn may_read(&self, user: UserId, name: &str) -> Result<Seq, Refusal> {
         self.joined(user, name).map(|(channel, _)| channel)
     }
@@ -226,7 +228,7 @@ impl State {
     }
 }
 
-/// There is none of that name.
+/// The refusal for a channel that does not exist.
 fn no_such_channel(channel: &str) -> Refusal {
     Refusal::new(
         Code::NoSuchChannel,

@@ -12,7 +12,7 @@ use crate::state::archive::Archive;
 use crate::state::decide::{Actor, Deciding, Storage, refused};
 
 impl Deciding<'_> {
-    /// Whoever comes is a guest, with an id that was never given to another.
+    /// A new connection is a guest, with an id that was never given to anybody else.
     pub(super) fn come(&mut self, session: SessionId) -> Result<Answer, Refusal> {
         let counters = self.state.counters;
         let id = counters.next_id;
@@ -20,7 +20,7 @@ impl Deciding<'_> {
             if self.context.storage == Storage::Nothing {
                 return refused(Code::Unavailable, "the server's disk is full, and it has no ids left; try again later");
             }
-            // Remembered before it is given out, so that not even a crash gives it to another.
+            // Reserved before an id of the range is given out, so that not even after a crash it is given to somebody else.
             self.happens(None, Event::Ids { below: UserId(id.0 + IDS_RESERVED) });
         }
         self.happens(None, Event::Given { id });
@@ -53,7 +53,7 @@ impl Deciding<'_> {
         self.state.channels_of(user).filter(|channel| self.is_announced(members(*channel))).collect()
     }
 
-    /// Whether the user may be called so: it is not misleading, and nobody else has the name or one that looks like it.
+    /// Whether the user may take this name: it is not misleading, and nobody else has it or one that looks like it.
     fn may_take(&self, actor: &Actor, name: &Name) -> Result<(), Refusal> {
         check_chosen(name.as_str()).map_err(|error| Refusal::new(Code::BadName, error.to_string()))?;
         let Some(holder) = self.state.skeletons.get(&*skeleton(name.as_str())).filter(|holder| **holder != actor.who.id) else {
@@ -67,7 +67,7 @@ impl Deciding<'_> {
         refused(Code::NameTaken, text)
     }
 
-    /// The guest keeps id, inbox and channels, and they last from now on.
+    /// The guest becomes an account and keeps id, inbox and channels, which are durable from now on.
     pub(super) fn register(&mut self, actor: &Actor, name: &Name, password: &Arc<str>) -> Result<Answer, Refusal> {
         must_be_guest(actor, "an account cannot register another")?;
         self.may_take(actor, name)?;
@@ -91,7 +91,7 @@ impl Deciding<'_> {
         Ok(Answer::Who(who))
     }
 
-    /// The guest ends as at the end of a connection, and in the same place of the order the account's rooms begin.
+    /// The guest ends as at the end of a connection; at the same place in the order, the account's rooms begin.
     pub(super) fn log_in<A: Archive>(
         &mut self,
         actor: &Actor,
@@ -120,7 +120,7 @@ impl Deciding<'_> {
         Ok(Ok(Answer::LoggedIn(who, inbox.count - inbox.read_count)))
     }
 
-    /// A guest leaves all channels.
+    /// Makes a guest leave all channels.
     fn guest_ends(&mut self, guest: &Who) {
         for channel in self.state.channels_of(guest.id) {
             self.departs(channel, guest, Some("disconnected"));
@@ -143,7 +143,7 @@ impl Deciding<'_> {
         Ok(Answer::Done)
     }
 
-    /// All connections of a node are gone. Whatever guests have left behind, there or before the last restart, passes on.
+    /// Ends all connections of a node. Channels of its guests pass on, as do those of guests from before the last restart.
     pub(super) fn end_node(&mut self, node: NodeId) -> Result<Answer, Refusal> {
         let users: BTreeSet<_> =
             self.state.all_sessions_of(node).iter().filter_map(|session| self.state.user_of(*session)).collect();
@@ -172,7 +172,7 @@ impl Deciding<'_> {
     }
 }
 
-/// An account stays who it is for the length of the connection.
+/// Refuses accounts: an account keeps its identity until its connection ends.
 fn must_be_guest(actor: &Actor, why: &str) -> Result<(), Refusal> {
     if !actor.is_account {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Saying something, and having read it.
+//! Messages and read marks.
 
 use std::sync::Arc;
 

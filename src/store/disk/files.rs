@@ -1,7 +1,7 @@
 //! The files of a store and whose they are: nobody else may read them, and none of them may lead elsewhere.
 //!
-//! Passwords' hashes and private messages are in them. Whoever can write to the directory could lay a link there, so that the
-//! server overwrites a file of another owner.
+//! They hold password hashes and private messages. Whoever can write to the directory could put a link there to make the server
+//! overwrite somebody else's file.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -16,23 +16,23 @@ use crate::store::disk::OpenError;
 pub const DATABASE: &str = "journal.db";
 /// SQLite's write-ahead log.
 pub const LOG: &str = "journal.db-wal";
-/// Space for when the disk is full.
+/// Space to give back when the disk is full.
 pub const RESERVE: &str = "reserve";
 /// Locked while a server runs.
 pub const LOCK: &str = "lock";
-/// All that may be there.
+/// All files of a store.
 const ALL: [&str; 5] = [DATABASE, LOG, "journal.db-shm", RESERVE, LOCK];
 
-/// Opens a file for writing, which is made when it is absent; never through a link, and never for others to read.
+/// Opens a file for writing, and creates it if it does not exist; never through a link, and never readable for others.
 pub fn create(path: &Path) -> io::Result<File> {
     let no_follow = OFlags::NOFOLLOW.bits().cast_signed();
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_follow).open(path)
 }
 
-/// Makes the directory when it is absent, and looks at what is there.
+/// Creates the directory if it does not exist, and checks the files in it.
 ///
 /// # Errors
-/// When it cannot be made, or one of the files is a link.
+/// When it cannot be created, or when one of the files is a link.
 pub fn look_over(directory: &Path) -> Result<(), OpenError> {
     let not_writable = |error| OpenError::NotWritable { path: directory.to_owned(), error };
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(not_writable)?;
@@ -53,7 +53,7 @@ pub fn look_over(directory: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Closes all files that are there to others.
+/// Makes all existing files unreadable for others.
 pub fn close_to_others(directory: &Path) {
     for path in ALL.map(|name| directory.join(name)) {
         let Ok(metadata) = path.symlink_metadata() else { continue };

@@ -1,8 +1,8 @@
-//! SQLite's write-ahead log: that it stays small, and that nobody is waited for.
+//! Keeps SQLite's write-ahead log small, without waiting for anybody.
 //!
-//! SQLite begins its log again by itself in a moment without readers. Where there never is one, the log would grow for ever, and
-//! past what the reserve can make room for. Our own readers are held back for a moment; other programs that read are not waited
-//! for: the log is tried again later, and the operator is told when it has become large.
+//! SQLite starts its log over by itself at a moment without readers. Without such moments the log would grow for ever, beyond
+//! what the reserve can make room for. So our own readers are held back for a moment. Other programs that read are not waited
+//! for: folding the log is tried again later, and the operator is told when it has become large.
 
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
@@ -14,20 +14,20 @@ use tokio::time::Instant;
 use crate::clock;
 use crate::limits::{BALLAST_BYTES, LOG_RETRY_SECONDS, LOG_WARNED_BYTES};
 
-/// How long SQLite waits for a lock that another program has; its own default here.
+/// How long SQLite waits for a lock that another program holds: rusqlite's default.
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The log of one store.
 #[derive(Debug)]
 pub struct Log {
     path: PathBuf,
-    /// Taken shared while a page is read, and alone while the log is folded.
+    /// Held shared while a page is read, and exclusively while the log is folded.
     gate: Arc<RwLock<()>>,
-    /// When it is tried again.
+    /// When folding is tried again after a failure.
     again: Option<Instant>,
-    /// How long it is left alone after the next time that it is in use.
+    /// How long to wait after the next failure.
     wait: Duration,
-    /// The length at which the operator is told next.
+    /// The length in bytes at which the operator is told next.
     told_at: u64,
 }
 
@@ -37,7 +37,7 @@ impl Log {
         Self { path, gate, again: None, wait: Duration::from_secs(LOG_RETRY_SECONDS.0), told_at: LOG_WARNED_BYTES }
     }
 
-    /// Folds the log when it has become long and it is not left alone. To be called after each commit.
+    /// Folds the log when it has become long, unless that failed a short while ago. Call it after each commit.
     pub fn watch(&mut self, connection: &Connection) {
         let length = std::fs::metadata(&self.path).map_or(0, |log| log.len());
         if length <= BALLAST_BYTES {
@@ -57,8 +57,8 @@ impl Log {
         }
     }
 
-    /// Writes what is in the log into the database, and empties it; false when somebody uses it, or there is no room for that.
-    /// What could be written is written then too.
+    /// Writes the log's contents into the database and empties the log. Returns false when another program uses the log or
+    /// there is no room; even then as much as possible is written.
     pub fn fold(&mut self, connection: &Connection) -> bool {
         let folded = {
             let _alone = self.gate.write().expect("invariant: nothing panics under this lock");

@@ -1,8 +1,8 @@
-//! The store on a disk: SQLite in WAL mode with `synchronous=FULL`, so that a commit returns after the sync.
+//! The store on a disk: SQLite in WAL mode. A commit with durable entries uses `synchronous=FULL` and returns after the sync.
 //!
-//! One directory, owned through the lock on its file `lock`: `journal.db` (and SQLite's `-wal` and `-shm`), and `reserve`, space
-//! that is given back when the disk is full so that marks can still be stored. To look inside: `sqlite3 -readonly journal.db`.
-//! Nothing here decides order or meaning; that is the [`Store`](super::Store)'s.
+//! It is one directory, owned through the lock on its file `lock`. It holds `journal.db` (and SQLite's `-wal` and `-shm`), and
+//! `reserve`: space that is given back when the disk is full, so that read marks can still be stored. To look inside: `sqlite3
+//! -readonly journal.db`. Nothing here decides order or meaning; [`Store`](super::Store) does.
 
 mod files;
 mod log;
@@ -28,7 +28,7 @@ use table::{HEADS, KEY_COUNTS, NEWEST, WASTE};
 
 pub use open::{OpenError, open};
 
-/// Rows that are inserted by one statement: a statement costs about as much as a row.
+/// How many rows one statement inserts: running a statement costs about as much as a row.
 const ROWS: usize = 16;
 static INSERT_ONE: LazyLock<String> = LazyLock::new(|| row::insert_sql(1));
 static INSERT_MANY: LazyLock<String> = LazyLock::new(|| row::insert_sql(ROWS));
@@ -37,9 +37,9 @@ static INSERT_MANY: LazyLock<String> = LazyLock::new(|| row::insert_sql(ROWS));
 #[derive(Debug)]
 pub struct Disk {
     connection: Connection,
-    /// Whether a commit waits for the disk.
+    /// Whether a commit waits for the disk now.
     is_full_sync: bool,
-    /// Memory to write events in.
+    /// A buffer for events as JSON.
     json: Vec<u8>,
     reserve: PathBuf,
     log: Log,
@@ -49,7 +49,8 @@ pub struct Disk {
 
 struct DiskReader {
     connections: Arc<Mutex<Vec<Connection>>>,
-    /// Held by the work and not by whoever waits for it: a connection is back before its turn is, even where nobody waits any more.
+    /// A permit belongs to the work and not to whoever waits for it: the connection is returned before the permit, even if
+    /// nobody waits any more.
     turns: Arc<Semaphore>,
     /// See [`Log`].
     gate: Arc<RwLock<()>>,
@@ -69,7 +70,7 @@ fn store_error(error: rusqlite::Error) -> StoreError {
     }
 }
 
-/// Whether there was no room: for a page, or for the index of the write-ahead log.
+/// Whether the disk was full, for a page or for the index of the write-ahead log.
 fn is_full(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
         || error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE)
@@ -123,7 +124,7 @@ impl Disk {
         run(&self.connection, sql, parameters)
     }
 
-    /// What does not last need not wait for the disk: a crash takes it with everything else that was there.
+    /// Batches without durable entries need not wait for the disk.
     fn sync_fully(&mut self, fully: bool) -> Result<(), StoreError> {
         if self.is_full_sync != fully {
             let sql = if fully { "PRAGMA synchronous=FULL" } else { "PRAGMA synchronous=NORMAL" };
@@ -218,7 +219,7 @@ impl Backend for Disk {
     }
 
     fn key(&self, sender: UserId, key: &str) -> Result<Option<KeyUse>, StoreError> {
-        // As in the small tables: where a key is not found, its neighbours are looked at.
+        // As in the small tables: if a key is not found, its neighbours are checked for damage.
         const UNTIL: &str = "SELECT sender, key, n, seq, time, content, sum FROM keys WHERE (sender, key) <= (?, ?)
              ORDER BY sender DESC, key DESC LIMIT 1";
         const AFTER: &str = "SELECT sender, key, n, seq, time, content, sum FROM keys WHERE (sender, key) > (?, ?)
@@ -291,7 +292,7 @@ impl Backend for Disk {
         self.run("BEGIN IMMEDIATE", [])?;
         let written = self.write_all(batch).and_then(|()| self.run("COMMIT", []));
         if written.is_err() && !self.connection.is_autocommit() {
-            // SQLite has rolled back by itself where this fails.
+            // If this fails, SQLite has rolled back by itself.
             let _ = self.connection.execute_batch("ROLLBACK");
         }
         self.log.watch(&self.connection);
@@ -300,8 +301,8 @@ impl Backend for Disk {
 
     fn give_reserve(&mut self) {
         let _ = std::fs::remove_file(&self.reserve);
-        // With that space the write-ahead log fits into the database, and can begin again: marks need no more of it then. Where
-        // it does not fit, what is left of the space is for marks all the same.
+        // This space lets the write-ahead log be folded into the database and start over, so that read marks do not need more
+        // of it. If it cannot be folded, the rest of the space is still there for marks.
         self.log.fold(&self.connection);
     }
 
@@ -309,7 +310,7 @@ impl Backend for Disk {
         if std::fs::metadata(&self.reserve).is_ok_and(|metadata| metadata.len() == BALLAST_BYTES) {
             return true;
         }
-        // What marks have added to the log since then is room too, once it lies in the database.
+        // The part of the log that read marks have filled since then becomes free, too, once it is folded.
         self.log.fold(&self.connection);
         let write = || {
             let mut file = files::create(&self.reserve)?;
@@ -344,7 +345,7 @@ impl Reader for DiskReader {
                 let connection = lock().pop().expect("invariant: there are as many connections as turns");
                 let page = {
                     let _open = gate.read().expect("invariant: nothing panics under this lock");
-                    // One transaction, so that the end of the room and its entries are of one moment.
+                    // One transaction, so that the chain head and the entries are from the same moment.
                     let transaction = connection.unchecked_transaction().map_err(store_error);
                     transaction.and_then(|transaction| chain::read(&*transaction, query))
                 };

@@ -1,6 +1,6 @@
-//! Opening a store: whose directory it is, whether it is one of ours and whole, and what a new one begins with.
+//! Opening a store: who may use the directory, whether the store is ours and undamaged, and what a new one begins with.
 //!
-//! Errors here are for the operator. What is not ours is never changed.
+//! Errors here are for the operator. Files that are not ours are never changed.
 
 use std::cmp::Ordering;
 use std::fs::{File, TryLockError};
@@ -18,11 +18,12 @@ use crate::store::{Presence, Reader, Store};
 
 /// "line", so that `file` and a newcomer know whose database it is.
 const APPLICATION_ID: i32 = 0x6c69_6e65;
-/// Raised whenever a store of this version could not be read by an older linechat.
+/// Must be raised whenever an older linechat could not read a store any more.
 const VERSION: i32 = 2;
 
-/// Entries are keyed by their ever-growing seq and have no other index: an append costs 1.2 µs so, and 10 to 17 µs with a
-/// `(room, seq)` key. `n`, `prev`, `skip`, `said_n` and `said` are the links of `store::chain`; `sum` is a CRC-32 of the row.
+/// Entries are keyed by their ever-growing seq and have no other index: so an append costs 1.2 µs; with a `(room, seq)` key it
+/// cost 10 to 17 µs. `n`, `prev`, `skip`, `said_n` and `said` are the [`Links`](crate::store::backend::Links); `sum` is a
+/// CRC-32 of the row.
 const SCHEMA: &str = "
     CREATE TABLE entries (
         seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, room INTEGER, via INTEGER,
@@ -46,13 +47,13 @@ const SCHEMA: &str = "
     CREATE TABLE waste (id INTEGER PRIMARY KEY, n INTEGER NOT NULL, seq INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
     CREATE TABLE newest (id INTEGER PRIMARY KEY, seq INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
 ";
-/// Statements that are kept ready; there are fewer.
+/// How many prepared statements are cached; there are fewer.
 const STATEMENTS: usize = 64;
 
 /// Why the store could not be opened; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another server has it.
+    /// Another server uses it.
     #[error("the data directory {0} is in use by another linechat server; stop it, or give another --data-dir")]
     InUse(PathBuf),
     /// The directory or a file in it cannot be made or written.
@@ -76,7 +77,7 @@ pub enum OpenError {
         /// Its version.
         found: i32,
     },
-    /// Written by an older linechat, in a form that is not read any more.
+    /// Written by an older linechat, in a form that this one cannot read.
     #[error(
         "{path} has version {found}, and this linechat reads only version {VERSION}; run the older linechat that wrote it, \
          or move it away, or give another --data-dir"
@@ -95,24 +96,24 @@ pub enum OpenError {
     Damaged {
         /// The store.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's report.
         found: String,
     },
-    /// Not even the little room that opening takes is there.
+    /// The disk lacks even the little room that opening takes.
     #[error("the disk of {0} is full; make some room on it, or move the data directory to a larger one")]
     Full(PathBuf),
-    /// SQLite or the system failed otherwise.
+    /// SQLite or the system failed in another way.
     #[error("{path} cannot be opened: {error}")]
     Failed {
         /// The store.
         path: PathBuf,
-        /// What was said.
+        /// The error's text.
         error: String,
     },
 }
 
-/// Opens the store in `directory`, which is made when it is absent, and its reader. A full disk is no reason not to open one that
-/// is there: it can be read, and marked.
+/// Opens the store in `directory`, and its reader. The directory and the store are created if they do not exist. An existing
+/// store opens on a full disk, too: it can still be read, and take read marks.
 ///
 /// # Errors
 /// [`OpenError`], for the operator.
@@ -142,7 +143,7 @@ pub fn open(directory: &Path, presence: Presence) -> Result<(Store<Disk>, Arc<dy
     Ok((Store::new(disk, presence), Arc::new(reader)))
 }
 
-/// Opens the database, which is checked, and as many connections for readers.
+/// Opens and checks the database, and opens [`READS_AT_ONCE`] more connections for readers.
 fn connect(directory: &Path) -> Result<(Connection, Vec<Connection>), OpenError> {
     let not_writable = |error| OpenError::NotWritable { path: directory.to_owned(), error };
     let path = directory.join(files::DATABASE);
@@ -156,9 +157,9 @@ fn connect(directory: &Path) -> Result<(Connection, Vec<Connection>), OpenError>
         _ => OpenError::Failed { path: path.clone(), error: error.to_string() },
     };
     read_ahead(&path);
-    // SQLite makes its other files with the mode of this one.
+    // SQLite creates its other files with this one's mode.
     drop(files::create(&path).map_err(not_writable)?);
-    // The directory may be reached through links, and SQLite is to follow none.
+    // The path to the directory may contain links, but SQLite must not follow any.
     let real = directory.canonicalize().map_err(not_writable)?.join(files::DATABASE);
     let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(&real, OpenFlags::SQLITE_OPEN_READ_WRITE | flags).map_err(failed)?;
@@ -176,7 +177,8 @@ fn connect(directory: &Path) -> Result<(Connection, Vec<Connection>), OpenError>
     Ok((connection, readers))
 }
 
-/// Whether nothing is there yet; an error when what is there cannot be read. Changes nothing: it may be somebody else's.
+/// Whether the database is still empty; an error when it is not ours or of another version. Changes nothing: it may be somebody
+/// else's.
 fn is_new(connection: &Connection, path: &Path, failed: impl Fn(rusqlite::Error) -> OpenError) -> Result<bool, OpenError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (id, found) = (pragma("application_id").map_err(&failed)?, pragma("user_version").map_err(&failed)?);
@@ -194,8 +196,8 @@ fn is_new(connection: &Connection, path: &Path, failed: impl Fn(rusqlite::Error)
     }
 }
 
-/// Reads a store whose every page will be checked from its beginning to its end, which takes a disk a tenth of the time that the
-/// check's own order takes. Before SQLite has it open: to close the file afterwards would end SQLite's locks on it.
+/// Reads the store from beginning to end when every page will be checked: the disk takes a tenth of the time that the check's
+/// own order would. Call it before SQLite opens the file: closing the file afterwards would drop SQLite's locks on it.
 fn read_ahead(path: &Path) {
     if let Ok(mut file) = File::open(path)
         && file.metadata().is_ok_and(|metadata| metadata.len() <= CHECKED_AT_START_BYTES)
@@ -204,7 +206,8 @@ fn read_ahead(path: &Path) {
     }
 }
 
-/// Looks at every page of a store that is not too large for that, else at the tables of state; entries carry sums of their own.
+/// Checks every page of a store that is not too large for that, otherwise only the tables of state; entries have checksums of
+/// their own.
 fn check(connection: &Connection, path: &Path, failed: impl Fn(rusqlite::Error) -> OpenError) -> Result<(), OpenError> {
     let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let checks: &[&str] = if size <= CHECKED_AT_START_BYTES {
@@ -215,7 +218,7 @@ fn check(connection: &Connection, path: &Path, failed: impl Fn(rusqlite::Error) 
     for check in checks {
         let found: String = connection.query_row(check, [], |row| row.get(0)).map_err(&failed)?;
         if found != "ok" {
-            // SQLite tells it in lines, and an operator's log has one for each thing that happens.
+            // SQLite's report has several lines; in the operator's log each event is one line.
             return Err(OpenError::Damaged { path: path.to_owned(), found: found.replace('\n', "; ") });
         }
     }

@@ -1,6 +1,6 @@
-//! Records to rows and back. The only place that knows the columns of `entries`, `presence` and `keys`.
+//! Records to rows and back. Only this file knows the columns of `entries`, `presence` and `keys`.
 //!
-//! Each row ends in a sum of all its columns, so that damage is found where SQLite does not look for it.
+//! Each row ends with a checksum of all its columns, so that damage is found where SQLite does not look for it.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::names::{Seq, UserId};
 use crate::state::archive::Used;
 use crate::store::backend::{KeyUse, Links, Record, StoreError, Waste};
 
-/// The columns of an entry, without its event and its sum.
+/// How many columns an entry has, without its event and its checksum.
 const COLUMNS: usize = 9;
 
 pub const SELECT: &str = "SELECT seq, time, room, via, n, prev, skip, said_n, said, event, sum FROM entries WHERE seq = ?";
@@ -22,7 +22,7 @@ pub const SELECT_PRESENCE: &str = "SELECT seq, time, room, via, 0, 0, 0, 0, 0, e
 pub const INSERT_PRESENCE: &str =
     "INSERT OR REPLACE INTO presence (key, seq, time, room, via, event, sum) VALUES (?, ?, ?, ?, ?, ?, ?)";
 
-/// The statement that inserts so many rows. Short, as a statement that is kept ready is found by its text.
+/// The statement that inserts this many rows. It is short because cached statements are found by their text.
 pub fn insert_sql(rows: usize) -> String {
     format!("INSERT INTO entries VALUES {}", vec!["(?,?,?,?,?,?,?,?,?,?,?)"; rows].join(","))
 }
@@ -32,7 +32,7 @@ pub fn signed(number: u64) -> i64 {
     i64::try_from(number).expect("invariant: seqs and ids are below 2^61")
 }
 
-/// The inverse of [`signed`]; what is negative was never written and becomes a number that nothing has.
+/// The inverse of [`signed`]; a negative number was never written and becomes a number that nothing has.
 pub fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX >> 3)
 }
@@ -76,9 +76,9 @@ pub fn read_waste(number: i64) -> Waste {
     }
 }
 
-/// The sum of a row: of its numbers, of a text that says itself where it ends, and of a key.
+/// The checksum of a row: of its numbers, a text that marks its own end, and a key.
 pub fn sum<const N: usize>(numbers: [i64; N], text: &[u8], key: &str) -> i64 {
-    // Numbers at once: a sum over many small pieces takes three times as long.
+    // All numbers at once: a checksum over many small pieces takes three times as long.
     let mut bytes = [[0; 8]; N];
     for (bytes, number) in bytes.iter_mut().zip(numbers) {
         *bytes = number.to_le_bytes();
@@ -97,7 +97,7 @@ fn numbers(entry: &Entry, links: &Links) -> [i64; COLUMNS] {
     [signed(entry.seq.0), entry.time.0, room, via, links[0], links[1], links[2], links[3], links[4]]
 }
 
-/// A number that is none where it is -1.
+/// The number, or `None` for -1.
 fn or_null(number: i64) -> Option<i64> {
     (number != -1).then_some(number)
 }
@@ -107,7 +107,7 @@ fn write_event(out: &mut Vec<u8>, entry: &Entry) {
     out.flush().expect("invariant: memory takes everything");
 }
 
-/// Binds the records to a statement of [`insert_sql`] for as many, and runs it. `json` is memory to work in.
+/// Binds the records to a statement of [`insert_sql`] for this many, and runs it. `json` is a buffer to work in.
 pub fn insert(statement: &mut CachedStatement<'_>, records: &[Record], json: &mut Vec<u8>) -> rusqlite::Result<()> {
     let mut next = 0;
     for Record { entry, links } in records {
@@ -150,7 +150,7 @@ pub fn insert_presence(
     statement.raw_execute().map(drop)
 }
 
-/// A record from a row of [`SELECT`]; damaged when its sum is wrong.
+/// A record from a row of [`SELECT`]; `Damaged` when its checksum is wrong.
 pub fn read(row: &Row<'_>) -> rusqlite::Result<Result<Record, StoreError>> {
     read_with(row, "")
 }
@@ -181,7 +181,7 @@ fn read_with(row: &Row<'_>, key: &str) -> rusqlite::Result<Result<Record, StoreE
     Ok(Ok(Record { entry: Entry { seq: seq(number), time: Time(time), room, via, event }, links }))
 }
 
-/// The sum of a key's row.
+/// The checksum of a key's row.
 pub fn sum_key(sender: UserId, key: &str, found: &KeyUse) -> i64 {
     let KeyUse { n, used: Used { seq, time, content } } = *found;
     sum([signed(sender.0), signed(n), signed(seq.0), time.0, content.cast_signed()], b"", key)
@@ -190,7 +190,7 @@ pub fn sum_key(sender: UserId, key: &str, found: &KeyUse) -> i64 {
 /// A sender, a key, and its use.
 type Key = (UserId, Arc<str>, KeyUse);
 
-/// A key's row; damaged when its sum is wrong.
+/// A key's row; `Damaged` when its checksum is wrong.
 pub fn read_key(row: &Row<'_>) -> rusqlite::Result<Result<Key, StoreError>> {
     let (sender, key): (i64, Arc<str>) = (row.get(0)?, row.get(1)?);
     let (n, number, time, content): (i64, i64, i64, i64) = (row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?);

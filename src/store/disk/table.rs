@@ -1,14 +1,14 @@
-//! The small tables: an id and some numbers, and a sum of them all.
+//! The small tables: an id, some numbers, and a checksum of them all.
 //!
-//! A row whose id was damaged is not found by it; but it lies between the same rows as before. So where a row is not found, its
-//! neighbours are looked at.
+//! A row whose id was damaged is not found by its id, but it still lies between the same rows. So if a row is not found, its
+//! neighbours are checked for damage.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::store::backend::StoreError;
 use crate::store::disk::{row, run, store_error};
 
-/// A table with so many numbers beside its id; the statements for it.
+/// The statements for a table with `N` numbers besides its id.
 pub struct Table<const N: usize> {
     name: &'static str,
     until: &'static str,
@@ -36,7 +36,7 @@ macro_rules! table {
                 " DESC LIMIT ?"
             ),
             after: concat!("SELECT ", $id, ", ", $columns, " FROM ", $name, " WHERE ", $id, " > ? ORDER BY ", $id, " LIMIT ?"),
-            // Short, as a statement that is kept ready is found by its text.
+            // Short, because cached statements are found by their text.
             set: concat!("REPLACE INTO ", $name, " VALUES ", $values),
             add: concat!("INSERT OR IGNORE INTO ", $name, " VALUES ", $values),
             delete: concat!("DELETE FROM ", $name, " WHERE ", $id, " = ?"),
@@ -44,13 +44,13 @@ macro_rules! table {
     };
 }
 
-/// The ends of rooms.
+/// The chain heads of rooms.
 pub const HEADS: Table<7> = table!("heads", "room", "n, seq, said_n, said, read_n, read, hidden, sum", "(?,?,?,?,?,?,?,?,?)");
 /// How many messages with keys a sender has had.
 pub const KEY_COUNTS: Table<1> = table!("key_counts", "sender", "count, sum", "(?,?,?)");
-/// What is waste, and how much of it is gone.
+/// What is waste, and how much of it is deleted.
 pub const WASTE: Table<2> = table!("waste", "id", "n, seq, sum", "(?,?,?,?)");
-/// The newest seq, where no entry has it; one row with the id 1.
+/// The newest seq, in case no stored entry has it; one row with the id 1.
 pub const NEWEST: Table<1> = table!("newest", "id", "seq, sum", "(?,?,?)");
 
 impl<const N: usize> Table<N> {
@@ -74,7 +74,7 @@ impl<const N: usize> Table<N> {
         statement.query_row([id, 1], |row| self.read(row)).optional().map_err(store_error)?.transpose()
     }
 
-    /// The numbers of an id.
+    /// The numbers of an id, if it has a row.
     pub fn get(&self, connection: &Connection, id: i64) -> Result<Option<[i64; N]>, StoreError> {
         match self.one(connection, self.until, id)? {
             Some((found, numbers)) if found == id => Ok(Some(numbers)),
@@ -82,7 +82,7 @@ impl<const N: usize> Table<N> {
         }
     }
 
-    /// At most so many rows, by id.
+    /// At most `count` rows, ordered by id.
     pub fn list(&self, connection: &Connection, count: usize) -> Result<Vec<(i64, [i64; N])>, StoreError> {
         let mut statement = connection.prepare_cached(self.after).map_err(store_error)?;
         let count = i64::try_from(count).unwrap_or(i64::MAX);

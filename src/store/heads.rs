@@ -1,6 +1,6 @@
-//! The ends of rooms and the counts of keys that the store has at hand. All of them can be read again from the backend.
+//! The chain heads and key counts that the store keeps in memory. All of them can be read again from the backend.
 //!
-//! What has changed stays here until it is settled into a batch: a batch writes each end once, however often it has changed.
+//! Changes stay here until they are settled into a batch: a batch writes each head once, however often it has changed.
 
 use std::collections::hash_map::Entry;
 
@@ -12,22 +12,22 @@ use crate::names::{Seq, UserId};
 use crate::store::backend::{Backend, Change, Head, Links, Look, StoreError};
 use crate::store::chain::linked;
 
-/// The number that `skip` of the entry numbered `n` leads to.
+/// The number of the entry to which the `skip` link of entry number `n` leads.
 const fn skipped(n: u64) -> u64 {
     n & n.wrapping_sub(1)
 }
 
 /// The end of a room.
 #[derive(Debug, Default)]
-pub struct Tip {
+pub struct ChainHead {
     /// As it will be stored.
     pub head: Head,
-    /// The entries whose numbers are that of the newest with its low bits cleared, the newest last.
+    /// The newest entry and all that are reached from it by `skip` links, with their numbers; the newest last.
     path: Vec<(u64, Seq)>,
     changed: bool,
 }
 
-impl Tip {
+impl ChainHead {
     fn load(look: &impl Look, room: RoomId) -> Result<Self, StoreError> {
         let head = look.head(room)?;
         let mut path = Vec::new();
@@ -43,7 +43,7 @@ impl Tip {
         Ok(Self { head, path, changed: false })
     }
 
-    /// Adds a shown entry; returns its links.
+    /// Appends a shown entry; returns its links.
     pub fn link(&mut self, seq: Seq, is_message: bool) -> Links {
         let Head { n, seq: prev, said_n, said, .. } = self.head;
         let (n, said_n) = (n + 1, said_n + u64::from(is_message));
@@ -56,40 +56,40 @@ impl Tip {
         Links { n, prev, skip, said_n, said }
     }
 
-    /// Adds an entry that is not shown; returns its links.
+    /// Appends an entry that is not shown; returns its links.
     pub fn hide(&mut self, seq: Seq) -> Links {
         Links { prev: std::mem::replace(&mut self.head.hidden, seq), ..Links::default() }
     }
 }
 
-/// What is at hand.
+/// The chain heads and key counts in memory.
 #[derive(Debug, Default)]
-pub struct Tips {
-    tips: HashMap<RoomId, Tip>,
+pub struct ChainHeads {
+    heads: HashMap<RoomId, ChainHead>,
     changed: Vec<RoomId>,
     counts: HashMap<UserId, u64>,
     counted: Vec<UserId>,
 }
 
-impl Tips {
+impl ChainHeads {
     /// The end of a room.
     pub fn head(&mut self, look: &impl Look, room: RoomId) -> Result<Head, StoreError> {
-        match self.tips.entry(room) {
-            Entry::Occupied(tip) => Ok(tip.get().head),
-            Entry::Vacant(place) => Ok(place.insert(Tip::load(look, room)?).head),
+        match self.heads.entry(room) {
+            Entry::Occupied(chain) => Ok(chain.get().head),
+            Entry::Vacant(place) => Ok(place.insert(ChainHead::load(look, room)?).head),
         }
     }
 
-    /// The end of a room, for a change.
-    pub fn change(&mut self, look: &impl Look, room: RoomId) -> Result<&mut Tip, StoreError> {
-        let tip = match self.tips.entry(room) {
-            Entry::Occupied(tip) => tip.into_mut(),
-            Entry::Vacant(place) => place.insert(Tip::load(look, room)?),
+    /// The chain head of a room, to be changed.
+    pub fn change(&mut self, look: &impl Look, room: RoomId) -> Result<&mut ChainHead, StoreError> {
+        let chain = match self.heads.entry(room) {
+            Entry::Occupied(chain) => chain.into_mut(),
+            Entry::Vacant(place) => place.insert(ChainHead::load(look, room)?),
         };
-        if !std::mem::replace(&mut tip.changed, true) {
+        if !std::mem::replace(&mut chain.changed, true) {
             self.changed.push(room);
         }
-        Ok(tip)
+        Ok(chain)
     }
 
     /// How many messages with keys the sender has had.
@@ -100,7 +100,7 @@ impl Tips {
         }
     }
 
-    /// Counts one more; returns how many it are.
+    /// Counts one more message with a key; returns how many there are now.
     pub fn count_one(&mut self, backend: &impl Backend, sender: UserId) -> Result<u64, StoreError> {
         let count = self.count(backend, sender)? + 1;
         self.counts.insert(sender, count);
@@ -108,23 +108,23 @@ impl Tips {
         Ok(count)
     }
 
-    /// Forgets a room that is no more.
+    /// Forgets a room that no longer exists.
     pub fn remove_room(&mut self, room: RoomId) {
-        self.tips.remove(&room);
+        self.heads.remove(&room);
     }
 
-    /// Forgets a sender who is no more.
+    /// Forgets a sender who no longer exists.
     pub fn remove_count(&mut self, sender: UserId) {
         self.counts.remove(&sender);
     }
 
-    /// Adds what has changed to a batch, and forgets everything when it is too much.
+    /// Adds what has changed to a batch's changes, and forgets everything when there is too much of it.
     pub fn settle(&mut self, changes: &mut Vec<Change>) {
         for room in self.changed.drain(..) {
-            // One that is not at hand was removed after it had changed.
-            if let Some(tip) = self.tips.get_mut(&room) {
-                tip.changed = false;
-                changes.push(Change::Head(room, tip.head));
+            // One that is not here was removed after it had changed.
+            if let Some(chain) = self.heads.get_mut(&room) {
+                chain.changed = false;
+                changes.push(Change::Head(room, chain.head));
             }
         }
         self.counted.sort_unstable();
@@ -134,8 +134,8 @@ impl Tips {
                 changes.push(Change::KeyCount(sender, count));
             }
         }
-        if self.tips.len() > CHAINS_IN_MEMORY {
-            self.tips.clear();
+        if self.heads.len() > CHAINS_IN_MEMORY {
+            self.heads.clear();
         }
         if self.counts.len() > CHAINS_IN_MEMORY {
             self.counts.clear();
