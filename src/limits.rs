@@ -99,6 +99,8 @@ limits! {
         "connections at once; leaves descriptors and memory for the store";
     connections_per_address "connections-per-address" = 1024 "connections" 1..=1000000 or_none,
         "connections at once from one address; a school or an office behind one address fits, one flood does not take the server";
+    connections_per_account "connections-per-account" = 64 "connections" 1..=1000000 or_none,
+        "connections at once that are logged in to one account; each is told of what the others do";
     ipv6_prefix "ipv6-prefix" = 64 "bits" 1..=128 never_none,
         "how much of an IPv6 address is one address to all limits: whoever has one has its whole /64, and some have a /56 or a /48";
     half_line_seconds "half-line-seconds" = 30 "seconds" 1..=86400 or_none,
@@ -162,6 +164,9 @@ pub const IN_FLIGHT: usize = 1024;
 /// Notices that one connection may leave unread: what its proposals came to, and the rooms in which its reading begins or ends.
 /// More than [`IN_FLIGHT`] and the most channels that one user may be in; beyond it the connection is closed.
 pub const NOTICES: usize = 16 * 1024;
+/// Rooms that one connection may have been left behind in: that it was to read to their ends, and has not yet. Only another
+/// connection of its account can bring it there; beyond it the connection is closed.
+pub const ENDING_ROOMS: usize = 256;
 /// Bytes of text in these proposals, and of the answers that wait behind them.
 pub const IN_FLIGHT_BYTES: usize = 64 * 1024;
 /// Bytes read from a connection at a time, and the most that a paused connection keeps unread.
@@ -172,8 +177,6 @@ pub const OUT_BYTES: usize = 64 * 1024;
 pub const FOLLOW_BYTES: usize = 32 * 1024;
 /// Bytes of recent lines that one room keeps.
 pub const TAIL_BYTES: usize = 256 * 1024;
-/// Seconds after which a silent room gives its recent lines back.
-pub const TAIL_QUIET_SECONDS: u64 = 2;
 /// Calls of `propose` that may wait to be ordered; with [`IN_FLIGHT_BYTES`] this bounds the queue's memory at 128 MiB of text.
 /// With 256, sessions waiting for room were woken one by one, which cost 1,000 users in pairs a quarter of their messages.
 pub const QUEUE_BATCHES: usize = 2048;

@@ -28,9 +28,12 @@ use crate::store::{Backend, Presence, Store, StoreError};
 /// How often to check whether a full disk has room again.
 const ROOM_CHECK: Duration = Duration::from_secs(1);
 /// How long the store rests between two steps of deleting waste, so that nobody has to wait long.
-const TIDY_REST: Duration = Duration::from_millis(20);
+const TIDY_REST: Duration = Duration::from_millis(5);
 /// How long it rests when there is nothing to delete.
 const TIDY_LOOK: Duration = Duration::from_secs(2);
+
+/// After how many batches a step is due under a load that leaves no time for rests.
+const TIDY_BATCHES: u32 = 64;
 
 /// The state, which sessions read to answer queries.
 pub type SharedState = Arc<RwLock<State>>;
@@ -89,6 +92,7 @@ impl<B: Backend> Replica<B> {
     pub async fn run(mut self, mut batches: impl Batches, tell: Outlet) -> Result<(), StoreError> {
         // One timer for all rounds, polled only when needed: a timer for each batch would make a message a tenth more
         // expensive.
+        let mut batches_since = 0;
         let mut tidying = std::pin::pin!(tokio::time::sleep(TIDY_REST));
         loop {
             let batch = tokio::select! {
@@ -97,10 +101,16 @@ impl<B: Backend> Replica<B> {
                 () = &mut tidying, if self.store.is_untidy() => {
                     let rest = if self.tidy()? { TIDY_REST } else { TIDY_LOOK };
                     tidying.as_mut().reset(clock::now() + rest);
+                    batches_since = 0;
                     continue;
                 }
             };
             let Some(batch) = batch else { break };
+            batches_since += 1;
+            if batches_since >= TIDY_BATCHES && self.store.is_untidy() {
+                batches_since = 0;
+                self.tidy()?;
+            }
             let news = self.take(batch).await?;
             match &tell {
                 Outlet::Hub(hub) => hub.tell(news),
@@ -162,9 +172,10 @@ impl<B: Backend> Replica<B> {
         let mut work = Work { node: self.node, time: batch.time, news, completions };
         let context = Context { time: batch.time, limits: &self.limits, storage };
         let done = batch.proposals.iter().try_for_each(|proposal| work.proposal(state, &mut self.store, context, proposal));
+        let decided = done.is_ok();
         match done.and_then(|()| self.store.commit()) {
-            // No durable event was decided, and the store's own notes can wait.
-            Err(StoreError::Full) if storage == Storage::Nothing => self.store.rollback(),
+            // Nothing that must be stored was decided: what the store wanted to note beside it can wait.
+            Err(StoreError::Full) if storage == Storage::Nothing && decided => self.store.rollback(),
             Err(error) => {
                 self.store.rollback();
                 state.rollback();
@@ -184,6 +195,14 @@ struct Work<'a> {
     time: Time,
     news: &'a mut Vec<News>,
     completions: &'a mut Vec<News>,
+}
+
+/// Which of this node's sessions stop reading which room: these, or everybody who reads it.
+#[derive(Default)]
+struct Ends {
+    room: Option<RoomId>,
+    sessions: SmallVec<[u64; 1]>,
+    is_close: bool,
 }
 
 impl Work<'_> {
@@ -218,16 +237,21 @@ impl Work<'_> {
         let gone = self.who_goes(state, &entry);
         store.put(&entry)?;
         state.apply(&entry);
-        let place = self.news.len();
+        // Whoever joins reads from their own JOIN on, so that an account's other connections are shown it.
+        self.who_begins(state, &entry);
+        let (seq, room, ends) = (entry.seq, entry.room, self.who_ends(state, &entry));
+        if entry.event.is_shown() {
+            self.news.push(News::Happened(entry));
+        }
+        for session in ends.sessions {
+            self.news.extend(ends.room.map(|room| News::Ends { session, room, seq }));
+        }
+        if ends.is_close {
+            self.news.extend(room.map(|room| News::Closed { room, seq }));
+        }
         for (session, user) in gone {
             let rooms = std::iter::once(RoomId::Inbox(user)).chain(state.channels_of(user).map(RoomId::Channel));
             self.news.push(News::Gone { session, rooms: rooms.collect() });
-        }
-        self.who_reads(state, &entry);
-        if entry.event.is_shown() {
-            // Whoever joins reads from their own JOIN on, so that an account's other connections are shown it.
-            let place = if matches!(entry.event, Event::Joined { .. }) { self.news.len() } else { place };
-            self.news.insert(place, News::Happened(entry));
         }
         Ok(())
     }
@@ -248,36 +272,42 @@ impl Work<'_> {
         }
     }
 
-    /// Tells which sessions begin or stop reading a room with an entry.
-    fn who_reads(&mut self, state: &State, entry: &Entry) {
-        let seq = entry.seq;
+    /// Tells which sessions begin to read a room with an entry.
+    fn who_begins(&mut self, state: &State, entry: &Entry) {
+        let after = Seq(entry.seq.0 - 1);
         match (&entry.event, entry.room) {
             (Event::Came { session, who }, _) if session.node == self.node => {
-                self.inbox_begins(session.number, seq, who.clone());
+                self.inbox_begins(session.number, after, who.clone());
             }
             (Event::Named { who, .. } | Event::Registered { who, .. }, _) => self.news.push(News::Renamed { who: who.clone() }),
             (Event::Joined { who, .. }, Some(RoomId::Channel(channel))) => {
                 for session in self.sessions(state, who.id) {
-                    self.channel_begins(state, session, Seq(seq.0 - 1), channel);
+                    self.channel_begins(state, session, after, channel);
                 }
             }
-            (Event::Left { who, .. }, Some(room)) => {
-                for session in self.sessions(state, who.id) {
-                    self.news.push(News::Ends { session, room, seq });
-                }
-            }
-            (Event::Closed { .. }, Some(room)) => self.news.push(News::Closed { room, seq }),
-            (Event::LoggedIn { session, guest, account }, _) if session.node == self.node => {
-                let session = session.number;
-                self.news.push(News::Ends { session, room: RoomId::Inbox(*guest), seq });
+            (Event::LoggedIn { session, account, .. }, _) if session.node == self.node => {
                 if let Some(who) = state.user(*account) {
-                    self.inbox_begins(session, seq, who);
+                    self.inbox_begins(session.number, after, who);
                 }
                 for channel in state.channels_of(*account) {
-                    self.channel_begins(state, session, seq, channel);
+                    self.channel_begins(state, session.number, after, channel);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Which sessions stop reading a room with an entry.
+    fn who_ends(&self, state: &State, entry: &Entry) -> Ends {
+        match &entry.event {
+            Event::Left { who, .. } => {
+                Ends { room: entry.room, sessions: self.sessions(state, who.id).collect(), is_close: false }
+            }
+            Event::LoggedIn { session, guest, .. } if session.node == self.node => {
+                let sessions = SmallVec::from_buf([session.number]);
+                Ends { room: Some(RoomId::Inbox(*guest)), sessions, is_close: false }
+            }
+            event => Ends { is_close: matches!(event, Event::Closed { .. }), ..Ends::default() },
         }
     }
 

@@ -143,25 +143,32 @@ impl Server {
         };
         until_stopped.iter().for_each(tokio::task::AbortHandle::abort);
         if let Err(failure) = outcome {
-            shared.failed.cancel();
-            shared.stopping.cancel();
-            shared.hub.wake_all();
-            shared.tracker.close();
-            // Sessions that wait for an answer are told that nobody knows it. The end is not delayed for slow ones.
-            let _ = tokio::time::timeout(FAREWELL, shared.tracker.wait()).await;
-            return Err(failure);
+            return Err(fail(&shared, failure).await);
         }
         shared.stopping.cancel();
         tracing::info!("stopping");
         shared.hub.wake_all();
         shared.tracker.close();
         let wait = Duration::from_secs(shared.limits.shutdown_seconds);
-        if tokio::time::timeout(wait, shared.tracker.wait()).await.is_err() {
-            tracing::warn!(left = shared.tracker.len(), "some connections did not take their last lines in time");
+        tokio::select! {
+            waited = tokio::time::timeout(wait, shared.tracker.wait()) => if waited.is_err() {
+                tracing::warn!(left = shared.tracker.len(), "some connections did not take their last lines in time");
+            },
+            failure = supervisor.failure() => return Err(fail(&shared, failure).await),
         }
         shared.order.close();
         supervisor.finish().await
     }
+}
+
+/// Tells the sessions that wait for an answer that nobody knows it. The end is not delayed for slow ones.
+async fn fail(shared: &Shared, failure: Failure) -> Failure {
+    shared.failed.cancel();
+    shared.stopping.cancel();
+    shared.hub.wake_all();
+    shared.tracker.close();
+    let _ = tokio::time::timeout(FAREWELL, shared.tracker.wait()).await;
+    failure
 }
 
 /// A replica with the state from the store. Nobody is connected yet, so the guests of the last run are gone and their channels
@@ -262,7 +269,7 @@ fn welcome(shared: &Arc<Shared>, admission: &Arc<Admission>, stream: TcpStream, 
         Err(refusal) => return admission::turn_away(&stream, &refusal),
     };
     if let Err(error) = admission::prepare(&stream) {
-        tracing::debug!(%error, %peer, "the connection was lost before it began");
+        return tracing::debug!(%error, %peer, "the connection was lost before it began");
     }
     let handle = shared.hub.admit();
     // At debug level only: a span is a tenth of what a silent connection costs.

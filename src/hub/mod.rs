@@ -89,8 +89,7 @@ impl Hub {
         sessions.iter().for_each(|(_, handle)| handle.wake());
     }
 
-    /// Gives back the tails of rooms that have had no new line since the last call. Call it twice in
-    /// [`TAIL_QUIET_SECONDS`](crate::limits::TAIL_QUIET_SECONDS).
+    /// Gives back the tails of rooms that have had no new line since the last call. It is called once a second.
     pub fn sweep_tails(&self) {
         self.tails.rooms().retain(|room| !room.give_back_if_quiet(&self.tails.bytes));
     }

@@ -164,7 +164,8 @@ impl Hub {
 }
 
 fn wake(touched: &mut Vec<Arc<Room>>) {
-    touched.sort_unstable_by_key(|room| room.id);
-    touched.dedup_by_key(|room| room.id);
+    // By identity: a channel that all had left and one has joined again is another room in the same batch.
+    touched.sort_unstable_by_key(Arc::as_ptr);
+    touched.dedup_by_key(|room| Arc::as_ptr(room));
     touched.iter().for_each(|room| room.wake());
 }

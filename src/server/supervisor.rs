@@ -54,14 +54,15 @@ impl Supervisor {
 
     /// Waits until one of the tasks has ended, which none should.
     pub async fn failure(&mut self) -> Failure {
-        match self.tasks.join_next_with_id().await {
-            Some(joined) => {
-                let (name, ended) = self.named(joined);
-                Failure { name, reason: ended.err().unwrap_or_else(|| "it ended".to_owned()) }
+        while let Some(joined) = self.tasks.join_next_with_id().await {
+            if joined.as_ref().is_err_and(JoinError::is_cancelled) {
+                continue;
             }
-            // Nothing is watched, and so nothing can fail.
-            None => std::future::pending().await,
+            let (name, ended) = self.named(joined);
+            return Failure { name, reason: ended.err().unwrap_or_else(|| "it ended".to_owned()) };
         }
+        // Nothing is watched, and so nothing can fail.
+        std::future::pending().await
     }
 
     /// Waits until all tasks have ended, as they should now.

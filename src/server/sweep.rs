@@ -61,6 +61,6 @@ async fn end_orphaned(
     if proposals.is_empty() {
         return Ok(());
     }
-    tracing::info!(channels = proposals.len(), "channels end that have neither owner nor members");
+    tracing::debug!(channels = proposals.len(), "channels that have neither owner nor members are to end");
     shared.order.propose(proposals).await
 }

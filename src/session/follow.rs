@@ -8,7 +8,7 @@ use crate::hub::{Subscription, Title};
 use crate::limits::{FOLLOW_BYTES, READ_ENTRIES};
 use crate::names::{Seq, UserId};
 use crate::session::Session;
-use crate::session::reading::Behind;
+use crate::session::reading::{Behind, Which};
 use crate::session::socket::Gone;
 use crate::store::{Page, Query, Start, What};
 use crate::wire::reply;
@@ -17,17 +17,17 @@ use crate::wire::reply;
 const ROUNDS: usize = 16;
 
 impl Session {
-    /// Sends news until there is no more, the peer takes no more, or it is somebody else's turn.
-    pub(super) async fn follow(&mut self) -> Result<(), Gone> {
+    /// Sends news of these rooms until there is no more, the peer takes no more, or it is somebody else's turn.
+    pub(super) async fn follow(&mut self, which: Which) -> Result<(), Gone> {
         for _ in 0..ROUNDS {
-            if self.socket.is_blocked() || self.socket.waiting() > FOLLOW_BYTES || !self.reading.has_news() {
+            if self.socket.is_blocked() || self.socket.waiting() > FOLLOW_BYTES || !self.reading.has_news(which) {
                 self.socket.send()?;
-                if self.socket.waiting() > 0 || !self.reading.has_news() {
+                if self.socket.waiting() > 0 || !self.reading.has_news(which) {
                     break;
                 }
             }
             let (reading, connection) = (&mut self.reading, self.connection);
-            let behind = self.socket.send_gathered(|buffer| reading.gather(connection, buffer))?;
+            let behind = self.socket.send_gathered(|buffer| reading.gather(which, connection, buffer))?;
             if let Some(behind) = behind {
                 Box::pin(self.catch_up(behind)).await?;
             }
@@ -38,10 +38,12 @@ impl Session {
 
     /// Sends everything that has happened until now: the answer to PING comes after it.
     pub(super) async fn follow_to_now(&mut self) -> Result<(), Gone> {
+        self.take_notices()?;
         let ends = self.reading.ends();
         while self.reading.is_before(&ends) {
-            self.follow().await?;
+            self.follow(Which::All).await?;
             self.socket.flush().await?;
+            tokio::task::coop::consume_budget().await;
         }
         Ok(())
     }
@@ -50,9 +52,10 @@ impl Session {
     /// shown.
     pub(super) async fn follow_to_ends(&mut self) -> Result<(), Gone> {
         self.reading.drop_ended();
-        while self.reading.has_ending() {
-            self.follow().await?;
+        while self.reading.has_news(Which::Ending) {
+            self.follow(Which::Ending).await?;
             self.socket.flush().await?;
+            tokio::task::coop::consume_budget().await;
         }
         Ok(())
     }

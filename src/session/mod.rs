@@ -32,14 +32,14 @@ use crate::clock;
 use crate::code::{Code, Refusal};
 use crate::event::{Answer, Completion, NodeId, Origin, Proposal, Request, SessionId};
 use crate::hub::{Hub, Notice, SessionHandle};
-use crate::limits::{IN_FLIGHT, IN_FLIGHT_BYTES, Limits, NOTICES, OUT_BYTES};
+use crate::limits::{ENDING_ROOMS, IN_FLIGHT, IN_FLIGHT_BYTES, Limits, OUT_BYTES};
 use crate::names::{Name, UserId, Who};
 use crate::order::{NotNow, Order};
 use crate::state::{self, State};
 use crate::store::Reader;
 use crate::wire::{LineDecoder, reply};
 
-use reading::Reading;
+use reading::{Reading, Which};
 use replies::Replies;
 use socket::Socket;
 use throttle::Throttle;
@@ -173,9 +173,11 @@ impl Session {
             let Self { socket, .. } = *self;
             Box::pin(socket.close())
         };
-        spoken?;
-        close.await;
-        Ok(())
+        // A close with unread input would be a reset, which overtakes what was answered last.
+        if matches!(spoken, Ok(()) | Err(Gone::Order)) {
+            close.await;
+        }
+        spoken
     }
 
     /// Tells the order of the connection, and greets the peer with the id that it got there.
@@ -194,9 +196,8 @@ impl Session {
 
     async fn speak(&mut self) -> Result<(), Gone> {
         while self.ending.is_none() {
-            self.take_notices();
-            self.must_keep_up()?;
-            self.follow().await?;
+            self.take_notices()?;
+            self.follow(Which::All).await?;
             poll_fn(|context| Poll::Ready(self.take_lines(context))).await?;
             self.send_proposals().await?;
             if let Some(line) = self.slow.take() {
@@ -265,8 +266,15 @@ impl Session {
         self.ending = Some(Ending::Closed);
     }
 
-    fn take_notices(&mut self) {
-        for notice in self.handle.take_notices() {
+    /// # Errors
+    /// [`Gone::Overrun`] if the session was told more than it may leave unread, or was left behind in too many rooms: its peer
+    /// takes nothing while another connection of the same account comes and goes.
+    fn take_notices(&mut self) -> Result<(), Gone> {
+        let notices = self.handle.take_notices();
+        if self.handle.is_overrun() || (!notices.is_empty() && self.reading.ending() > ENDING_ROOMS) {
+            return Err(Gone::Overrun);
+        }
+        for notice in notices {
             match notice {
                 // With no answer in flight, this is the one proposal that the session waits for.
                 Notice::Completed(Completion { result, .. }) if self.replies.in_flight() == 0 => self.outcome = Some(result),
@@ -275,6 +283,7 @@ impl Session {
                 Notice::Ends(room, at) => self.reading.end(room, at),
             }
         }
+        Ok(())
     }
 
     fn id(&self) -> SessionId {
@@ -306,11 +315,13 @@ impl Session {
     /// Waits until all commands so far are answered.
     async fn settle(&mut self) -> Result<(), Gone> {
         self.send_proposals().await?;
-        while self.replies.in_flight() > 0 {
+        loop {
+            self.take_notices()?;
+            if self.replies.in_flight() == 0 {
+                return Ok(());
+            }
             self.woken().await?;
-            self.take_notices();
         }
-        Ok(())
     }
 
     /// Proposes something and waits for its outcome; everything before it must be settled. On return, rooms whose reading it
@@ -326,7 +337,7 @@ impl Session {
         self.propose(request);
         self.send_proposals().await?;
         loop {
-            self.take_notices();
+            self.take_notices()?;
             match self.outcome.take() {
                 Some(outcome) => return Ok(outcome),
                 None => self.woken().await?,
@@ -341,13 +352,7 @@ impl Session {
 
     async fn woken(&self) -> Result<(), Gone> {
         poll_fn(|context| self.handle.poll_woken(context)).await;
-        if self.shared.failed.is_cancelled() { Err(Gone::Order) } else { self.must_keep_up() }
-    }
-
-    /// Ends a session that has too many unread notices, or reads more rooms than anybody can be in: its peer takes nothing
-    /// while another connection of the same account joins and leaves channels.
-    fn must_keep_up(&self) -> Result<(), Gone> {
-        if self.handle.is_overrun() || self.reading.count() > NOTICES { Err(Gone::Overrun) } else { Ok(()) }
+        if self.shared.failed.is_cancelled() { Err(Gone::Order) } else { Ok(()) }
     }
 }
 

@@ -2,10 +2,21 @@
 //!
 //! Only the session's task touches it. Notices say which rooms these are, in the order of the events.
 
+use std::sync::Arc;
+
 use crate::event::RoomId;
-use crate::hub::{Cursor, Read, Subscription};
+use crate::hub::{Cursor, Read, Room, Subscription};
 use crate::limits::FOLLOW_BYTES;
 use crate::names::{Seq, UserId};
+
+/// Which of the rooms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    All,
+    /// Those whose reading ends.
+    Ending,
+}
 
 /// A room whose news must first be read from the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,30 +47,31 @@ impl Reading {
 
     /// Sets where the reading of a room ends.
     pub fn end(&mut self, room: RoomId, at: Cursor) {
-        let ending = self.rooms.iter_mut().find(|subscription| subscription.room.id == room && subscription.end.is_none());
-        if let Some(subscription) = ending {
-            subscription.end = Some(at);
+        let is_it = |subscription: &Subscription| subscription.room.id == room && subscription.end.is_none();
+        let Some(index) = self.rooms.iter().position(is_it) else { return };
+        self.rooms[index].end = Some(at);
+        if self.rooms[index].is_over() {
+            self.rooms.remove(index);
         }
     }
 
-    /// How many rooms these are, including ones that were left but not yet read to their ends.
-    pub fn count(&self) -> usize {
-        self.rooms.len()
+    /// How many rooms there are that were left and not yet read to their ends.
+    pub fn ending(&self) -> usize {
+        self.rooms.iter().filter(|subscription| subscription.end.is_some()).count()
     }
 
-    /// Whether there is something to read, or a room to [drop](Self::drop_ended). Takes no lock.
-    pub fn has_news(&self) -> bool {
-        self.rooms.iter().any(|subscription| subscription.end.is_some() || subscription.has_more())
-    }
-
-    /// Whether there are rooms whose end has not been read yet.
-    pub fn has_ending(&self) -> bool {
-        self.rooms.iter().any(|subscription| subscription.end.is_some())
+    /// Whether there is something to read in these rooms, or one of them to [drop](Self::drop_ended). Takes no lock.
+    pub fn has_news(&self, which: Which) -> bool {
+        let has_news = |subscription: &Subscription| match which {
+            Which::All => subscription.end.is_some() || subscription.has_more(),
+            Which::Ending => subscription.end.is_some(),
+        };
+        self.rooms.iter().any(has_news)
     }
 
     /// Forgets the rooms that were read to their ends.
     pub fn drop_ended(&mut self) {
-        if self.has_ending() {
+        if self.has_news(Which::Ending) {
             self.rooms.retain(|subscription| !subscription.is_over());
         }
     }
@@ -69,28 +81,39 @@ impl Reading {
         &mut self.rooms[index]
     }
 
-    /// Each room with the position where it ends now.
-    pub fn ends(&self) -> Vec<(RoomId, u64)> {
-        self.rooms.iter().map(|subscription| (subscription.room.id, subscription.end_now())).collect()
+    /// Each room with the position where it ends now. A channel that was left and joined again may be two of them.
+    pub fn ends(&self) -> Vec<(Arc<Room>, u64)> {
+        self.rooms.iter().map(|subscription| (Arc::clone(&subscription.room), subscription.end_now())).collect()
     }
 
     /// Whether one of these rooms is still read, but not up to its position here.
-    pub fn is_before(&self, ends: &[(RoomId, u64)]) -> bool {
-        let reached = |subscription: &Subscription| {
-            ends.iter().all(|(room, end)| *room != subscription.room.id || subscription.cursor.position >= *end)
+    pub fn is_before(&self, ends: &[(Arc<Room>, u64)]) -> bool {
+        let is_before = |subscription: &Subscription| {
+            let reached = subscription.cursor.position;
+            let most = subscription.end.map_or(u64::MAX, |end| end.position);
+            ends.iter().any(|(room, end)| Arc::ptr_eq(room, &subscription.room) && reached < (*end).min(most))
         };
-        !self.rooms.iter().all(reached)
+        self.rooms.iter().any(is_before)
     }
 
-    /// Copies news from the rooms to `buffer`, except what the connection `me` caused. It goes on with the room where the last
+    /// Copies news from these rooms to `buffer`, except what the connection `me` caused. It goes on with the room where the last
     /// call ended, so that a busy room starves no other. Returns a room whose news must first be read from the store, if it
     /// meets one.
-    pub fn gather(&mut self, me: UserId, buffer: &mut Vec<u8>) -> Option<Behind> {
+    pub fn gather(&mut self, which: Which, me: UserId, buffer: &mut Vec<u8>) -> Option<Behind> {
         let count = self.rooms.len();
+        // A channel that was left and joined again is read to its first end first.
+        let ending =
+            |(index, subscription): (usize, &Subscription)| Some((index, subscription.end.map(|_| subscription.room.id)?));
+        let ending: Vec<(usize, RoomId)> = self.rooms.iter().enumerate().filter_map(ending).collect();
         for step in 0..count {
             let index = (self.next + step) % count;
             let subscription = &mut self.rooms[index];
-            let read = if subscription.has_more() { subscription.read(me, FOLLOW_BYTES, buffer) } else { Read::UpToDate };
+            let is_asked = match which {
+                Which::All => !ending.iter().any(|(first, room)| *first < index && *room == subscription.room.id),
+                Which::Ending => subscription.end.is_some(),
+            };
+            let read =
+                if is_asked && subscription.has_more() { subscription.read(me, FOLLOW_BYTES, buffer) } else { Read::UpToDate };
             if let Read::Behind { floor, lost } = read {
                 self.next = index + 1;
                 return Some(Behind { index, floor, lost });

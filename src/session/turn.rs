@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::clock;
+use crate::session::reading::Which;
 use crate::session::socket::{Gone, with_incoming};
 use crate::session::{Ending, Session, incomplete, sniff};
 use crate::wire::{Back, Code, LineDecoder, Next, Refusal, reply};
@@ -124,7 +125,7 @@ impl Session {
             return Ok(());
         }
         let may_read = self.may_take_lines();
-        if self.socket.waiting() == 0 && self.reading.has_news() {
+        if self.socket.waiting() == 0 && self.reading.has_news(Which::All) {
             return Ok(());
         }
         self.set_timer();

@@ -245,11 +245,17 @@ pub trait Backend: Look + Send + 'static {
     /// When the store fails or is damaged.
     fn owned(&self) -> Result<Vec<Waste>, StoreError>;
 
-    /// At most `count` pieces of waste, and how much of each is deleted.
+    /// All waste that is listed.
     ///
     /// # Errors
     /// When the store fails or is damaged.
-    fn wasted(&self, count: usize) -> Result<Vec<(Waste, Floor)>, StoreError>;
+    fn wasted(&self) -> Result<Vec<Waste>, StoreError>;
+
+    /// How much of a piece of waste is deleted; `None` if it is not listed, or no longer.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    fn deleted_of(&self, waste: Waste) -> Result<Option<Floor>, StoreError>;
 
     /// Gives all entries to `each`, in the order of seqs.
     ///

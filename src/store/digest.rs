@@ -48,7 +48,7 @@ impl<B: Backend> Store<B> {
     /// # Errors
     /// When the store fails or is damaged.
     pub fn digest(&self) -> Result<u64, StoreError> {
-        let mut wasted: HashSet<_> = self.backend.wasted(usize::MAX)?.into_iter().map(|(waste, _)| waste).collect();
+        let mut wasted: HashSet<_> = self.backend.wasted()?.into_iter().collect();
         wasted.extend(&self.orphans);
         let mut hash = Hash(Blake2b512::new());
         self.backend.each_record(&mut |record| {

@@ -235,8 +235,12 @@ impl Backend for Memory {
         Ok(inboxes.chain(kept.key_counts.keys().map(|&sender| Waste::Keys(sender))).collect())
     }
 
-    fn wasted(&self, count: usize) -> Result<Vec<(Waste, Floor)>, StoreError> {
-        Ok(self.read().waste.iter().take(count).map(|(&waste, &floor)| (waste, floor)).collect())
+    fn wasted(&self) -> Result<Vec<Waste>, StoreError> {
+        Ok(self.read().waste.keys().copied().collect())
+    }
+
+    fn deleted_of(&self, waste: Waste) -> Result<Option<Floor>, StoreError> {
+        Ok(self.read().waste.get(&waste).copied())
     }
 
     fn each_record(&self, each: &mut dyn FnMut(&Record)) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 //! It owns the batch that is not committed yet, and a cache of chain heads and key counts; everything else is its backend's. It
 //! must never decide whether an entry is allowed.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,12 +32,12 @@ pub struct Store<B> {
     pub(super) owned: HashSet<Waste>,
     /// What a crash has left without an owner, and is not in the backend's list of waste yet.
     pub(super) orphans: Vec<Waste>,
-    /// Whether there may be waste.
-    pub(super) is_untidy: bool,
+    /// What can be deleted now, the oldest first.
+    pub(super) due: VecDeque<Waste>,
     /// How long a room that has ended is left alone for those who still read it.
     rest: Duration,
-    /// The rooms that are left alone for now, and until when.
-    pub(super) resting: BTreeMap<RoomId, Instant>,
+    /// The rooms that are left alone now, and until when, the first of these first.
+    pub(super) resting: VecDeque<(Instant, RoomId)>,
     /// How far a sender's keys have been searched for old ones.
     pub(super) swept: Option<(UserId, Arc<str>)>,
     /// The message that was looked up last in an inbox, and its number: a read mark is looked up once to decide it and again to
@@ -74,9 +74,9 @@ impl<B: Backend> Store<B> {
             heads: ChainHeads::default(),
             owned: HashSet::new(),
             orphans: Vec::new(),
-            is_untidy: true,
+            due: VecDeque::new(),
             rest: Duration::ZERO,
-            resting: BTreeMap::new(),
+            resting: VecDeque::new(),
             swept: None,
             sought: None,
         }
@@ -90,7 +90,7 @@ impl<B: Backend> Store<B> {
 
     /// Whether there may be something to [tidy](Store::tidy).
     pub fn is_untidy(&self) -> bool {
-        self.is_untidy
+        !self.due.is_empty() || !self.resting.is_empty() || !self.orphans.is_empty()
     }
 
     /// What happens to ephemeral events.
@@ -210,10 +210,10 @@ impl<B: Backend> Store<B> {
         for change in self.batch.changes.drain(..) {
             if let Change::Waste(waste) = change {
                 self.owned.remove(&waste);
-                if let (Waste::Room(room), false) = (waste, self.rest.is_zero()) {
-                    self.resting.insert(room, clock::now() + self.rest);
+                match waste {
+                    Waste::Room(room) if !self.rest.is_zero() => self.resting.push_back((clock::now() + self.rest, room)),
+                    waste => self.due.push_back(waste),
                 }
-                self.is_untidy = true;
             }
         }
         self.batch.clear();

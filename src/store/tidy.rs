@@ -15,7 +15,7 @@ use crate::store::chain::{Run, linked};
 use crate::store::{Presence, Store, What};
 
 /// What a piece of waste costs besides its rows, counted in rows: looking it up, and taking it off the list.
-const PIECE: usize = TIDIED_AT_ONCE / 16;
+const PIECE: usize = TIDIED_AT_ONCE / 64;
 
 impl<B: Backend> Store<B> {
     /// Gives the state to `each`: the newest entry of each compaction key, in the order of seqs. Call it once, before anything
@@ -50,6 +50,7 @@ impl<B: Backend> Store<B> {
         })?;
         present.for_each(|(_, entry)| each(&entry));
         self.own(&accounts)?;
+        self.due.extend(self.backend.wasted()?);
         if forgotten {
             self.batch.changes.push(Change::ForgetPresence);
             match self.commit() {
@@ -83,43 +84,59 @@ impl<B: Backend> Store<B> {
     /// [`StoreError::Full`] when there is no room even for that: it can be tried again later. Any other error is the end of the
     /// store.
     pub fn tidy(&mut self) -> Result<bool, StoreError> {
-        if !self.is_untidy || !self.batch.is_empty() {
-            return Ok(self.is_untidy);
+        if !self.batch.is_empty() {
+            return Ok(self.is_untidy());
         }
-        let result = self.tidy_some().and_then(|found| self.commit().map(|()| found));
-        if result.is_err() {
-            self.rollback();
-            self.swept = None;
+        let step = self.tidy_some().and_then(|finished| {
+            let is_step = !self.batch.is_empty();
+            self.commit().map(|()| (finished, is_step))
+        });
+        match step {
+            Ok((finished, is_step)) => {
+                self.due.drain(..finished);
+                Ok(is_step || !self.due.is_empty() || !self.orphans.is_empty())
+            }
+            Err(error) => {
+                self.rollback();
+                self.swept = None;
+                Err(error)
+            }
         }
-        self.is_untidy = result.clone().unwrap_or(true) || !self.resting.is_empty();
-        result
     }
 
-    /// Puts the deletions of one step into the batch; returns whether there was anything to do.
-    fn tidy_some(&mut self) -> Result<bool, StoreError> {
+    /// Puts the deletions of one step into the batch; returns how many of the pieces that are due will be gone by it.
+    fn tidy_some(&mut self) -> Result<usize, StoreError> {
         // If this fails, they are found again at the next start.
         let orphans = self.orphans.split_off(self.orphans.len().saturating_sub(TIDIED_AT_ONCE));
         if !orphans.is_empty() {
             self.batch.changes.extend(orphans.into_iter().map(Change::Waste));
-            return Ok(true);
+            return Ok(0);
         }
         let now = clock::now();
-        self.resting.retain(|_, until| *until > now);
-        let mut wasted = self.backend.wasted(TIDIED_AT_ONCE + self.resting.len())?;
-        wasted.retain(|(waste, _)| !matches!(waste, Waste::Room(room) if self.resting.contains_key(room)));
-        let mut left = TIDIED_AT_ONCE;
-        for &(waste, floor) in &wasted {
+        while let Some((_, room)) = self.resting.pop_front_if(|(until, _)| *until <= now) {
+            self.due.push_back(Waste::Room(room));
+        }
+        let (mut left, mut finished) = (TIDIED_AT_ONCE, 0);
+        for waste in self.due.iter().take(TIDIED_AT_ONCE).copied().collect::<Vec<_>>() {
             if left == 0 {
                 break;
             }
-            let done = match waste {
-                Waste::Room(room) => self.tidy_room(room, floor, left)?,
-                Waste::Keys(sender) => self.tidy_keys(sender, left)?,
-                Waste::OldKeys(sender) => self.tidy_old_keys(sender)?,
+            let deleted = match (waste, self.backend.deleted_of(waste)?) {
+                // Listed twice, it is gone by now.
+                (_, None) => 0,
+                (Waste::Room(room), Some(floor)) => self.tidy_room(room, floor, left)?,
+                (Waste::Keys(sender), Some(_)) => self.tidy_keys(sender, left)?,
+                (Waste::OldKeys(sender), Some(_)) => self.tidy_old_keys(sender)?,
             };
-            left = left.saturating_sub(done + PIECE);
+            left = left.saturating_sub(deleted + PIECE);
+            let is_gone =
+                deleted == 0 || matches!(self.batch.changes.last(), Some(Change::DeleteWaste(gone)) if *gone == waste);
+            if !is_gone {
+                break;
+            }
+            finished += 1;
         }
-        Ok(!wasted.is_empty())
+        Ok(finished)
     }
 
     /// Deletes up to `most` entries of a room, first the ones that are not shown and then the oldest; returns how many.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::clock;
 use crate::code::Refusal;
 use crate::event::Answer;
+use crate::session::reading::Which;
 use crate::session::socket::Gone;
 use crate::session::{Ending, Session, replies, sniff};
 use crate::wire::{Command, Rejected, parse, reply};
@@ -56,7 +57,7 @@ impl Session {
             Command::Msg { key, target, text } => self.msg(key, target, text),
             Command::Say { key, channel, text } => self.say(key, channel, text),
             Command::Ack { upto } => self.ack(upto),
-            Command::Ping { text } if !self.reading.has_news() => self.ping(text),
+            Command::Ping { text } if self.is_up_to_date() => self.ping(text),
             Command::WhoAmI => self.whoami(),
             Command::Caps => self.caps(),
             Command::Help { verb } => self.help(verb),
@@ -66,6 +67,12 @@ impl Session {
             }
             _ => self.slow = Some(line.into()),
         }
+    }
+
+    /// Whether everything that has happened was shown.
+    fn is_up_to_date(&mut self) -> bool {
+        // An overrun is found again before anything else is done.
+        self.take_notices().is_ok() && !self.reading.has_news(Which::All)
     }
 
     /// Executes a line that [`Session::line`] kept.

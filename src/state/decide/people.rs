@@ -108,10 +108,14 @@ impl Deciding<'_> {
             return Ok(refused(Code::LoginFailed, "the name or the password is wrong"));
         };
         let who = Who { name: user.name.clone(), id };
+        let connections = self.state.sessions_of_user(id).count() as u64;
+        if connections >= self.context.limits.connections_per_account {
+            let text = format!("{who} has {connections} connections (limit connections-per-account); QUIT one of them first");
+            return Ok(refused(Code::Quota, text));
+        }
         self.guest_ends(&actor.who);
-        let is_first = self.state.sessions_of_user(id).next().is_none();
         self.happens(None, Event::LoggedIn { session: actor.session, guest: actor.who.id, account: id });
-        if is_first {
+        if connections == 0 {
             for channel in self.small_channels_of(id, Some(actor.who.id)) {
                 self.happens_in(channel, Event::Online { who: who.clone() });
             }

@@ -272,10 +272,14 @@ impl Backend for Disk {
         Ok(inboxes.chain(senders.into_iter().map(|(sender, _)| Waste::Keys(UserId(row::unsigned(sender))))).collect())
     }
 
-    fn wasted(&self, count: usize) -> Result<Vec<(Waste, Floor)>, StoreError> {
-        let rows = WASTE.list(&self.connection, count)?.into_iter();
-        let floor = |[n, seq]: [i64; 2]| Floor { n: row::unsigned(n), seq: Seq(row::unsigned(seq)) };
-        Ok(rows.map(|(waste, numbers)| (row::read_waste(waste), floor(numbers))).collect())
+    fn wasted(&self) -> Result<Vec<Waste>, StoreError> {
+        let rows = WASTE.list(&self.connection, usize::MAX)?.into_iter();
+        Ok(rows.map(|(waste, _)| row::read_waste(waste)).collect())
+    }
+
+    fn deleted_of(&self, waste: Waste) -> Result<Option<Floor>, StoreError> {
+        let found = WASTE.get(&self.connection, row::waste(waste))?;
+        Ok(found.map(|[n, seq]| Floor { n: row::unsigned(n), seq: Seq(row::unsigned(seq)) }))
     }
 
     fn each_record(&self, each: &mut dyn FnMut(&Record)) -> Result<(), StoreError> {

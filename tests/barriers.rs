@@ -1,0 +1,73 @@
+//! What an answer comes after: PING after everything that happened before it, and LOGIN before anything of the account's channels.
+
+mod support;
+
+use support::raw::Raw;
+use support::server::Server;
+
+const OPTIONS: [&str; 4] = ["--limit", "commands-per-second=none", "--limit", "stalled-seconds=none"];
+const PASSWORD: &str = "correct horse battery";
+
+fn login(server: &Server, name: &str) -> Raw {
+    let mut raw = Raw::connect_narrowly(server.address());
+    raw.write(format!("LOGIN {name} {PASSWORD}\n").as_bytes());
+    raw.lines_until("OK LOGIN ");
+    raw
+}
+
+/// The channel of an account that leaves it and joins it again is another room for whoever was still reading the first.
+#[test]
+fn who_is_behind_in_a_channel_that_was_left_and_joined_again_is_answered() {
+    let server = Server::start(&OPTIONS);
+    let mut desk = Raw::connect(server.address());
+    desk.write(format!("REGISTER ana {PASSWORD}\nCREATE #rust\n").as_bytes());
+    desk.lines_until("OK CREATE ");
+    let mut phone = login(&server, "ana");
+    let long = "x".repeat(2000);
+    desk.write_beside((0..2_000).flat_map(|number| format!("SAY #rust {number} {long}\n").into_bytes()).collect());
+    (0..2_000).for_each(|_| assert!(desk.line().starts_with("OK SAY ")));
+    desk.write(b"LEAVE #rust\nJOIN #rust\nSAY #rust again\n");
+    desk.lines_until("OK SAY ");
+    phone.write(b"PING\n");
+    let shown = phone.lines_until("OK PING");
+    assert_eq!(shown.iter().filter(|line| line.starts_with("* MSG ")).count(), 2_001);
+    let [.., last, _] = &shown[..] else { panic!("{shown:?}") };
+    assert!(last.ends_with(" #rust ana:1000 again"), "{last}");
+    // And nobody else has waited for that.
+    server.connect().ok("PING");
+}
+
+#[test]
+fn nothing_of_the_accounts_channels_is_shown_before_login_is_answered() {
+    let server = Server::start(&[&OPTIONS[..], &["--limit", "passwords-per-minute=none"]].concat());
+    let mut ana = Raw::connect(server.address());
+    ana.write(format!("REGISTER ana {PASSWORD}\nCREATE #mine\nCREATE #both\n").as_bytes());
+    ana.lines_until("OK CREATE #both");
+    for round in 0..10 {
+        let mut guest = Raw::connect(server.address());
+        guest.write(b"JOIN #both\n");
+        guest.lines_until("OK JOIN ");
+        let lines = (0..400).flat_map(|number| format!("SAY #both {number}\nSAY #mine {number}\n").into_bytes());
+        drop(ana.write_beside(lines.collect()));
+        guest.lines_until("* MSG ");
+        guest.write(format!("LOGIN ana {PASSWORD}\n").as_bytes());
+        let shown = guest.lines_until("OK LOGIN ");
+        assert!(!shown.iter().any(|line| line.starts_with("* ") && line.contains(" #mine ")), "round {round}: {shown:?}");
+        let listed = shown.iter().position(|line| line.starts_with("- CHANNEL ")).expect("they are listed");
+        assert!(shown[listed..].iter().all(|line| !line.starts_with("* ")), "round {round}: {shown:?}");
+        (0..800).for_each(|_| drop(ana.lines_until("OK SAY ")));
+    }
+}
+
+#[test]
+fn an_account_has_as_many_connections_as_it_may() {
+    let server = Server::start(&["--limit", "connections-per-account=2"]);
+    let mut ana = server.connect();
+    ana.ok(&format!("REGISTER ana {PASSWORD}"));
+    let mut phone = server.connect();
+    phone.ok(&format!("LOGIN ana {PASSWORD}"));
+    let mut third = server.connect();
+    third.err(&format!("LOGIN ana {PASSWORD}"), "QUOTA");
+    phone.ok("QUIT");
+    third.ok(&format!("LOGIN ana {PASSWORD}"));
+}
