@@ -1,6 +1,6 @@
 //! The server: opens the store, listens, admits connections, starts the replica, and stops.
 //!
-//! It starts all the other parts and decides how they end; its [`supervisor`] watches the parts that must not end. It parses
+//! It starts all the other parts and decides how they end; its supervisor watches the parts that must not end. It parses
 //! nothing and knows no verb.
 
 mod admission;

@@ -33,6 +33,8 @@ pub struct Behind {
 #[derive(Debug, Default)]
 pub struct Reading {
     rooms: Vec<Subscription>,
+    /// How many of them have an end.
+    ending: usize,
     /// The index of the room whose news is gathered first.
     next: usize,
 }
@@ -52,27 +54,26 @@ impl Reading {
         self.rooms[index].end = Some(at);
         if self.rooms[index].is_over() {
             self.rooms.remove(index);
+        } else {
+            self.ending += 1;
         }
     }
 
     /// How many rooms there are that were left and not yet read to their ends.
     pub fn ending(&self) -> usize {
-        self.rooms.iter().filter(|subscription| subscription.end.is_some()).count()
+        self.ending
     }
 
     /// Whether there is something to read in these rooms, or one of them to [drop](Self::drop_ended). Takes no lock.
     pub fn has_news(&self, which: Which) -> bool {
-        let has_news = |subscription: &Subscription| match which {
-            Which::All => subscription.end.is_some() || subscription.has_more(),
-            Which::Ending => subscription.end.is_some(),
-        };
-        self.rooms.iter().any(has_news)
+        self.ending > 0 || (which == Which::All && self.rooms.iter().any(Subscription::has_more))
     }
 
     /// Forgets the rooms that were read to their ends.
     pub fn drop_ended(&mut self) {
-        if self.has_news(Which::Ending) {
+        if self.ending > 0 {
             self.rooms.retain(|subscription| !subscription.is_over());
+            self.ending = self.rooms.iter().filter(|subscription| subscription.end.is_some()).count();
         }
     }
 
@@ -96,22 +97,24 @@ impl Reading {
         self.rooms.iter().any(is_before)
     }
 
+    /// A channel that was left and joined again is read to its first end first.
+    fn is_asked(&self, which: Which, index: usize) -> bool {
+        let Subscription { room, end, .. } = &self.rooms[index];
+        match which {
+            Which::All => !self.rooms[..index].iter().any(|first| first.end.is_some() && first.room.id == room.id),
+            Which::Ending => end.is_some(),
+        }
+    }
+
     /// Copies news from these rooms to `buffer`, except what the connection `me` caused. It goes on with the room where the last
     /// call ended, so that a busy room starves no other. Returns a room whose news must first be read from the store, if it
     /// meets one.
     pub fn gather(&mut self, which: Which, me: UserId, buffer: &mut Vec<u8>) -> Option<Behind> {
         let count = self.rooms.len();
-        // A channel that was left and joined again is read to its first end first.
-        let ending =
-            |(index, subscription): (usize, &Subscription)| Some((index, subscription.end.map(|_| subscription.room.id)?));
-        let ending: Vec<(usize, RoomId)> = self.rooms.iter().enumerate().filter_map(ending).collect();
         for step in 0..count {
             let index = (self.next + step) % count;
+            let is_asked = self.ending == 0 || self.is_asked(which, index);
             let subscription = &mut self.rooms[index];
-            let is_asked = match which {
-                Which::All => !ending.iter().any(|(first, room)| *first < index && *room == subscription.room.id),
-                Which::Ending => subscription.end.is_some(),
-            };
             let read =
                 if is_asked && subscription.has_more() { subscription.read(me, FOLLOW_BYTES, buffer) } else { Read::UpToDate };
             if let Read::Behind { floor, lost } = read {
