@@ -259,6 +259,11 @@ impl<D: Dialect + 'static> Run<D> {
     /// Sends until `end`, then waits until everything has landed.
     async fn send(self: Rc<Self>, me: usize, connection: Rc<Connection>, end: Instant) -> Result<()> {
         let mut due = Instant::now();
+        if let Rhythm::Open(rate) = self.plan.rhythm {
+            // People do not send in step: the senders take turns, so that a server gets no batches as a gift.
+            due += Duration::from_secs_f64(me as f64 / self.plan.senders as f64 / rate);
+            wait_until(due.min(end)).await;
+        }
         let mut batch = Vec::new();
         while self.flights.failure().is_none() && Instant::now() < end {
             match self.plan.rhythm {
