@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 use unicode_security::GeneralSecurityProfile;
 
@@ -136,11 +137,9 @@ impl Name {
     /// The name that the server gives to a guest.
     pub fn guest(id: UserId) -> Self {
         let mut digits = itoa::Buffer::new();
-        let digits = digits.format(id.0);
-        let mut name = String::with_capacity("guest-".len() + digits.len());
-        name.push_str("guest-");
-        name.push_str(digits);
-        Self(name.into())
+        let mut name = SmallVec::<[u8; 32]>::from_slice(b"guest-");
+        name.extend_from_slice(digits.format(id.0).as_bytes());
+        Self(std::str::from_utf8(&name).expect("invariant: digits are text").into())
     }
 
     /// The name as it was chosen.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::event::{Completion, Entry, RoomId};
 use crate::hub::handle::Notice;
 use crate::hub::room::{Cursor, Room};
@@ -54,7 +56,7 @@ pub enum News {
         /// The session.
         session: u64,
         /// The rooms that it was reading.
-        rooms: Vec<RoomId>,
+        rooms: SmallVec<[RoomId; 2]>,
     },
     /// A user has a new name.
     Renamed {

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::clock::Clock;
-use crate::event::{Batch, Proposal};
+use crate::event::{Batch, Proposal, Request};
 use crate::limits::{BATCH_PROPOSALS, QUEUE_BATCHES};
 use crate::order::{Batches, Closed, NotNow, Order};
 
@@ -94,7 +94,10 @@ impl Batches for LocalBatches {
         if self.filling.is_empty() {
             self.filling = self.queue.recv().await?;
         }
-        for _ in 0..FILLING_TURNS {
+        // Nobody but the newcomer waits for the news that they have come, and with company there would be no less of it.
+        let is_newcomer = matches!(&self.filling[..], [Proposal { request: Request::Come, .. }]);
+        let turns = if is_newcomer { 0 } else { FILLING_TURNS };
+        for _ in 0..turns {
             let before = self.filling.len();
             self.runs.let_others_go_first().await;
             while self.filling.len() < BATCH_PROPOSALS

@@ -77,7 +77,9 @@ pub struct Shared {
 enum Ending {
     /// QUIT.
     Quit,
-    /// The peer's input has ended; the lines before that are executed first.
+    /// The peer has typed the end of its input, as telnet sends it.
+    EndTyped,
+    /// The peer has closed its side. Everything that it sent was read and executed.
     EndOfInput,
     /// The server closes the connection and has said why.
     Closed,
@@ -96,6 +98,8 @@ pub struct Session {
     decoder: LineDecoder,
     /// Received bytes that are not parsed yet, because the session is throttled or waits for something.
     unread: Vec<u8>,
+    /// Whether the last read found nothing, so that the task will be woken when there is something to read.
+    awaits_input: bool,
     /// A line with a slow command, which waits until all before it is settled.
     slow: Option<Box<[u8]>>,
     replies: Replies,
@@ -133,6 +137,7 @@ impl Session {
             socket: Socket::new(transport, stall),
             decoder: LineDecoder::default(),
             unread: Vec::new(),
+            awaits_input: false,
             slow: None,
             replies: Replies::default(),
             outcome: None,
@@ -167,22 +172,19 @@ impl Session {
             self.socket.send()?;
         }
         // The others see the user go before the peer sees the connection end.
-        present.is_gone = spoken.is_ok() && Box::pin(self.order_outcome(Request::Go)).await.is_ok();
+        present.is_gone = spoken.is_ok() && self.order_outcome(Request::Go).await.is_ok();
         drop(present);
-        let close = {
-            let Self { socket, .. } = *self;
-            Box::pin(socket.close())
-        };
         // A close with unread input would be a reset, which overtakes what was answered last.
-        if matches!(spoken, Ok(()) | Err(Gone::Order)) {
-            close.await;
+        if self.ending != Some(Ending::EndOfInput) && matches!(spoken, Ok(()) | Err(Gone::Order)) {
+            let Self { socket, .. } = *self;
+            Box::pin(socket.close()).await;
         }
         spoken
     }
 
     /// Tells the order of the connection, and greets the peer with the id that it got there.
     async fn come(&mut self) -> Result<(), Gone> {
-        match Box::pin(self.ask(Request::Come)).await? {
+        match self.order_outcome(Request::Come).await? {
             Ok(Answer::Who(who)) => {
                 (self.connection, self.who) = (who.id, who);
                 let who = &self.who;
@@ -201,21 +203,22 @@ impl Session {
             poll_fn(|context| Poll::Ready(self.take_lines(context))).await?;
             self.send_proposals().await?;
             if let Some(line) = self.slow.take() {
+                self.socket.send()?;
                 // Boxed, like everything rare: a silent connection's future must not reserve room for it.
                 Box::pin(self.execute_slow(&line)).await?;
             }
-            self.socket.send()?;
+            // Lines that are here already are answered in the same send.
+            if !self.has_lines() {
+                self.socket.send()?;
+            }
             if self.shared.stopping.is_cancelled() {
                 return if self.shared.failed.is_cancelled() { Err(Gone::Order) } else { Box::pin(self.stop()).await };
             }
             self.wait().await?;
             tokio::task::coop::consume_budget().await;
         }
-        Box::pin(async {
-            self.settle().await?;
-            self.socket.flush().await
-        })
-        .await
+        self.settle().await?;
+        self.socket.flush().await
     }
 
     /// The server is stopping: answers what was received, and then tells the peer. A peer that never pauses is cut off in time.
@@ -250,6 +253,11 @@ impl Session {
             && self.replies.in_flight() < IN_FLIGHT
             && self.replies.bytes() < IN_FLIGHT_BYTES
             && self.socket.waiting() < OUT_BYTES
+    }
+
+    /// Whether there are lines that may be executed at once.
+    fn has_lines(&self) -> bool {
+        !self.unread.is_empty() && self.may_take_lines()
     }
 
     fn answer(&mut self, lines: impl FnOnce(&mut Vec<u8>)) {

@@ -17,6 +17,7 @@ impl Session {
     /// Takes in received bytes and executes their lines, until the session may execute no more or its turn is over. Returns
     /// whether that was everything.
     pub(super) fn take_lines(&mut self, context: &mut Context<'_>) -> Result<bool, Gone> {
+        self.awaits_input = false;
         if self.throttled_until.is_some_and(|until| until <= clock::now()) {
             self.throttled_until = None;
         }
@@ -41,9 +42,12 @@ impl Session {
     /// Takes in received bytes, into a buffer of the thread; returns whether there were any.
     fn receive(&mut self, context: &mut Context<'_>) -> Result<bool, Gone> {
         with_incoming(|buffer| {
-            let Poll::Ready(length) = self.socket.transport.poll_read(context, buffer)? else { return Ok(false) };
+            let read = self.socket.transport.poll_read(context, buffer)?;
+            self.awaits_input = read.is_pending();
+            let Poll::Ready(length) = read else { return Ok(false) };
             if length == 0 {
-                self.end_of_input();
+                self.refuse_partial_line();
+                self.ending = Some(Ending::EndOfInput);
             } else {
                 let used = self.take_lines_from(&buffer[..length]);
                 self.keep_unread(&buffer[used..length]);
@@ -79,22 +83,21 @@ impl Session {
                 Next::Line(line) => self.line(line),
                 Next::TooLong => self.mistake("-", &too_long()),
                 Next::Flood => self.turn_away("-", &too_long()),
-                Next::End => self.ending = Some(Ending::EndOfInput),
+                Next::End => self.ending = Some(Ending::EndTyped),
             }
             self.line_deadline = None;
         }
         self.decoder = decoder;
-        if self.ending == Some(Ending::EndOfInput) {
-            self.end_of_input();
+        if self.ending == Some(Ending::EndTyped) {
+            self.refuse_partial_line();
         }
         bytes.len() - input.len()
     }
 
-    fn end_of_input(&mut self) {
+    fn refuse_partial_line(&mut self) {
         if self.decoder.is_partial() {
             self.refuse("-", &incomplete());
         }
-        self.ending = Some(Ending::EndOfInput);
     }
 
     /// Refuses a line that is not a command, and closes the connection after too many in a row: such a peer does not speak this
@@ -121,7 +124,7 @@ impl Session {
 
     /// Waits for a wake, for input that may be taken, for room to send, or for a deadline.
     pub(super) async fn wait(&mut self) -> Result<(), Gone> {
-        if self.ending.is_some() || (self.may_take_lines() && !self.unread.is_empty()) {
+        if self.ending.is_some() || self.has_lines() {
             return Ok(());
         }
         let may_read = self.may_take_lines();
@@ -144,7 +147,12 @@ impl Session {
         if !is_blocked && self.handle.poll_woken(context).is_ready() {
             return Poll::Ready(Ok(()));
         }
-        if may_read && let Poll::Ready(ready) = self.socket.transport.poll_readable(context) {
+        // Right after a read that found nothing, there is no need to ask again.
+        let asked = std::mem::take(&mut self.awaits_input);
+        if may_read
+            && !asked
+            && let Poll::Ready(ready) = self.socket.transport.poll_readable(context)
+        {
             return Poll::Ready(ready.map_err(Gone::from));
         }
         if self.socket.waiting() > 0

@@ -42,7 +42,7 @@ pub enum Storage {
 }
 
 /// Events with their rooms. Most decisions make one.
-pub type Events = SmallVec<[(Option<RoomId>, Event); 1]>;
+pub type Events = SmallVec<[(Option<RoomId>, Event); 2]>;
 
 /// What a proposal comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
