@@ -7,6 +7,7 @@
 
 mod follow;
 mod passwords;
+mod present;
 mod reading;
 mod replies;
 mod sniff;
@@ -39,6 +40,7 @@ use crate::state::{self, State};
 use crate::store::Reader;
 use crate::wire::{LineDecoder, reply};
 
+use present::Present;
 use reading::{Reading, Which};
 use replies::Replies;
 use socket::Socket;
@@ -217,8 +219,11 @@ impl Session {
             self.wait().await?;
             tokio::task::coop::consume_budget().await;
         }
-        self.settle().await?;
-        self.socket.flush().await
+        Box::pin(async {
+            self.settle().await?;
+            self.socket.flush().await
+        })
+        .await
     }
 
     /// The server is stopping: answers what was received, and then tells the peer. A peer that never pauses is cut off in time.
@@ -340,9 +345,15 @@ impl Session {
         Ok(outcome)
     }
 
-    async fn order_outcome(&mut self, request: Request) -> Result<Result<Answer, Refusal>, Gone> {
+    /// Not an `async fn`: its future would reserve room for the request in every silent connection.
+    fn order_outcome(&mut self, request: Request) -> impl Future<Output = Result<Result<Answer, Refusal>, Gone>> {
         debug_assert_eq!(self.replies.in_flight(), 0, "invariant: slow verbs begin when nothing waits");
         self.propose(request);
+        self.outcome()
+    }
+
+    /// Waits for the outcome of the one proposal that is under way.
+    async fn outcome(&mut self) -> Result<Result<Answer, Refusal>, Gone> {
         self.send_proposals().await?;
         loop {
             self.take_notices()?;
@@ -361,29 +372,6 @@ impl Session {
     async fn woken(&self) -> Result<(), Gone> {
         poll_fn(|context| self.handle.poll_woken(context)).await;
         if self.shared.failed.is_cancelled() { Err(Gone::Order) } else { Ok(()) }
-    }
-}
-
-/// A connection that the order knows of, or soon will. However its session ends, this tells the order.
-struct Present {
-    shared: Arc<Shared>,
-    session: SessionId,
-    /// Whether the order has been told already.
-    is_gone: bool,
-}
-
-impl Drop for Present {
-    fn drop(&mut self) {
-        self.shared.hub.release(self.session.number);
-        if self.is_gone {
-            return;
-        }
-        let gone = Proposal { origin: Origin { session: self.session, tag: 0 }, request: Request::Go };
-        // If the order is closed, the server has ended and everybody is gone anyway.
-        if let Err(NotNow::Full(gone)) = self.shared.order.try_propose(vec![gone]) {
-            let shared = Arc::clone(&self.shared);
-            self.shared.tracker.spawn(async move { shared.order.propose(gone).await });
-        }
     }
 }
 
