@@ -1,0 +1,12 @@
+//! libFuzzer's way into `targets::recovery`.
+#![no_main]
+
+#[path = "../../support/pipe.rs"]
+mod pipe;
+#[path = "../../support/store.rs"]
+mod store;
+#[path = "../targets/mod.rs"]
+#[allow(dead_code, reason = "each target runs one of the checks")]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::recovery::check(data));
