@@ -3,11 +3,11 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench;
-use crate::config::{Config, JournalKind, PORT, default_data_dir};
+use crate::config::{Config, JournalKind, PORT, PlainPasswords, TLS_PORT, Tls, default_data_dir};
 use crate::limits::{Limits, NONE};
 
 /// A chat server everyone can already talk to: `nc server 12000` is a complete client.
@@ -29,6 +29,9 @@ pub enum Command {
     Serve(Serve),
     /// Chats by a menu, for people who want one.
     Menu(Menu),
+    /// Makes certificates.
+    #[command(subcommand)]
+    Tls(Certify),
     /// Loads a running server, and checks and measures what it does.
     Bench(bench::Options),
     /// Lists every limit with its value and reason.
@@ -39,12 +42,38 @@ pub enum Command {
     },
 }
 
+/// What there is to do about certificates.
+#[derive(Debug, Subcommand)]
+pub enum Certify {
+    /// Makes cert.pem and key.pem for a network where nobody signs certificates, and shows the fingerprint to compare.
+    SelfSigned {
+        /// A host name or address of the server; may be repeated [default: this machine's name, localhost, 127.0.0.1 and ::1].
+        #[arg(long = "name", value_name = "HOST")]
+        names: Vec<String>,
+        /// Where to put the two files.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        out: PathBuf,
+    },
+}
+
 /// How to serve.
 #[derive(Debug, Clone, Args)]
 pub struct Serve {
     /// Where to listen; may be repeated. 0.0.0.0:12000 lets the whole network in.
     #[arg(long, value_name = "ADDR:PORT", default_values_t = [format!("127.0.0.1:{PORT}")])]
     pub listen: Vec<String>,
+    /// Where to speak TLS; may be repeated. 0.0.0.0:12001 lets the whole network in. Needs --tls-cert and --tls-key.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub tls_listen: Vec<String>,
+    /// The PEM file of the certificate and those that vouch for it; read again at SIGHUP. 'linechat tls self-signed' makes one.
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// The PEM file of the certificate's key; read again at SIGHUP.
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Over which unencrypted connections a password is taken [default: allow; with --tls-listen: loopback].
+    #[arg(long, value_enum)]
+    pub plain_passwords: Option<PlainPasswords>,
     /// Where to keep the data [default: $STATE_DIRECTORY, or $XDG_STATE_HOME/linechat, or ~/.local/state/linechat].
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -98,7 +127,27 @@ impl Serve {
         let default = || default_data_dir(|name| std::env::var(name).ok());
         let data_dir = self.data_dir.clone().or_else(default);
         let data_dir = data_dir.context("there is no home directory to keep data in; give --data-dir DIR")?;
-        Ok(Config { listen, data_dir, journal: self.journal, limits: set_limits(&self.limits)? })
+        let tls = self.tls()?;
+        let default = if tls.is_some() { PlainPasswords::Loopback } else { PlainPasswords::Allow };
+        let plain_passwords = self.plain_passwords.unwrap_or(default);
+        Ok(Config { listen, tls, plain_passwords, data_dir, journal: self.journal, limits: set_limits(&self.limits)? })
+    }
+
+    fn tls(&self) -> Result<Option<Tls>> {
+        match (&self.tls_cert, &self.tls_key) {
+            (None, None) if self.tls_listen.is_empty() => Ok(None),
+            (Some(certificate), Some(key)) if !self.tls_listen.is_empty() => {
+                let listen = self.tls_listen.iter().map(|address| resolve(address)).collect::<Result<_>>()?;
+                Ok(Some(Tls { listen, certificate: certificate.clone(), key: key.clone() }))
+            }
+            (Some(_), Some(_)) => {
+                bail!("a certificate needs an address to show it on; give --tls-listen 0.0.0.0:{TLS_PORT} too")
+            }
+            _ => bail!(
+                "TLS needs a certificate and its key; give --tls-listen ADDR:{TLS_PORT}, --tls-cert FILE and --tls-key FILE together \
+                 ('linechat tls self-signed' makes the files)"
+            ),
+        }
     }
 }
 
@@ -135,11 +184,14 @@ pub fn describe(limits: &Limits) -> String {
 }
 
 /// What the operator reads when the server has started.
-pub fn greeting(config: &Config, addresses: &[SocketAddr]) -> String {
+pub fn greeting(config: &Config, addresses: &[SocketAddr], tls_addresses: &[SocketAddr]) -> String {
     let mut text = String::new();
     let version = env!("CARGO_PKG_VERSION");
     for address in addresses {
         text.push_str(&format!("linechat {version} listens on {address}\n"));
+    }
+    for address in tls_addresses {
+        text.push_str(&format!("linechat {version} listens on {address} with TLS\n"));
     }
     text.push_str(&match config.journal {
         JournalKind::Disk => format!("it keeps its data in {}\n", config.data_dir.display()),
@@ -149,12 +201,16 @@ pub fn greeting(config: &Config, addresses: &[SocketAddr]) -> String {
         let port = address.port();
         let host = if address.ip().is_unspecified() { "localhost".to_owned() } else { address.ip().to_string() };
         text.push_str(&format!("to chat, open another terminal and type: nc {host} {port}\nthen type HELP and press Enter\n"));
-        if addresses.iter().all(|address| address.ip().is_loopback()) {
+        if addresses.iter().chain(tls_addresses).all(|address| address.ip().is_loopback()) {
             text.push_str(&format!(
                 "only this machine can connect; to let your network in, stop it and type: linechat serve --listen 0.0.0.0:{port}\n"
             ));
         } else {
-            text.push_str(&format!("from another machine: nc, this machine's address, and {port}\n"));
+            match tls_addresses.first() {
+                Some(address) => text
+                    .push_str(&format!("from another machine: ncat --ssl, this machine's address, and {}\n", address.port())),
+                None => text.push_str(&format!("from another machine: nc, this machine's address, and {port}\n")),
+            }
         }
     }
     text

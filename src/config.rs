@@ -1,4 +1,5 @@
-//! What the operator decided: where to listen, where to keep data, on disk or in memory, and the limits.
+//! What the operator decided: where to listen and with which certificate, where passwords may come from, where to keep
+//! data, on disk or in memory, and the limits.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,6 +8,30 @@ use crate::limits::Limits;
 
 /// The port that linechat is known by.
 pub const PORT: u16 = 12000;
+/// The port that linechat speaks TLS on.
+pub const TLS_PORT: u16 = 12001;
+
+/// Over which unencrypted connections a password is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum PlainPasswords {
+    /// Over all.
+    Allow,
+    /// Only from this machine, which is where an SSH tunnel ends too.
+    Loopback,
+    /// Over none.
+    Refuse,
+}
+
+/// Where TLS is spoken, and with what.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Where to listen; port 0 lets the system choose.
+    pub listen: Vec<SocketAddr>,
+    /// The PEM file of the certificate and those that vouch for it.
+    pub certificate: PathBuf,
+    /// The PEM file of its key.
+    pub key: PathBuf,
+}
 
 /// Where entries are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -22,6 +47,10 @@ pub enum JournalKind {
 pub struct Config {
     /// Where to listen; port 0 lets the system choose.
     pub listen: Vec<SocketAddr>,
+    /// Where TLS is spoken, if it is.
+    pub tls: Option<Tls>,
+    /// What `--plain-passwords` says.
+    pub plain_passwords: PlainPasswords,
     /// The directory of the store on disk; not used for one in memory.
     pub data_dir: PathBuf,
     /// Where entries are kept; what `--journal` says.

@@ -16,8 +16,10 @@
 //! refusal, and [`state::State::apply`] makes the changes that an event means. [`order`] puts many proposals into one order.
 //! [`store`] keeps everything durable. [`hub`] holds the recent lines of every room and wakes the sessions. [`replica`] is the
 //! one loop that runs these four. [`wire`] turns bytes into lines and commands, and answers into lines; [`session`] is the one
-//! loop of a connection. [`server`] starts and stops them all. [`clock`] tells the time; [`config`] and [`cli`] hold what the
-//! operator asked for. [`menu`] is a client and [`mod@bench`] a load generator; of all these they use only [`wire`].
+//! loop of a connection. [`server`] starts and stops them all. [`clock`] tells the time; [`tls`] reads and makes
+//! certificates; [`config`] and [`cli`] hold what the
+//! operator asked for. [`menu`] is a client and [`mod@bench`] a load generator; of all these they use only [`wire`], and
+//! the menu [`tls`].
 //!
 //! # The life of one line: `MSG #rust hi`
 //!
@@ -53,4 +55,5 @@ pub mod server;
 pub mod session;
 pub mod state;
 pub mod store;
+pub mod tls;
 pub mod wire;

@@ -103,6 +103,8 @@ limits! {
         "connections at once that are logged in to one account; each is told of what the others do";
     ipv6_prefix "ipv6-prefix" = 64 "bits" 1..=128 never_none,
         "how much of an IPv6 address is one address to all limits: whoever has one has its whole /64, and some have a /56 or a /48";
+    tls_handshake_seconds "tls-handshake-seconds" = 10 "seconds" 1..=86400 never_none,
+        "how long a TLS handshake may take before the connection is closed; it takes a few round trips, and holds a descriptor";
     half_line_seconds "half-line-seconds" = 30 "seconds" 1..=86400 or_none,
         "how long a line may stay half received before the connection is closed; a person at a terminal sends whole lines";
     stalled_seconds "stalled-seconds" = 30 "seconds" 1..=86400 or_none,
@@ -196,6 +198,9 @@ pub const LOG_WARNED_BYTES: u64 = 64 * 1024 * 1024;
 pub const LOG_RETRY_SECONDS: (u64, u64) = (1, 60);
 /// How many ids one durable entry reserves, so that no id is given out twice, not even after a crash.
 pub const IDS_RESERVED: u64 = 4096;
+/// Bytes that are encrypted at a time, and the most that an encrypted connection keeps of what its peer does not take; TLS has
+/// no larger record.
+pub const TLS_RECORD_BYTES: usize = 16 * 1024;
 /// Seconds that the peer has to close its side after the last line, so that no reset overtakes the last answers.
 pub const LINGER_SECONDS: u64 = 1;
 /// Seconds that the messages of a closed channel, or of a guest who has gone, stay on the disk: a slow reader may still be

@@ -3,7 +3,9 @@
 
 use std::io::{IsTerminal, Write};
 use std::num::NonZero;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -12,9 +14,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use linechat::bench;
-use linechat::cli::{Cli, Command, LogFormat, Menu, Serve, describe, greeting, set_limits};
+use linechat::cli::{Certify, Cli, Command, LogFormat, Menu, Serve, describe, greeting, set_limits};
+use linechat::config::{Config, TLS_PORT};
 use linechat::menu::{self, Outcome};
 use linechat::server::Server;
+use linechat::tls::{self, Certificates, Made};
 
 /// Delivers 15 % more lines a second than the system's allocator. Huge pages are off: they cost a quarter more memory for each
 /// silent connection.
@@ -26,6 +30,7 @@ fn main() -> ExitCode {
     let result = match command {
         None => serve(&bare),
         Some(Command::Serve(arguments)) => serve(&arguments),
+        Some(Command::Tls(Certify::SelfSigned { names, out })) => self_signed(names, &out),
         Some(Command::Bench(options)) => bench(&options),
         Some(Command::Menu(arguments)) => return menu(arguments),
         Some(Command::Limits { limits }) => set_limits(&limits).map(|limits| print(&describe(&limits))),
@@ -70,7 +75,11 @@ fn serve(arguments: &Serve) -> Result<()> {
         let server = Server::start(&config).await?;
         // Not earlier: until the server serves, a signal simply ends the process.
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        print(&greeting(&config, &server.addresses()));
+        print(&greeting(&config, &server.addresses(), &server.tls_addresses()));
+        warn_in_the_open(&config);
+        if let Some(certificates) = server.certificates() {
+            tokio::spawn(reload_at(signal(SignalKind::hangup())?, certificates));
+        }
         let (stop, stopped) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
             either(&mut interrupt, &mut terminate).await;
@@ -88,6 +97,47 @@ fn serve(arguments: &Serve) -> Result<()> {
     // Does not wait for threads that still hash a password or read for somebody who has gone.
     runtime.shutdown_background();
     result
+}
+
+fn self_signed(names: Vec<String>, out: &Path) -> Result<()> {
+    let own = || {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let usual = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+        std::iter::once(host).filter(|host| !host.is_empty() && host != "localhost").chain(usual).collect()
+    };
+    let names: Vec<String> = if names.is_empty() { own() } else { names };
+    let Made { certificate, key, fingerprint } = tls::make(&names, out)?;
+    let (certificate, key) = (certificate.display(), key.display());
+    print(&format!(
+        "made {certificate} and {key} for {}\n\
+         SHA-256 fingerprint: {fingerprint}\n\
+         people who connect with 'linechat menu --tls' are shown it; tell it to them in another way, so that they can compare\n\
+         start the server with: linechat serve --tls-listen 0.0.0.0:{TLS_PORT} --tls-cert {certificate} --tls-key {key}\n",
+        names.join(", ")
+    ));
+    Ok(())
+}
+
+/// Whoever lets a network in should know who can read along.
+fn warn_in_the_open(config: &Config) {
+    if config.tls.is_none() && config.listen.iter().any(|address| !address.ip().is_loopback()) {
+        tracing::warn!(
+            "lines and passwords cross the network as they are, for anyone on the way to read; for TLS make a certificate with \
+             'linechat tls self-signed', and give --tls-listen 0.0.0.0:{TLS_PORT} --tls-cert cert.pem --tls-key key.pem"
+        );
+    }
+}
+
+/// Reads the certificate again whenever it is told to. Nobody is dropped, whatever comes of it.
+async fn reload_at(mut hangup: Signal, certificates: Arc<Certificates>) {
+    while hangup.recv().await.is_some() {
+        let certificates = Arc::clone(&certificates);
+        match tokio::task::spawn_blocking(move || certificates.reload()).await {
+            Ok(Ok(fingerprint)) => tracing::info!(%fingerprint, "new connections get the certificate that was read again"),
+            Ok(Err(error)) => tracing::error!(%error, "the certificate stays as it was"),
+            Err(error) => tracing::error!(%error, "the certificate stays as it was"),
+        }
+    }
 }
 
 /// On one core this is the single-threaded scheduler, which moves nothing between threads. On several cores the shared queue is

@@ -6,9 +6,10 @@
 mod admission;
 mod supervisor;
 mod sweep;
+mod tls;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,16 +20,17 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::clock::Clock;
-use crate::config::{Config, JournalKind};
+use crate::config::{Config, JournalKind, PlainPasswords};
 use crate::event::{Batch, NodeId, Origin, Proposal, Request, SessionId};
 use crate::hub::{Hub, News};
 use crate::limits::{FEED_BATCHES, Limits};
 use crate::order::local::{self, Local, LocalBatches, Runs};
 use crate::replica::{Outlet, Replica, SharedState};
-use crate::session::{Gone, Passwords, Session, Shared};
+use crate::session::{Gone, Passwords, Session, Shared, Transport};
 use crate::store::{self, Backend, OpenError, Presence, Store, StoreError};
+use crate::tls::{CertificateError, Certificates};
 
-use admission::Admission;
+use admission::{Admission, Permit};
 use supervisor::{Ended, Supervisor};
 
 pub use supervisor::Failure;
@@ -56,6 +58,9 @@ pub enum StartError {
         /// The system's error.
         error: io::Error,
     },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The store cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -72,7 +77,19 @@ pub struct Server {
     shared: Arc<Shared>,
     admission: Arc<Admission>,
     listeners: Vec<TcpListener>,
+    tls_listeners: Vec<TcpListener>,
+    certificates: Option<Arc<Certificates>>,
+    plain_passwords: PlainPasswords,
     supervisor: Supervisor,
+}
+
+/// What is the same for all connections of one listener.
+struct Door {
+    shared: Arc<Shared>,
+    admission: Arc<Admission>,
+    /// Whom it shows, where TLS is spoken.
+    certificates: Option<Arc<Certificates>>,
+    plain_passwords: PlainPasswords,
 }
 
 impl Server {
@@ -81,8 +98,13 @@ impl Server {
     /// # Errors
     /// [`StartError`], for the operator.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
+        let certificates = match &config.tls {
+            Some(tls) => Some(Arc::new(Certificates::load(&tls.certificate, &tls.key)?)),
+            None => None,
+        };
         // Ports are bound before the store is read, to fail early if one is taken; nobody can connect until it has been read.
-        let sockets = config.listen.iter().map(|&address| bind(address)).collect::<Result<Vec<_>, _>>()?;
+        let sockets = bind_all(&config.listen)?;
+        let tls_sockets = bind_all(config.tls.as_ref().map_or(&[], |tls| &tls.listen))?;
         let limits = Arc::new(config.limits.clone());
         let hub = Arc::new(Hub::new(limits.tails_bytes));
         let mut supervisor = Supervisor::default();
@@ -104,7 +126,7 @@ impl Server {
                 (reader, in_task(replica, batches, &hub, &mut supervisor))
             }
         };
-        let listeners = sockets.into_iter().map(|(address, socket)| listen(address, socket)).collect::<Result<_, _>>()?;
+        let (listeners, tls_listeners) = (listen_all(sockets)?, listen_all(tls_sockets)?);
         let shared = Arc::new(Shared {
             node: ALONE,
             order: Arc::<Local>::new(order),
@@ -118,7 +140,8 @@ impl Server {
             tracker: TaskTracker::new(),
         });
         let admission = Arc::new(Admission::new(Arc::clone(&shared.limits)));
-        Ok(Self { shared, admission, listeners, supervisor })
+        let plain_passwords = config.plain_passwords;
+        Ok(Self { shared, admission, listeners, tls_listeners, certificates, plain_passwords, supervisor })
     }
 
     /// Where it listens, with the real ports in place of 0.
@@ -126,16 +149,30 @@ impl Server {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
+    /// Where it speaks TLS, in the same way.
+    pub fn tls_addresses(&self) -> Vec<SocketAddr> {
+        self.tls_listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// The certificate that it shows, to be read again while it runs.
+    pub fn certificates(&self) -> Option<Arc<Certificates>> {
+        self.certificates.clone()
+    }
+
     /// Serves until `stop` is ready; then lets the sessions finish and closes the store.
     ///
     /// # Errors
     /// The [`Failure`] of a part that must go on. Whatever was not answered by then may not be stored.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-        let Self { shared, admission, listeners, mut supervisor } = self;
+        let Self { shared, admission, listeners, tls_listeners, certificates, plain_passwords, mut supervisor } = self;
         let mut until_stopped = vec![supervisor.task("sweeping", sweep::run(Arc::clone(&shared)))];
-        for listener in listeners {
-            let accepting = accept(Arc::clone(&shared), Arc::clone(&admission), listener);
-            until_stopped.push(supervisor.task("accepting connections", accepting));
+        for (listeners, certificates) in [(listeners, None), (tls_listeners, certificates)] {
+            let (shared, admission) = (Arc::clone(&shared), Arc::clone(&admission));
+            let door = Arc::new(Door { shared, admission, certificates, plain_passwords });
+            for listener in listeners {
+                let accepting = accept(Arc::clone(&door), listener);
+                until_stopped.push(supervisor.task("accepting connections", accepting));
+            }
         }
         let outcome = tokio::select! {
             () = stop => Ok(()),
@@ -219,6 +256,14 @@ fn in_task<B: Backend>(replica: Replica<B>, batches: LocalBatches, hub: &Arc<Hub
     state
 }
 
+fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<(SocketAddr, TcpSocket)>, StartError> {
+    addresses.iter().map(|&address| bind(address)).collect()
+}
+
+fn listen_all(sockets: Vec<(SocketAddr, TcpSocket)>) -> Result<Vec<TcpListener>, StartError> {
+    sockets.into_iter().map(|(address, socket)| listen(address, socket)).collect()
+}
+
 fn bind(address: SocketAddr) -> Result<(SocketAddr, TcpSocket), StartError> {
     let bind = || {
         let socket = match address {
@@ -245,10 +290,10 @@ fn cannot_listen(address: SocketAddr, error: io::Error) -> StartError {
 }
 
 /// Never ends: when the system refuses, it is asked again.
-async fn accept(shared: Arc<Shared>, admission: Arc<Admission>, listener: TcpListener) -> Ended {
+async fn accept(door: Arc<Door>, listener: TcpListener) -> Ended {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => welcome(&shared, &admission, stream, peer),
+            Ok((stream, peer)) => welcome(&door, stream, peer),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "connections cannot be accepted; trying again in half a second");
@@ -262,19 +307,54 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted)
 }
 
-fn welcome(shared: &Arc<Shared>, admission: &Arc<Admission>, stream: TcpStream, peer: SocketAddr) {
+fn welcome(door: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
+    let shared = &door.shared;
     let address = admission::counted(peer.ip(), shared.limits.ipv6_prefix);
-    let permit = match Admission::admit(admission, address) {
+    let permit = match Admission::admit(&door.admission, address) {
         Ok(permit) => permit,
+        // Before the handshake there is no way to say anything that the peer would understand.
+        Err(_) if door.certificates.is_some() => return,
         Err(refusal) => return admission::turn_away(&stream, &refusal),
     };
     if let Err(error) = admission::prepare(&stream) {
         return tracing::debug!(%error, %peer, "the connection was lost before it began");
     }
+    if door.certificates.is_some() {
+        shared.tracker.spawn(shake_hands(Arc::clone(door), stream, peer, address, permit));
+    } else {
+        let takes_passwords = door.takes_passwords(peer.ip());
+        converse(shared, Box::new(stream), peer, address, permit, takes_passwords);
+    }
+}
+
+/// The handshake has a task of its own, which ends with it: what it needs is not kept for as long as the conversation.
+async fn shake_hands(door: Arc<Door>, stream: TcpStream, peer: SocketAddr, address: IpAddr, permit: Permit) {
+    let (shared, certificates) = (&door.shared, door.certificates.as_ref().expect("invariant: this is a door with TLS"));
+    let opening = tls::open(stream, certificates.current(), shared.limits.tls_handshake_seconds);
+    tokio::select! {
+        opened = opening => match opened {
+            Ok(transport) => converse(shared, Box::new(transport), peer, address, permit, true),
+            Err(error) => tracing::debug!(%error, %peer, "no TLS handshake"),
+        },
+        () = shared.stopping.cancelled() => {}
+    }
+}
+
+fn converse(
+    shared: &Arc<Shared>,
+    transport: Box<dyn Transport>,
+    peer: SocketAddr,
+    address: IpAddr,
+    permit: Permit,
+    takes_passwords: bool,
+) {
     let handle = shared.hub.admit();
     // At debug level only: a span is a tenth of what a silent connection costs.
     let span = tracing::debug_span!("connection", session = handle.number, %peer);
-    let session = Session::new(Arc::clone(shared), Box::new(stream), address, handle);
+    let mut session = Session::new(Arc::clone(shared), transport, address, handle);
+    if !takes_passwords {
+        session.refuse_passwords();
+    }
     let work = async move {
         let _permit = permit;
         match session.run().await {
@@ -284,4 +364,15 @@ fn welcome(shared: &Arc<Shared>, admission: &Arc<Admission>, stream: TcpStream, 
         }
     };
     shared.tracker.spawn(work.instrument(span));
+}
+
+impl Door {
+    /// Whether a password may cross an unencrypted connection from there.
+    fn takes_passwords(&self, peer: IpAddr) -> bool {
+        match self.plain_passwords {
+            PlainPasswords::Allow => true,
+            PlainPasswords::Loopback => peer.to_canonical().is_loopback(),
+            PlainPasswords::Refuse => false,
+        }
+    }
 }

@@ -23,14 +23,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("replica", &["order", "state", "store", "hub", "event", "clock", "names", "limits"]),
     ("wire", &["event", "code", "names", "limits"]),
     ("session", &["wire", "hub", "order", "state", "store", "event", "code", "clock", "names", "limits"]),
-    ("menu", &["wire"]),
+    ("tls", &[]),
+    ("menu", &["wire", "tls"]),
     ("bench", &["wire"]),
     ("config", &["limits"]),
     (
         "server",
         &[
             "config", "session", "replica", "hub", "order", "state", "store", "wire", "event", "code", "clock", "names",
-            "limits",
+            "limits", "tls",
         ],
     ),
     ("cli", &["config", "limits", "bench"]),

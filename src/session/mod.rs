@@ -113,6 +113,8 @@ pub struct Session {
     /// The user, as the session knows it.
     who: Who,
     is_account: bool,
+    /// Whether passwords may come over this connection; where it is not encrypted, that is the operator's to say.
+    takes_passwords: bool,
     proposals: Vec<Proposal>,
     next_tag: u64,
     throttle: Throttle,
@@ -147,6 +149,7 @@ impl Session {
             connection: NOBODY.id,
             who: NOBODY.clone(),
             is_account: false,
+            takes_passwords: true,
             proposals: Vec::new(),
             next_tag: 0,
             throttle,

@@ -1,6 +1,6 @@
 //! What a session needs from a connection: TCP today, or anything else that can read and write bytes without waiting.
 //!
-//! The session owns its transport and uses nothing else of it, so that TLS or a simulated network can take TCP's place.
+//! The session owns its transport and uses nothing else of it, so that TLS or a simulated network takes TCP's place.
 
 use std::io;
 use std::net::Shutdown;
@@ -25,7 +25,8 @@ pub trait Transport: Send + Sync {
     /// When the connection has failed.
     fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Writes as many of the bytes as are taken at once, and returns how many.
+    /// Writes as many of the bytes as are taken at once, and returns how many. Bytes that were not taken are the first of the
+    /// next call, so that a transport may prepare them.
     ///
     /// # Errors
     /// `WouldBlock` when none are taken now; others when the connection has failed.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use linechat::clock::Clock;
-use linechat::config::{Config, JournalKind};
+use linechat::config::{Config, JournalKind, PlainPasswords};
 use linechat::event::{NodeId, Origin, Proposal, Recipient, Request, SessionId};
 use linechat::hub::News;
 use linechat::limits::{Limits, NONE};
@@ -133,7 +133,8 @@ async fn serve() -> SocketAddr {
     // spinning, now longer and now shorter.
     let mut limits = Limits { announce_members: 0, passwords_per_minute: NONE, ..Limits::default() };
     (limits.passwords_per_address, limits.channel_keys_per_minute) = (NONE, NONE);
-    let config = Config { listen, data_dir: PathBuf::new(), journal: JournalKind::Memory, limits };
+    let (tls, plain_passwords) = (None, PlainPasswords::Allow);
+    let config = Config { listen, tls, plain_passwords, data_dir: PathBuf::new(), journal: JournalKind::Memory, limits };
     let server = Server::start(&config).await.expect("the server starts");
     let address = server.addresses()[0];
     tokio::spawn(server.run(pending()));

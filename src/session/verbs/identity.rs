@@ -8,6 +8,18 @@ use crate::session::Session;
 use crate::session::verbs::{Said, done};
 
 impl Session {
+    /// Takes no password on this connection: it is not encrypted, and others could read along.
+    pub fn refuse_passwords(&mut self) {
+        self.takes_passwords = false;
+    }
+
+    /// The refusal of a password that should not have been sent here. It is not looked at, so that it costs nothing.
+    fn not_in_the_open(&self) -> Option<Refusal> {
+        let text = "this server takes no password over a connection that is not encrypted; connect with TLS to its other port, \
+                    with ncat --ssl for example, and choose another password if this one was real";
+        (!self.takes_passwords).then(|| Refusal::new(Code::NotAllowed, text))
+    }
+
     pub(super) async fn name(&mut self, name: &str) -> Said {
         let outcome = self.ask(Request::Name(Name::new(name))).await?;
         if let Ok(Answer::Who(who)) = &outcome {
@@ -18,6 +30,9 @@ impl Session {
 
     /// The guest becomes an account and keeps id, inbox and channels, which are durable from now on.
     pub(super) async fn register(&mut self, name: &str, password: &str) -> Said {
+        if let Some(refusal) = self.not_in_the_open() {
+            return Ok(Err(refusal));
+        }
         let name = Name::new(name);
         if let Some(refusal) = self.preview(Request::Register(name.clone(), "".into())).await {
             return Ok(Err(refusal));
@@ -39,6 +54,9 @@ impl Session {
 
     /// The guest's own inbox and channels are shown to their ends, as at the end of a connection; then the account's follow.
     pub(super) async fn login(&mut self, name: &str, password: &str) -> Said {
+        if let Some(refusal) = self.not_in_the_open() {
+            return Ok(Err(refusal));
+        }
         let name = Name::new(name);
         let may = self.preview(Request::LogIn(name.clone(), "".into())).await;
         if let Some(refusal) = may.filter(|refusal| refusal.code == Code::NotAllowed) {
