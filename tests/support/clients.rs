@@ -84,6 +84,24 @@ pub const CLIENTS: &[Client] = &[
 pub const BASH_PERSON: &str = "exec 3<>/dev/tcp/localhost/12000; cat <&3 & cat >&3";
 pub const BASH_PIPE: &str = r"exec 3<>/dev/tcp/localhost/12000; printf 'LIST\nQUIT\n' >&3; cat <&3";
 
+/// A client that speaks TLS. Commands are what a person types, with `localhost` and 12001.
+#[derive(Debug)]
+pub struct TlsClient {
+    /// Its program.
+    pub program: &'static str,
+    /// Debian's package.
+    pub package: &'static str,
+    /// What a person types, and what commands are piped into.
+    pub pipe: &'static str,
+}
+
+/// All of them, in README's order.
+pub const TLS_CLIENTS: &[TlsClient] = &[
+    TlsClient { program: "ncat", package: "ncat", pipe: "ncat --ssl localhost 12001" },
+    TlsClient { program: "openssl", package: "openssl", pipe: "openssl s_client -quiet -connect localhost:12001" },
+    TlsClient { program: "socat", package: "socat", pipe: "socat - OPENSSL:localhost:12001,cafile=cert.pem" },
+];
+
 impl Client {
     /// Whether it is there; see [`is_installed`].
     pub fn is_installed(&self) -> bool {

@@ -14,5 +14,6 @@ pub mod raw;
 pub mod recorder;
 pub mod server;
 pub mod small;
+pub mod tls;
 pub mod transcript;
 pub mod wait;

@@ -1,0 +1,171 @@
+//! A server that speaks TLS, and people who speak it: over rustls, which says more than a program would when something is wrong.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+
+use linechat::tls::{fingerprint, provider};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use tempfile::TempDir;
+use tokio_rustls::rustls;
+
+use super::server::{PATIENCE, data_dir};
+
+/// The binary, run to its end.
+pub fn linechat(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_linechat")).args(arguments).output().expect("the binary runs")
+}
+
+/// Makes a pair of its own in `dir`.
+pub fn certify(dir: &Path) {
+    let output = linechat(&["tls", "self-signed", "--name", "localhost", "--out", dir.to_str().expect("its path is UTF-8")]);
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// Killed when it is dropped.
+pub struct TlsServer {
+    child: Child,
+    /// Where it keeps its data, its certificate and its log.
+    pub dir: TempDir,
+    /// Where it speaks plain lines.
+    pub plain: SocketAddr,
+    /// Where it speaks TLS.
+    pub address: SocketAddr,
+}
+
+impl TlsServer {
+    /// Starts one with a certificate of its own, and with these options.
+    pub fn start(options: &[&str]) -> Self {
+        let dir = data_dir();
+        certify(dir.path());
+        let mut child = Command::new(env!("CARGO_BIN_EXE_linechat"))
+            .current_dir(dir.path())
+            .args(["serve", "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--data-dir", "data"])
+            .args(["--tls-cert", "cert.pem", "--tls-key", "key.pem"])
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(File::create(dir.path().join("log")).expect("a log can be written"))
+            .spawn()
+            .expect("the binary runs");
+        let mut output = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let mut greeting = String::new();
+        while !greeting.contains("type HELP") {
+            assert!(output.read_line(&mut greeting).expect("it greets") > 0, "it starts: {greeting}");
+        }
+        let listens = |end: &str| {
+            let line = greeting.lines().find_map(|line| line.strip_suffix(end)?.rsplit(" listens on ").next());
+            line.and_then(|address| address.parse().ok()).expect("it says where")
+        };
+        let (plain, address) = (listens(""), listens(" with TLS"));
+        Self { child, dir, plain, address }
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).expect("its log can be read")
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends SIGHUP.
+    pub fn hang_up(&self) {
+        let status = Command::new("kill").args(["-HUP", &self.pid().to_string()]).status().expect("kill runs");
+        assert!(status.success());
+    }
+
+    /// A connection that trusts the certificate that lies there now, and has read its HELLO.
+    pub fn connect(&self) -> TlsClient {
+        let stream = TcpStream::connect(self.address).expect("the server accepts");
+        TlsClient::over(stream, &self.dir.path().join("cert.pem")).expect("the certificate is the one in the file")
+    }
+
+    /// The fingerprint of the certificate in the file.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&CertificateDer::from_pem_file(self.dir.path().join("cert.pem")).expect("there is a certificate"))
+    }
+}
+
+impl Drop for TlsServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One encrypted connection.
+pub struct TlsClient(BufReader<StreamOwned<ClientConnection, TcpStream>>);
+
+impl TlsClient {
+    /// Shakes hands, trusting only this certificate, and reads the HELLO.
+    pub fn over(stream: TcpStream, trusted: &Path) -> std::io::Result<Self> {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(trusted).expect("there is a certificate")).expect("it can be trusted");
+        let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+        let config = config.expect("the versions are known").with_root_certificates(roots).with_no_client_auth();
+        let name = ServerName::try_from("localhost").expect("it is a name");
+        let connection = ClientConnection::new(Arc::new(config), name).expect("a client can be made");
+        let mut client = Self(BufReader::new(StreamOwned::new(connection, stream)));
+        let mut hello = String::new();
+        client.0.read_line(&mut hello)?;
+        assert!(hello.starts_with("* HELLO linechat/"), "{hello}");
+        Ok(client)
+    }
+
+    /// The fingerprint of the server's certificate.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.0.get_ref().conn.peer_certificates().expect("the server has one")[0])
+    }
+
+    /// Sends a line.
+    pub fn send(&mut self, line: &str) {
+        self.0.get_mut().write_all(format!("{line}\n").as_bytes()).expect("the server takes what is sent");
+    }
+
+    /// Sends bytes as one record each.
+    pub fn send_records(&mut self, records: &[&[u8]]) {
+        records.iter().for_each(|record| self.0.get_mut().write_all(record).expect("the server takes what is sent"));
+    }
+
+    /// Says that nothing more will be sent, as TLS says it.
+    pub fn end_input(&mut self) {
+        let stream = self.0.get_mut();
+        stream.conn.send_close_notify();
+        stream.flush().expect("it can be sent");
+    }
+
+    /// The next line, without its ending; `None` at an end that was announced.
+    pub fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let length = self.0.read_line(&mut line).expect("a line comes in time, or a clean end");
+        (length > 0).then(|| line.trim_end().to_owned())
+    }
+
+    /// The answer to a line, without data and events.
+    pub fn ask(&mut self, line: &str) -> String {
+        self.send(line);
+        loop {
+            let line = self.line().expect("an answer, and not the end");
+            if line.starts_with("OK ") || line.starts_with("ERR ") {
+                return line;
+            }
+        }
+    }
+
+    /// Sends a line that is answered with OK.
+    pub fn ok(&mut self, line: &str) -> String {
+        let answer = self.ask(line);
+        assert!(answer.starts_with("OK "), "{line}: {answer}");
+        answer
+    }
+}
