@@ -91,6 +91,12 @@ pub struct Serve {
 /// How to chat by the menu.
 #[derive(Debug, Clone, Args)]
 pub struct Menu {
+    /// Speaks TLS; the port is then 12001 unless given. A server that nobody known here vouches for is trusted the first time.
+    #[arg(long)]
+    pub tls: bool,
+    /// Trusts who is vouched for in this PEM file, and nobody else.
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    pub tls_ca: Option<PathBuf>,
     /// The server [asked for when absent; port 12000 unless given].
     #[arg(value_name = "HOST[:PORT]")]
     pub server: Option<String>,
@@ -218,7 +224,7 @@ pub fn greeting(config: &Config, addresses: &[SocketAddr], tls_addresses: &[Sock
 
 #[cfg(test)]
 mod tests {
-    use super::{Cli, Command, Parser, describe, set_limits};
+    use super::{Cli, Command, Parser, PlainPasswords, describe, set_limits};
 
     #[test]
     fn serving_is_the_default_and_takes_the_same_options() {
@@ -237,6 +243,21 @@ mod tests {
         let error = |arguments: &[&str]| format!("{:#}", Cli::parse_from(arguments).serve.config().unwrap_err());
         assert!(error(&["linechat", "--listen", "12000"]).starts_with("'12000' is not an address to listen on"));
         assert!(error(&["linechat", "--limit", "inbox=0"]).starts_with("'0' is not a value for the limit 'inbox'"));
+    }
+
+    #[test]
+    fn tls_needs_all_its_options_and_keeps_passwords_out_of_the_open() {
+        let config = |more: &[&str]| Cli::parse_from([&["linechat"], more].concat()).serve.config();
+        let pair = ["--tls-listen", "127.0.0.1:1", "--tls-cert", "c", "--tls-key", "k"];
+        assert_eq!(config(&[]).unwrap().plain_passwords, PlainPasswords::Allow);
+        assert_eq!(config(&pair).unwrap().plain_passwords, PlainPasswords::Loopback);
+        let asked = config(&[&pair[..], &["--plain-passwords", "allow", "--tls-listen", "127.0.0.1:2"]].concat()).unwrap();
+        assert_eq!((asked.plain_passwords, asked.tls.unwrap().listen.len()), (PlainPasswords::Allow, 2));
+        for part in [&pair[..2], &pair[2..4], &pair[4..], &pair[..4], &[&pair[..2], &pair[4..]].concat()] {
+            let error = config(part).unwrap_err().to_string();
+            assert!(error.contains("--tls-cert FILE and --tls-key FILE together"), "{part:?}: {error}");
+        }
+        assert!(config(&pair[2..]).unwrap_err().to_string().contains("give --tls-listen 0.0.0.0:12001 too"));
     }
 
     #[test]

@@ -15,8 +15,8 @@ use tracing_subscriber::EnvFilter;
 
 use linechat::bench;
 use linechat::cli::{Certify, Cli, Command, LogFormat, Menu, Serve, describe, greeting, set_limits};
-use linechat::config::{Config, TLS_PORT};
-use linechat::menu::{self, Outcome};
+use linechat::config::{Config, TLS_PORT, default_data_dir};
+use linechat::menu::{self, Outcome, Trust};
 use linechat::server::Server;
 use linechat::tls::{self, Certificates, Made};
 
@@ -51,8 +51,10 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn menu(Menu { server, name, login, show_protocol, commands }: Menu) -> ExitCode {
-    match menu::run(&menu::Options { server, name, login, show_protocol, commands }) {
+fn menu(Menu { tls, tls_ca, server, name, login, show_protocol, commands }: Menu) -> ExitCode {
+    let known_hosts = default_data_dir(|name| std::env::var(name).ok()).map(|dir| dir.join("known-hosts"));
+    let tls = tls.then_some(Trust { authority: tls_ca, known_hosts });
+    match menu::run(&menu::Options { server, tls, name, login, show_protocol, commands }) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Refused) => ExitCode::from(1),
         Ok(Outcome::Disconnected) => ExitCode::from(2),

@@ -14,6 +14,8 @@ mod recovery;
 mod scripted;
 #[path = "menu/terminals.rs"]
 mod terminals;
+#[path = "menu/tls.rs"]
+mod tls;
 #[path = "menu/wrapper.rs"]
 mod wrapper;
 

@@ -13,10 +13,10 @@ use linechat::limits::Limits;
 use linechat::wire::Code;
 use linechat::wire::verbs::VERBS;
 use support::client::Client;
-use support::clients::{self, BASH_PIPE, CLIENTS, CtrlC, Names, at};
+use support::clients::{self, BASH_PIPE, CLIENTS, CtrlC, Names, TLS_CLIENTS, TlsClient, at};
 use support::conversation::{Planned, hold};
 use support::proxy::Proxy;
-use support::server::Server;
+use support::server::{Server, data_dir};
 use support::transcript::chats;
 use tempfile::TempDir;
 
@@ -29,7 +29,7 @@ const LIMITS: &[&str] =
     &["line-length", "text-length", "inbox", "members", "connections", "connections-per-address", "commands-per-second"];
 
 /// The shell commands that README shows, in its order.
-fn shown() -> [&'static str; 10] {
+fn shown() -> [&'static str; 11] {
     let blocks = README.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     let blocks: Vec<_> = blocks.collect();
     blocks.try_into().unwrap_or_else(|blocks: Vec<_>| panic!("each block has its test: {blocks:#?}"))
@@ -85,12 +85,52 @@ fn it_can_be_reached_over_the_network() {
     Client::connect(SocketAddr::new(own, port.parse().expect("a port is a number"))).ok("LIST");
 }
 
+/// What is not run here is run by tests/tls.rs, against a server of its own.
+#[test]
+fn it_can_be_reached_with_tls() {
+    let [_, _, _, encrypted, ..] = shown();
+    let lines: Vec<_> = encrypted.lines().filter_map(|line| line.strip_prefix("cargo run --release -- ")).collect();
+    let [made, started, reached] = lines[..] else { panic!("{encrypted}") };
+    let folder = data_dir();
+    let home = folder.path().to_str().expect("its path is UTF-8");
+    let binary = env!("CARGO_BIN_EXE_linechat");
+    let in_folder = |command: &str| {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", command]).current_dir(folder.path()).env("XDG_STATE_HOME", home).env_remove("STATE_DIRECTORY");
+        shell
+    };
+    let output = in_folder(&format!("{binary} {made}")).output().expect("bash runs");
+    assert!(output.status.success() && said(&output).contains("\nSHA-256 fingerprint: "), "{}", said(&output));
+    // The server's address is a port of its own, and its files are those that were just made.
+    let files = started.replace("0.0.0.0:12001", "127.0.0.1:0").replace(" cert", &format!(" {home}/cert"));
+    let files = files.replace(" key", &format!(" {home}/key"));
+    let server = Server::start(&files.split(' ').collect::<Vec<_>>());
+    let port =
+        server.greeting().lines().find_map(|line| line.strip_suffix(" with TLS")?.rsplit(':').next()).expect("it listens");
+    let menu =
+        format!("printf '1\\n6\\n' | {binary} {}", reached.replace("localhost", &format!("localhost:{port} --name zoe")));
+    let output = in_folder(&menu).output().expect("bash runs");
+    assert!(output.status.success() && said(&output).contains("Users in server: zoe:"), "{}", said(&output));
+
+    let mut table = "| client | encrypted | and only to who has that certificate |\n|---|---|---|\n".to_owned();
+    for TlsClient { program, trusting, checking } in TLS_CLIENTS {
+        table += &format!("| `{program}` | `{trusting}` | `{checking}` |\n");
+    }
+    has(&table);
+    has("`ssh -L 12000:localhost:12000 server`, and then `nc localhost 12000`");
+    if clients::is_installed("ssh", "openssh-client") {
+        // Says what it would do, and does it not.
+        let output = Command::new("ssh").args(["-G", "-L", "12000:localhost:12000", "server"]).output().expect("ssh runs");
+        assert!(said(&output).contains("\nlocalforward 12000 [localhost]:12000\n"), "{}", said(&output));
+    }
+}
+
 #[test]
 fn the_script_stores_its_message_once_when_the_answer_is_lost() {
     if !CLIENTS[0].is_installed() {
         return;
     }
-    let [_, _, _, account, script, ..] = shown();
+    let [_, _, _, _, account, script, ..] = shown();
     let server = Server::start(&["--limit", "passwords-per-minute=none"]);
     let proxy = Proxy::start(server.address());
     let (names, port) = (Names::of(&CLIENTS[0]), proxy.address().port());

@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 
 use socket2::{Domain, Socket, Type};
 use support::client::Client;
-use support::clients::{TLS_CLIENTS, is_installed};
+use support::clients::{TLS_CLIENTS, TlsClient, is_installed};
 use support::server::{PATIENCE, Server, data_dir};
-use support::tls::{TlsClient, TlsServer, certify, linechat};
+use support::tls::{self, TlsServer, certify, linechat};
 use support::wait::until;
 use tempfile::TempDir;
 
@@ -62,7 +62,7 @@ fn who_reads_late_gets_every_byte_in_order() {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket.set_recv_buffer_size(4096).expect("its buffer can be small");
     socket.connect(&server.address.into()).expect("the server accepts");
-    let mut late = TlsClient::over(socket.into(), &server.dir.path().join("cert.pem")).expect("it trusts the server");
+    let mut late = tls::TlsClient::over(socket.into(), &server.dir.path().join("cert.pem")).expect("it trusts the server");
     let mut ana = Client::connect(server.plain);
     ana.ok("CREATE #rust");
     late.ok("JOIN #rust");
@@ -77,25 +77,30 @@ fn who_reads_late_gets_every_byte_in_order() {
     late.ok("PING");
 }
 
+/// What a person sees who pipes a few commands into that, in the folder of the server's certificate.
+fn piped(server: &TlsServer, into: &str) -> String {
+    let into = into.replace("12001", &server.address.port().to_string());
+    let command = format!(r"printf 'NAME nina\nLIST\nQUIT\n' | {into}");
+    let mut shell = Command::new("bash");
+    shell.args(["-c", &command]).current_dir(server.dir.path()).stdin(Stdio::null());
+    String::from_utf8_lossy(&shell.output().expect("bash runs").stdout).into_owned()
+}
+
 #[test]
-fn clients_that_people_have_can_talk() {
-    let server = TlsServer::start(&[]);
-    let mut seen = 0;
-    for client in TLS_CLIENTS {
-        if !is_installed(client.program, client.package) {
+fn clients_that_people_have_can_talk_and_notice_another_server() {
+    let (server, other) = (TlsServer::start(&[]), TlsServer::start(&[]));
+    std::fs::copy(other.dir.path().join("cert.pem"), server.dir.path().join("cert.pem")).expect("it can be copied");
+    for TlsClient { program, trusting, checking } in TLS_CLIENTS {
+        if !is_installed(program, program) {
             continue;
         }
-        let command = format!(r"printf 'NAME {}\nLIST\nQUIT\n' | {}", client.program, client.pipe);
-        let trusting = server.dir.path().join("cert.pem");
-        let command = command.replace("cert.pem", trusting.to_str().expect("its path is UTF-8"));
-        let command = command.replace("12001", &server.address.port().to_string());
-        let output = Command::new("bash").args(["-c", &command]).stdin(Stdio::null()).output().expect("bash runs");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(said.contains(&format!("OK NAME {}:", client.program)), "{command}: {output:?}");
-        assert!(said.contains("\n- USER ") && said.ends_with("\nOK QUIT bye\n"), "{command}: {output:?}");
-        seen += 1;
+        for (server, command) in [(&server, trusting), (&other, trusting), (&other, checking)] {
+            let said = piped(server, command);
+            assert!(said.contains("OK NAME nina:") && said.contains("\n- USER nina:"), "{command}: {said}");
+            assert!(said.ends_with("\nOK QUIT bye\n"), "{command}: {said}");
+        }
+        assert_eq!(piped(&server, checking), "", "{program} trusts the other's certificate, and not this one's");
     }
-    assert!(seen > 0, "at least one of them is there");
 }
 
 #[test]
@@ -126,7 +131,7 @@ fn a_handshake_ends_in_time_and_counts_as_a_connection_until_then() {
         (first == *b"ERR QUOTA - ").then_some(slow)
     });
     assert_eq!(rest(&slow), b"", "it is closed without a word");
-    until("its place is free", || TlsClient::over(silent(server.address), &server.dir.path().join("cert.pem")).ok());
+    until("its place is free", || tls::TlsClient::over(silent(server.address), &server.dir.path().join("cert.pem")).ok());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
-use crate::menu::link::{Happening, Link, without_password};
+use crate::menu::link::{Happening, Link, Server, without_password};
 use crate::menu::terminal::{Look, Terminal, Typed};
 use crate::wire::incoming::Item;
 use crate::wire::{Incoming, Rejected, incoming, parse};
@@ -79,7 +79,7 @@ pub struct Channel {
 pub struct Client {
     pub(super) terminal: Terminal,
     pub(super) link: Link,
-    pub(super) server: String,
+    pub(super) server: Server,
     show_protocol: bool,
     pub(super) identity: Identity,
     /// `name:id`.
@@ -101,7 +101,7 @@ pub fn name_of(who: &str) -> &str {
 
 impl Client {
     /// A client for a connection on which nothing was said yet.
-    pub(super) fn over(link: Link, server: String, terminal: Terminal, show_protocol: bool) -> Self {
+    pub(super) fn over(link: Link, server: Server, terminal: Terminal, show_protocol: bool) -> Self {
         Self {
             terminal,
             link,

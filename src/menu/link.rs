@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 
+use crate::menu::secure::Secure;
 use crate::menu::terminal::Typed;
+use crate::menu::trust::Trust;
 use crate::wire::text::visible;
 
 /// How long a server may take to accept.
@@ -22,6 +24,8 @@ const UNSENT: Duration = Duration::from_secs(20);
 const LINE_BYTES: u64 = 64 * 1024;
 /// The port to use if none is given.
 const PORT: u16 = 12000;
+/// The same for an encrypted connection.
+const TLS_PORT: u16 = 12001;
 
 /// What can happen to the client: the items of its one queue.
 #[derive(Debug)]
@@ -34,20 +38,32 @@ pub enum Happening {
     Typed(Typed),
 }
 
+/// A server and how to speak to it.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// `HOST:PORT`.
+    pub address: String,
+    /// Whom to trust, for an encrypted connection.
+    pub tls: Option<Trust>,
+}
+
 /// One connection.
 pub struct Link {
     stream: TcpStream,
+    secure: Option<Secure>,
+    /// What the person should be told about it.
+    notice: Option<String>,
     /// The number of this connection: lines of earlier ones may still be in the queue.
     pub number: u64,
 }
 
 /// The address of a server, with the default port if it has none.
-pub fn with_port(server: &str) -> String {
+pub fn with_port(server: &str, is_tls: bool) -> String {
     let has_port = server.rsplit_once(':').is_some_and(|(host, port)| {
         // An IPv6 address has colons of its own; its port follows a bracket.
         (!host.contains(':') || host.ends_with(']')) && port.parse::<u16>().is_ok()
     });
-    if has_port { server.to_owned() } else { at_port(server, PORT) }
+    if has_port { server.to_owned() } else { at_port(server, if is_tls { TLS_PORT } else { PORT }) }
 }
 
 /// The address of a host and a port.
@@ -67,19 +83,19 @@ impl Link {
     /// Connects, and begins to read into `queue`.
     ///
     /// # Errors
-    /// The system's error.
-    pub fn open(server: &str, number: u64, queue: SyncSender<Happening>) -> io::Result<Self> {
+    /// The system's error, or why the server cannot be trusted.
+    pub fn open(server: &Server, number: u64, queue: SyncSender<Happening>) -> io::Result<Self> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "there is no such address");
-        for address in server.to_socket_addrs()? {
+        for address in server.address.to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, CONNECT) {
-                Ok(stream) => return Self::over(stream, number, queue),
+                Ok(stream) => return Self::over(server, stream, number, queue),
                 Err(error) => last = error,
             }
         }
         Err(last)
     }
 
-    fn over(stream: TcpStream, number: u64, queue: SyncSender<Happening>) -> io::Result<Self> {
+    fn over(server: &Server, stream: TcpStream, number: u64, queue: SyncSender<Happening>) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(CONNECT))?;
         // A pulled cable is reported by nobody: only asking finds it out.
@@ -87,7 +103,17 @@ impl Link {
         socket.set_tcp_keepalive(&KEEPALIVE)?;
         #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(Some(UNSENT))?;
-        let incoming = stream.try_clone()?;
+        let (mut secure, mut notice) = (None, None);
+        if let Some(trust) = &server.tls {
+            stream.set_read_timeout(Some(CONNECT))?;
+            let (connection, told) = trust.shake_hands(&server.address, &stream)?;
+            stream.set_read_timeout(None)?;
+            (secure, notice) = (Some(Secure::new(connection)), told);
+        }
+        let incoming: Box<dyn Read + Send> = match &secure {
+            Some(secure) => Box::new(secure.incoming(stream.try_clone()?)),
+            None => Box::new(stream.try_clone()?),
+        };
         std::thread::spawn(move || {
             let why = match read(incoming, number, &queue) {
                 Ok(()) => "the server closed it".to_owned(),
@@ -96,7 +122,12 @@ impl Link {
             // If nobody takes happenings any more, the client is ending.
             let _ = queue.send(Happening::Lost(number, why));
         });
-        Ok(Self { stream, number })
+        Ok(Self { stream, secure, notice, number })
+    }
+
+    /// What the person should be told about the connection before anything else, line by line.
+    pub fn notices(&self) -> impl Iterator<Item = &str> {
+        self.notice.iter().flat_map(|notice| notice.lines())
     }
 
     /// Sends a line.
@@ -104,7 +135,11 @@ impl Link {
     /// # Errors
     /// When the connection is lost.
     pub fn send(&mut self, line: &str) -> io::Result<()> {
-        self.stream.write_all(format!("{line}\n").as_bytes())
+        let line = format!("{line}\n");
+        match &self.secure {
+            Some(secure) => secure.send(line.as_bytes(), &self.stream),
+            None => self.stream.write_all(line.as_bytes()),
+        }
     }
 
     /// The server's address.
@@ -115,13 +150,16 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
+        if let Some(secure) = &self.secure {
+            let _ = secure.end(&self.stream);
+        }
         // This ends the reader; a connection that is lost already cannot be shut down.
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 }
 
 /// Reads to the end, or until nobody takes the lines.
-fn read(stream: TcpStream, number: u64, queue: &SyncSender<Happening>) -> io::Result<()> {
+fn read(stream: Box<dyn Read + Send>, number: u64, queue: &SyncSender<Happening>) -> io::Result<()> {
     let mut lines = BufReader::new(stream);
     loop {
         let mut line = Vec::new();
@@ -144,11 +182,12 @@ mod tests {
 
     #[test]
     fn the_port_may_be_left_out() {
-        assert_eq!(with_port("10.0.0.7"), "10.0.0.7:12000");
-        assert_eq!(with_port("chat.example:99"), "chat.example:99");
-        assert_eq!(with_port("::1"), "[::1]:12000");
-        assert_eq!(with_port("[::1]"), "[::1]:12000");
-        assert_eq!(with_port("[::1]:99"), "[::1]:99");
+        assert_eq!(with_port("10.0.0.7", false), "10.0.0.7:12000");
+        assert_eq!(with_port("chat.example:99", false), "chat.example:99");
+        assert_eq!(with_port("::1", false), "[::1]:12000");
+        assert_eq!(with_port("[::1]", false), "[::1]:12000");
+        assert_eq!(with_port("[::1]:99", false), "[::1]:99");
+        assert_eq!(with_port("chat.example", true), "chat.example:12001");
         assert_eq!(at_port("::1", 99), "[::1]:99");
         assert_eq!(at_port("[::1]", 99), "[::1]:99");
     }

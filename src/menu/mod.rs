@@ -1,7 +1,7 @@
 //! The menu client: six functions for people who want a menu.
 //!
-//! It does everything through protocol lines that a person could have typed into `nc`. It imports [`wire`](crate::wire) and
-//! nothing else of the server, lets no byte from the network control the terminal, and takes nothing for done without an OK.
+//! It does everything through protocol lines that a person could have typed into `nc`. It imports [`wire`](crate::wire), and
+//! [`tls`](crate::tls) for an encrypted connection, and nothing else of the server, lets no byte from the network control the terminal, and takes nothing for done without an OK.
 
 mod chat;
 mod client;
@@ -11,19 +11,25 @@ mod recover;
 mod screen;
 mod script;
 mod secret;
+mod secure;
 mod start;
 mod terminal;
+mod trust;
 
 use anyhow::Result;
 
 use client::{Client, Ended};
 use terminal::Terminal;
 
+pub use trust::Trust;
+
 /// The options from the command line.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// `HOST` or `HOST:PORT`; asked for when absent.
     pub server: Option<String>,
+    /// Whom to trust, for an encrypted connection.
+    pub tls: Option<Trust>,
     /// The name to take; asked for when absent.
     pub name: Option<String>,
     /// The account to log in to, instead of taking a name.

@@ -38,6 +38,7 @@ impl Client {
             self.wants_to_reconnect()?;
             let restored = match Link::open(&self.server, self.link.number + 1, self.terminal.queue()) {
                 Ok(link) => {
+                    link.notices().for_each(|line| self.terminal.show(Look::Plain, line));
                     self.link = link;
                     self.restore()
                 }

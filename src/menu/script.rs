@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use crate::menu::link::{Happening, Link, with_port, without_password};
+use crate::menu::link::{Happening, Link, Server, with_port, without_password};
 use crate::menu::{Options, Outcome, secret};
 use crate::wire::{Incoming, incoming};
 
@@ -25,13 +25,16 @@ pub fn run(options: &Options) -> Outcome {
 }
 
 fn talk(options: &Options) -> io::Result<Outcome> {
-    let server = with_port(options.server.as_deref().unwrap_or("localhost"));
+    let address = with_port(options.server.as_deref().unwrap_or("localhost"), options.tls.is_some());
+    let server = Server { address, tls: options.tls.clone() };
     let login =
         options.login.as_ref().map(|name| password(name).map(|password| format!("LOGIN {name} {password}"))).transpose()?;
     let name = options.name.as_ref().map(|name| format!("NAME {name}"));
     let (queue, happenings) = sync_channel(QUEUE);
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("no connection to {server}: {error}"));
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("no connection to {}: {error}", server.address));
     let mut link = Link::open(&server, 0, queue).map_err(named)?;
+    // Not among the lines of the server, which a script reads.
+    link.notices().for_each(|line| eprintln!("{line}"));
     let mut outcome = Outcome::Done;
     // All commands depend on the identity: if it is refused, none is run.
     for line in login.iter().chain(&name) {

@@ -2,7 +2,7 @@
 
 use crate::menu::Options;
 use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost, name_of};
-use crate::menu::link::{Happening, Link, at_port, with_port};
+use crate::menu::link::{Happening, Link, Server, at_port, with_port};
 use crate::menu::terminal::{Look, Terminal, Typed};
 
 impl Client {
@@ -62,15 +62,19 @@ impl Client {
 }
 
 /// Connects to the given server, or asks for servers until one answers.
-fn connect(options: &Options, terminal: &mut Terminal) -> Result<(String, Link), Ended> {
+fn connect(options: &Options, terminal: &mut Terminal) -> Result<(Server, Link), Ended> {
     loop {
-        let server = match &options.server {
-            Some(server) => with_port(server),
-            None => ask_server(terminal)?,
+        let address = match &options.server {
+            Some(server) => with_port(server, options.tls.is_some()),
+            None => ask_server(terminal, options.tls.is_some())?,
         };
+        let server = Server { address, tls: options.tls.clone() };
         match Link::open(&server, 0, terminal.queue()) {
-            Ok(link) => return Ok((server, link)),
-            Err(error) => terminal.show(Look::Red, &format!("Cannot connect to {server}: {error}.")),
+            Ok(link) => {
+                link.notices().for_each(|line| terminal.show(Look::Plain, line));
+                return Ok((server, link));
+            }
+            Err(error) => terminal.show(Look::Red, &format!("Cannot connect to {}: {error}.", server.address)),
         }
         if options.server.is_some() {
             return Err(Ended::Disconnected);
@@ -78,14 +82,14 @@ fn connect(options: &Options, terminal: &mut Terminal) -> Result<(String, Link),
     }
 }
 
-fn ask_server(terminal: &mut Terminal) -> Result<String, Ended> {
+fn ask_server(terminal: &mut Terminal, is_tls: bool) -> Result<String, Ended> {
     let host = simple(terminal, "Enter the server IP Address: ")?;
     let host = if host.is_empty() { "localhost".to_owned() } else { host };
     loop {
         let port = simple(terminal, "Enter the server port: ")?;
         match port.parse() {
             Ok(port) if port > 0 => return Ok(at_port(&host, port)),
-            _ if port.is_empty() => return Ok(with_port(&host)),
+            _ if port.is_empty() => return Ok(with_port(&host, is_tls)),
             _ => {
                 terminal.show(Look::Red, &format!("{port} is no port: enter a number from 1 to 65535; most servers use 12000."))
             }

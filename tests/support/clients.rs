@@ -84,22 +84,34 @@ pub const CLIENTS: &[Client] = &[
 pub const BASH_PERSON: &str = "exec 3<>/dev/tcp/localhost/12000; cat <&3 & cat >&3";
 pub const BASH_PIPE: &str = r"exec 3<>/dev/tcp/localhost/12000; printf 'LIST\nQUIT\n' >&3; cat <&3";
 
-/// A client that speaks TLS. Commands are what a person types, with `localhost` and 12001.
+/// A client that speaks TLS. Commands are what a person types, and what commands are piped into, with `localhost` and 12001.
 #[derive(Debug)]
 pub struct TlsClient {
-    /// Its program.
+    /// Its program, and Debian's package.
     pub program: &'static str,
-    /// Debian's package.
-    pub package: &'static str,
-    /// What a person types, and what commands are piped into.
-    pub pipe: &'static str,
+    /// It speaks to whoever answers.
+    pub trusting: &'static str,
+    /// It speaks only to who has the certificate in `cert.pem`.
+    pub checking: &'static str,
 }
 
 /// All of them, in README's order.
 pub const TLS_CLIENTS: &[TlsClient] = &[
-    TlsClient { program: "ncat", package: "ncat", pipe: "ncat --ssl localhost 12001" },
-    TlsClient { program: "openssl", package: "openssl", pipe: "openssl s_client -quiet -connect localhost:12001" },
-    TlsClient { program: "socat", package: "socat", pipe: "socat - OPENSSL:localhost:12001,cafile=cert.pem" },
+    TlsClient {
+        program: "ncat",
+        trusting: "ncat --ssl localhost 12001",
+        checking: "ncat --ssl-verify --ssl-trustfile cert.pem localhost 12001",
+    },
+    TlsClient {
+        program: "openssl",
+        trusting: "openssl s_client -quiet -connect localhost:12001",
+        checking: "openssl s_client -quiet -verify_return_error -verify_hostname localhost -CAfile cert.pem -connect localhost:12001",
+    },
+    TlsClient {
+        program: "socat",
+        trusting: "socat -t5 - OPENSSL:localhost:12001,verify=0",
+        checking: "socat -t5 - OPENSSL:localhost:12001,cafile=cert.pem",
+    },
 ];
 
 impl Client {

@@ -7,14 +7,21 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 
-use linechat::tls::{fingerprint, provider};
+use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio_rustls::rustls;
 
 use super::server::{PATIENCE, data_dir};
+
+/// As openssl writes it.
+fn fingerprint(certificate: &[u8]) -> String {
+    let pairs: Vec<_> = Sha256::digest(certificate).iter().map(|byte| format!("{byte:02X}")).collect();
+    pairs.join(":")
+}
 
 /// The binary, run to its end.
 pub fn linechat(arguments: &[&str]) -> Output {
@@ -111,7 +118,7 @@ impl TlsClient {
         stream.set_nodelay(true)?;
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(trusted).expect("there is a certificate")).expect("it can be trusted");
-        let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions();
         let config = config.expect("the versions are known").with_root_certificates(roots).with_no_client_auth();
         let name = ServerName::try_from("localhost").expect("it is a name");
         let connection = ClientConnection::new(Arc::new(config), name).expect("a client can be made");

@@ -1,0 +1,154 @@
+//! The menu over TLS: whom it trusts, what it shows, and what it keeps.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::person::OPTION;
+use crate::support::client::Client;
+use crate::support::pty::{Pty, menu};
+use crate::support::server::data_dir;
+use crate::support::tls::{TlsServer, certify};
+use crate::support::wait::until;
+
+/// A person's computer, which knows no server yet. Its system's roots vouch for nobody.
+struct Home(TempDir);
+
+impl Home {
+    fn new() -> Self {
+        let home = Self(data_dir());
+        std::fs::write(home.roots(), "").expect("it can be written");
+        home
+    }
+
+    fn roots(&self) -> PathBuf {
+        self.0.path().join("roots.pem")
+    }
+
+    fn known_hosts(&self) -> PathBuf {
+        self.0.path().join("linechat/known-hosts")
+    }
+
+    /// Lives there.
+    fn at(&self, mut command: Command) -> Command {
+        command.env("XDG_STATE_HOME", self.0.path()).env("SSL_CERT_FILE", self.roots()).env_remove("SSL_CERT_DIR");
+        command.env_remove("STATE_DIRECTORY");
+        command
+    }
+
+    /// Runs commands without a menu.
+    fn run(&self, server: &TlsServer, more: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_linechat"));
+        command.args(["menu", "--tls", &address(server)]).args(more);
+        self.at(command).output().expect("the client runs")
+    }
+}
+
+fn address(server: &TlsServer) -> String {
+    format!("localhost:{}", server.address.port())
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn complained(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The server gets another certificate.
+fn change(server: &TlsServer) {
+    let file = |name: &str| server.dir.path().join(name);
+    ["cert.pem", "key.pem"]
+        .iter()
+        .for_each(|name| std::fs::rename(file(name), file(&format!("old-{name}"))).expect("it moves"));
+    certify(server.dir.path());
+    server.hang_up();
+    until("the new certificate is read", || server.log().contains(&server.fingerprint()).then_some(()));
+}
+
+#[test]
+fn an_unknown_server_is_trusted_once_and_another_in_its_place_never() {
+    let (server, home) = (TlsServer::start(&[]), Home::new());
+    let first = server.fingerprint();
+    let mut nina = Pty::run(home.at(menu(&["--tls", &address(&server), "--name", "nina"])));
+    nina.sees(&format!("Nobody known here vouches for {}.", address(&server)));
+    assert_eq!(nina.sees(&first), first);
+    nina.sees("Client Name: nina");
+    let mut bob = Client::connect(server.plain);
+    bob.ok("MSG nina hi");
+    nina.sees("New message from guest-1001: hi");
+    nina.answers(OPTION, "6");
+    nina.sees("Disconnected. Goodbye!");
+    assert_eq!(nina.ends(), 0);
+    assert_eq!(std::fs::read_to_string(home.known_hosts()).expect("it is kept"), format!("{} {first}\n", address(&server)));
+    assert_eq!(home.known_hosts().metadata().expect("it is there").permissions().mode() & 0o777, 0o600);
+
+    let again = home.run(&server, &["-c", "LIST"]);
+    assert!(again.status.success() && complained(&again).is_empty(), "{again:?}");
+    change(&server);
+    let refused = home.run(&server, &["-c", "LIST"]);
+    assert_eq!((refused.status.code(), said(&refused).as_str()), (Some(2), ""));
+    let why = complained(&refused);
+    assert!(
+        why.contains("THE CERTIFICATE HAS CHANGED") && why.contains(&first) && why.contains(&server.fingerprint()),
+        "{why}"
+    );
+    // A person who has asked the operator deletes the line.
+    std::fs::write(home.known_hosts(), "").expect("it can be written");
+    let trusted = home.run(&server, &["-c", "LIST"]);
+    assert!(trusted.status.success() && complained(&trusted).contains(&server.fingerprint()), "{trusted:?}");
+}
+
+#[test]
+fn a_given_authority_is_the_only_one() {
+    let (server, home) = (TlsServer::start(&[]), Home::new());
+    let run = |authority: &Path| home.run(&server, &["--tls-ca", authority.to_str().expect("its path is UTF-8"), "-c", "LIST"]);
+    let trusted = run(&server.dir.path().join("cert.pem"));
+    assert!(trusted.status.success() && complained(&trusted).is_empty(), "{trusted:?}");
+    change(&server);
+    let refused = run(&server.dir.path().join("old-cert.pem"));
+    assert_eq!((refused.status.code(), said(&refused).as_str()), (Some(2), ""));
+    assert!(complained(&refused).contains("its certificate is not trusted"), "{refused:?}");
+    let nothing = run(&home.roots());
+    assert!(complained(&nothing).contains("there is no certificate in "), "{nothing:?}");
+    assert!(!home.known_hosts().exists(), "nothing had to be kept");
+}
+
+#[test]
+fn whom_the_system_vouches_for_is_not_asked_about_and_must_stay_vouched_for() {
+    let (server, home) = (TlsServer::start(&[]), Home::new());
+    std::fs::copy(server.dir.path().join("cert.pem"), home.roots()).expect("it can be copied");
+    let vouched = home.run(&server, &["-c", "LIST"]);
+    assert!(vouched.status.success() && complained(&vouched).is_empty(), "{vouched:?}");
+    change(&server);
+    let refused = home.run(&server, &["-c", "LIST"]);
+    assert!(refused.status.code() == Some(2) && complained(&refused).contains("THE CERTIFICATE HAS CHANGED"), "{refused:?}");
+    std::fs::copy(server.dir.path().join("cert.pem"), home.roots()).expect("it can be copied");
+    assert!(home.run(&server, &["-c", "LIST"]).status.success());
+}
+
+#[test]
+fn a_long_answer_comes_whole() {
+    let (server, home) = (TlsServer::start(&["--journal", "memory"]), Home::new());
+    let mut ana = Client::connect(server.plain);
+    ana.ok("CREATE #rust");
+    let text = |number: usize| format!("{number} {}", "x".repeat(3000));
+    (0..250).for_each(|number| drop(ana.ok(&format!("SAY #rust {}", text(number)))));
+    let output = home.run(&server, &["-c", "JOIN #rust", "-c", "HISTORY #rust 1000"]);
+    let said = said(&output);
+    let texts: Vec<_> =
+        said.lines().filter(|line| line.starts_with("- MSG ")).filter_map(|line| line.splitn(7, ' ').nth(6)).collect();
+    assert_eq!(texts, (0..250).map(text).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_port_without_tls_is_said_to_be_one() {
+    let (server, home) = (TlsServer::start(&[]), Home::new());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_linechat"));
+    command.args(["menu", "--tls", &server.plain.to_string(), "-c", "LIST"]);
+    let output = home.at(command).output().expect("the client runs");
+    assert!(output.status.code() == Some(2) && complained(&output).contains("there is no TLS at that port"), "{output:?}");
+}
