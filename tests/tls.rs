@@ -121,16 +121,54 @@ fn who_speaks_plainly_to_it_is_told_and_nothing_is_executed() {
 }
 
 #[test]
+fn a_port_cannot_be_talked_out_of_its_encryption_or_into_it() {
+    let server = TlsServer::start(&[]);
+    let mut open = Client::connect(server.plain);
+    open.err("STARTTLS", "UNKNOWN_COMMAND");
+    open.ok("CAPS");
+    if is_installed("openssl", "openssl") {
+        let version = |version: &str| {
+            let command = format!("openssl s_client -quiet -cipher DEFAULT@SECLEVEL=0 {version} -connect localhost:12001");
+            piped(&server, &command).contains("OK QUIT bye")
+        };
+        let spoken = ["-tls1", "-tls1_1", "-tls1_2", "-tls1_3"].map(version);
+        assert_eq!(spoken, [false, false, true, true]);
+        let plain = format!("openssl s_client -quiet -connect {} 2>&1", server.plain);
+        assert!(!piped(&server, &plain).contains("OK "), "the plain port turns TLS away");
+    }
+}
+
+#[test]
+fn a_stopping_server_takes_its_leave_and_waits_for_no_handshake() {
+    let mut server = TlsServer::start(&["--limit", "shutdown-seconds=3600", "--limit", "tls-handshake-seconds=86400"]);
+    let silent = silent(server.address);
+    // Accepted later than the silent one, which is therefore there.
+    let mut ana = server.connect();
+    ana.ok("PING");
+    server.signal("TERM");
+    assert!(ana.line().expect("a last line").starts_with("* SHUTDOWN "));
+    assert_eq!(ana.line(), None, "an end that TLS announces");
+    assert!(server.wait().success());
+    assert_eq!(rest(&silent), b"");
+}
+
+#[test]
 fn a_handshake_ends_in_time_and_counts_as_a_connection_until_then() {
     let server = TlsServer::start(&["--limit", "tls-handshake-seconds=1", "--limit", "connections=1"]);
-    // The server has accepted the silent one when the next one finds no room.
-    let slow = until("the silent peer counts", || {
-        let slow = silent(server.address);
+    // The server has accepted the slow one when the next one finds no room.
+    let slow = until("the slow peer counts", || {
+        let mut slow = silent(server.address);
+        slow.write_all(&[0x16, 3, 1]).expect("it can be sent");
         let mut first = [0; 12];
         silent(server.plain).read_exact(&mut first).expect("a line comes");
         (first == *b"ERR QUOTA - ").then_some(slow)
     });
     assert_eq!(rest(&slow), b"", "it is closed without a word");
+    until("its place is free", || {
+        let told = String::from_utf8(rest(&silent(server.address))).expect("it is text");
+        // Whoever waits for a greeting does not know what this port is.
+        told.starts_with("ERR BAD_SYNTAX - this port speaks TLS; ").then_some(())
+    });
     until("its place is free", || tls::TlsClient::over(silent(server.address), &server.dir.path().join("cert.pem")).ok());
 }
 
@@ -146,7 +184,7 @@ fn a_certificate_is_replaced_without_dropping_anyone() {
         .iter()
         .for_each(|name| std::fs::rename(file(name), file(&format!("old-{name}"))).expect("it moves"));
     certify(server.dir.path());
-    server.hang_up();
+    server.signal("HUP");
     until("the new certificate is read", || server.log().contains(&server.fingerprint()).then_some(()));
     assert_ne!(server.fingerprint(), first);
     assert_eq!(server.connect().fingerprint(), server.fingerprint());
@@ -154,7 +192,7 @@ fn a_certificate_is_replaced_without_dropping_anyone() {
 
     // A key that is not the certificate's: the server goes on with what it has, and says why.
     std::fs::copy(file("old-key.pem"), file("key.pem")).expect("it can be copied");
-    server.hang_up();
+    server.signal("HUP");
     let log = until("the log says so", || Some(server.log()).filter(|log| log.contains("the certificate stays as it was")));
     assert!(log.contains("cannot be used together"), "{log}");
     server.connect().ok("PING the one before");

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{self, ServerConfig, ServerConnection};
 
+use crate::clock;
 use crate::code::{Code, Refusal};
 use crate::limits::{FLOOD_BYTES, LINGER_SECONDS, TLS_RECORD_BYTES};
 use crate::server::admission;
@@ -37,24 +38,25 @@ pub struct Encrypted {
 /// Shakes hands with a peer, within `seconds`.
 ///
 /// # Errors
-/// When the peer speaks something else (a plain text gets a plain answer), is too slow, or has gone.
+/// When the peer speaks something else or nothing (both get a plain answer), is too slow, or has gone.
 pub async fn open(stream: TcpStream, config: Arc<ServerConfig>, seconds: u64) -> io::Result<Encrypted> {
-    let shake = async {
-        let mut first = [0];
-        if stream.peek(&mut first).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if first[0] != HANDSHAKE {
+    let deadline = clock::now() + Duration::from_secs(seconds);
+    let mut first = [0];
+    match tokio::time::timeout_at(deadline, stream.peek(&mut first)).await {
+        Ok(Ok(1)) if first[0] == HANDSHAKE => {}
+        Ok(Ok(0)) => return Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(Err(error)) => return Err(error),
+        // A TLS client speaks first. Whoever is silent is waiting for a greeting, as a person at nc does.
+        Ok(Ok(_)) | Err(_) => {
             turn_away(stream).await;
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer does not speak TLS"));
         }
-        let accepted = TlsAcceptor::from(config).accept_with(stream, |connection| {
-            connection.set_buffer_limit(Some(2 * TLS_RECORD_BYTES));
-        });
-        let (stream, connection) = accepted.await?.into_inner();
-        Ok(Encrypted { stream, connection: Box::new(connection), encrypted: 0, is_ended: false })
-    };
-    tokio::time::timeout(Duration::from_secs(seconds), shake).await?
+    }
+    let accepting = TlsAcceptor::from(config).accept_with(stream, |connection| {
+        connection.set_buffer_limit(Some(2 * TLS_RECORD_BYTES));
+    });
+    let (stream, connection) = tokio::time::timeout_at(deadline, accepting).await??.into_inner();
+    Ok(Encrypted { stream, connection: Box::new(connection), encrypted: 0, is_ended: false })
 }
 
 /// Tells a person at nc what this port is, and lets the line arrive before the connection ends.

@@ -65,7 +65,7 @@ fn change(server: &TlsServer) {
         .iter()
         .for_each(|name| std::fs::rename(file(name), file(&format!("old-{name}"))).expect("it moves"));
     certify(server.dir.path());
-    server.hang_up();
+    server.signal("HUP");
     until("the new certificate is read", || server.log().contains(&server.fingerprint()).then_some(()));
 }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use tokio_rustls::rustls;
 
 use super::server::{PATIENCE, data_dir};
+use super::wait::until;
 
 /// As openssl writes it.
 fn fingerprint(certificate: &[u8]) -> String {
@@ -82,10 +83,15 @@ impl TlsServer {
         self.child.id()
     }
 
-    /// Sends SIGHUP.
-    pub fn hang_up(&self) {
-        let status = Command::new("kill").args(["-HUP", &self.pid().to_string()]).status().expect("kill runs");
+    /// Sends a signal: `HUP`, `TERM` …
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([&format!("-{signal}"), &self.pid().to_string()]).status().expect("kill runs");
         assert!(status.success());
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(&mut self) -> ExitStatus {
+        until("the server ends", || self.child.try_wait().expect("it can be waited for"))
     }
 
     /// A connection that trusts the certificate that lies there now, and has read its HELLO.

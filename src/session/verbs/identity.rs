@@ -15,8 +15,8 @@ impl Session {
 
     /// The refusal of a password that should not have been sent here. It is not looked at, so that it costs nothing.
     fn not_in_the_open(&self) -> Option<Refusal> {
-        let text = "this server takes no password over a connection that is not encrypted; connect with TLS to its other port, \
-                    with ncat --ssl for example, and choose another password if this one was real";
+        let text = "no password is taken over a connection that is not encrypted, where others can read along; connect to the \
+                    server's TLS port, for example with ncat --ssl, and never use this password again if it was a real one";
         (!self.takes_passwords).then(|| Refusal::new(Code::NotAllowed, text))
     }
 
