@@ -162,6 +162,7 @@ fn noise_is_answered_with_lines_and_disturbs_nobody() {
         drop(ended);
     }
     bob.ok("QUIT");
+    bob.rest();
     house.has_heard_nothing();
     assert!(answered > 1000, "{answered}");
 }
