@@ -1,0 +1,201 @@
+//! Spoils a recording by one line, as a server with a bug would have. It owns nothing and must never spoil what PROTOCOL.md
+//! leaves open.
+
+use std::collections::BTreeSet;
+
+use crate::people::Chance;
+use crate::record::{Record, What};
+
+/// A way to spoil a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spoil {
+    /// A message that was shown live is not.
+    Dropped,
+    /// It is shown twice.
+    Doubled,
+    /// Two messages of one room change places.
+    Swapped,
+    /// A count is another.
+    Count,
+    /// A channel is said to belong to another.
+    Owner,
+    /// A mark is another.
+    Ack,
+    /// A message that was OK is missing where everybody looks last.
+    Lost,
+    /// An event of a channel comes after it was left.
+    AfterLeave,
+    /// A message that was OK has another seq.
+    Seq,
+    /// A retry that was stored before is not told so.
+    Retry,
+}
+
+impl Spoil {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Dropped,
+        Self::Doubled,
+        Self::Swapped,
+        Self::Count,
+        Self::Owner,
+        Self::Ack,
+        Self::Lost,
+        Self::AfterLeave,
+        Self::Seq,
+        Self::Retry,
+    ];
+
+    /// A copy of these records with one line spoiled, or `None` where there is nothing to spoil; and which line it was.
+    pub fn apply(self, records: &[Record], chance: &mut Chance) -> Option<(Vec<Record>, String)> {
+        let places: Vec<_> = (0..records.len()).filter(|&place| self.may(records, place)).collect();
+        if places.is_empty() {
+            return None;
+        }
+        let place = *chance.of(&places);
+        let mut spoiled = records.to_vec();
+        let line = records[place].to_string();
+        match self {
+            Self::Dropped => drop(spoiled.remove(place)),
+            Self::Doubled => spoiled.insert(place + 1, records[place].clone()),
+            Self::Swapped => {
+                let other = next_of_room(records, place)?;
+                let text = std::mem::replace(&mut spoiled[place].text, records[other].text.clone());
+                spoiled[other].text = text;
+            }
+            Self::Count => spoiled[place].text = counted(&records[place].text, chance)?,
+            Self::Owner => spoiled[place].text = owned(records, place, chance)?,
+            Self::Ack | Self::Seq => spoiled[place].text = moved(&records[place].text, chance)?,
+            Self::Lost => lose(&mut spoiled, place)?,
+            Self::AfterLeave => {
+                let event = left_event(records, place)?;
+                spoiled.insert(place + 1, Record { text: event, ..records[place].clone() });
+            }
+            Self::Retry => spoiled[place].text = records[place].text.strip_suffix(" dup")?.to_owned(),
+        }
+        Some((spoiled, line))
+    }
+
+    /// Whether this line can be spoiled so.
+    fn may(self, records: &[Record], place: usize) -> bool {
+        let record = &records[place];
+        if record.what != What::Got {
+            return false;
+        }
+        let words: Vec<_> = record.text.split(' ').collect();
+        let live = words[..2] == ["*", "MSG"];
+        match (self, words[0], words[1]) {
+            // What a connection is shown just before it is cut may as well not have come, and what was not answered may as
+            // well not have been stored.
+            (Self::Dropped, _, _) => live && lives_on(records, place) && was_ok(records, place),
+            (Self::Doubled, _, _) => live,
+            (Self::Swapped, _, _) => live && next_of_room(records, place).is_some(),
+            (Self::Count, "OK", "INBOX" | "HISTORY" | "LIST" | "CHANNELS" | "LOGIN" | "JOIN") => true,
+            (Self::Count | Self::Owner, "-", "CHANNEL") => true,
+            (Self::Ack, "OK", "ACK") | (Self::Seq, "OK", "MSG") => true,
+            (Self::Lost, "-", "MSG") => in_last_look(records, place),
+            (Self::AfterLeave, "OK", "LEAVE") => left_event(records, place).is_some(),
+            (Self::Retry, "OK", "MSG") => record.text.ends_with(" dup"),
+            _ => false,
+        }
+    }
+}
+
+fn room(record: &Record) -> Option<&str> {
+    let words: Vec<_> = record.text.split(' ').collect();
+    (words[..2] == ["*", "MSG"]).then(|| words[4])
+}
+
+/// The next message of the same room on the same connection.
+fn next_of_room(records: &[Record], place: usize) -> Option<usize> {
+    let (number, of) = (records[place].connection, room(&records[place])?);
+    let next = |other: &usize| records[*other].connection == number && records[*other].what == What::Got;
+    (place + 1..records.len()).filter(next).find(|&other| room(&records[other]) == Some(of))
+}
+
+/// Whether the connection gets the answer to a PING that was sent later, and stays in all its rooms until then.
+fn lives_on(records: &[Record], place: usize) -> bool {
+    let number = records[place].connection;
+    let mut asked = false;
+    for record in records[place..].iter().filter(|record| record.connection == number) {
+        match record.what {
+            What::Sent if record.text.starts_with("PING") => asked = true,
+            What::Sent if record.text.starts_with("LEAVE") || record.text.starts_with("LOGIN") => return false,
+            What::Got if asked && record.text.starts_with("OK PING") => return true,
+            What::Got if record.text.starts_with("* CLOSE") || record.text.starts_with("* LEAVE") => return false,
+            _ => (),
+        }
+    }
+    false
+}
+
+/// One of the numbers in this line, and by how much it changes.
+fn counted(text: &str, chance: &mut Chance) -> Option<String> {
+    let mut words: Vec<_> = text.split(' ').map(str::to_owned).collect();
+    let places: Vec<_> = match &words[1][..] {
+        "INBOX" => vec![2, 3],
+        "JOIN" | "LOGIN" | "CHANNEL" => vec![3],
+        _ => vec![2],
+    };
+    let place = *chance.of(&places);
+    let count: usize = words[place].parse().ok()?;
+    let other = if count > 0 && chance.below(2) == 0 { count - 1 } else { count + 1 };
+    words[place] = other.to_string();
+    Some(words.join(" "))
+}
+
+/// Another owner: somebody who is heard of in this recording, or nobody.
+fn owned(records: &[Record], place: usize, chance: &mut Chance) -> Option<String> {
+    let is_somebody = |word: &&str| word.split_once(':').is_some_and(|(_, id)| !id.is_empty() && id.parse::<u64>().is_ok());
+    let texts = records.iter().filter(|record| record.what == What::Got && record.text.starts_with("* MSG"));
+    let somebody: BTreeSet<_> = texts.filter_map(|record| record.text.split(' ').nth(5)).filter(is_somebody).collect();
+    let mut words: Vec<_> = records[place].text.split(' ').collect();
+    let somebody: Vec<_> = somebody.into_iter().filter(|who| who.rsplit(':').next() != words[4].rsplit(':').next()).collect();
+    if somebody.is_empty() {
+        return None;
+    }
+    words[4] = somebody[chance.below(somebody.len())];
+    Some(words.join(" "))
+}
+
+/// Another seq in an OK.
+fn moved(text: &str, chance: &mut Chance) -> Option<String> {
+    let mut words: Vec<_> = text.split(' ').map(str::to_owned).collect();
+    let seq: u64 = words[2].parse().ok()?;
+    let far = 1 + chance.below(9) as u64;
+    words[2] = if chance.below(2) == 0 && seq > far { seq - far } else { seq + far }.to_string();
+    Some(words.join(" "))
+}
+
+/// Whether this data belongs to a question that was asked after all others had come to their end, and the message was OK.
+fn in_last_look(records: &[Record], place: usize) -> bool {
+    let Some(witness) = records.iter().position(|record| record.what == What::Opened && record.text == "witness") else {
+        return false;
+    };
+    place > witness && was_ok(records, place)
+}
+
+/// Whether somebody was answered OK for the message in this line.
+fn was_ok(records: &[Record], place: usize) -> bool {
+    let seq = records[place].text.split(' ').nth(2).unwrap_or_default();
+    let start = format!("OK MSG {seq} ");
+    records.iter().any(|record| record.what == What::Got && record.text.starts_with(&start))
+}
+
+/// Takes a message out of an answer, and out of its count: the server believes that it never was.
+fn lose(records: &mut Vec<Record>, place: usize) -> Option<()> {
+    let number = records.remove(place).connection;
+    let answer = records[place..].iter_mut().find(|record| record.connection == number && record.text.starts_with("OK "))?;
+    let mut words: Vec<_> = answer.text.split(' ').map(str::to_owned).collect();
+    words[2] = (words[2].parse::<u64>().ok()? - 1).to_string();
+    answer.text = words.join(" ");
+    Some(())
+}
+
+/// An event of the channel that this connection has left, which others of it were shown.
+fn left_event(records: &[Record], place: usize) -> Option<String> {
+    let channel = records[place].text.strip_prefix("OK LEAVE ")?;
+    let later = records[place..].iter().filter(|record| record.what == What::Got);
+    let mut live = later.filter(|record| room(record) == Some(channel));
+    live.next().map(|record| record.text.clone())
+}
