@@ -227,7 +227,8 @@ impl Work<'_> {
         };
         if origin.session.node == self.node && origin.session.number != 0 {
             let completion = Completion { tag: origin.tag, result };
-            self.completions.push(News::Completed { session: origin.session.number, completion });
+            let told = if completion.has_place() { &mut *self.news } else { &mut *self.completions };
+            told.push(News::Completed { session: origin.session.number, completion });
         }
         Ok(())
     }

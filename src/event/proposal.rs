@@ -152,3 +152,11 @@ pub struct Completion {
     /// What its OK says, or why it was refused. Its changes are stored by then.
     pub result: Result<Answer, Refusal>,
 }
+
+impl Completion {
+    /// Whether rooms can begin or end with it, so that it is told in its place among the events: what follows in the same batch
+    /// comes after its OK. The many others are told at the end of their batch, which wakes their sessions once.
+    pub fn has_place(&self) -> bool {
+        !matches!(self.result, Ok(Answer::Said { .. } | Answer::Acked(_)) | Err(_))
+    }
+}

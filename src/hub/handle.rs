@@ -87,6 +87,13 @@ impl SessionHandle {
         if self.woken.swap(false, Ordering::AcqRel) { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    /// Gives back notices that are to be taken again, before those that have come since.
+    pub fn put_back(&self, untaken: impl Iterator<Item = Notice>) {
+        self.notices.lock().expect("invariant: nothing panics under this lock").splice(..0, untaken);
+        self.has_notices.store(true, Ordering::Release);
+        self.wake();
+    }
+
     /// The notices that have come since the last time.
     pub fn take_notices(&self) -> Vec<Notice> {
         if !self.has_notices.swap(false, Ordering::AcqRel) {

@@ -63,7 +63,8 @@ pub enum News {
         /// The user, by the new name.
         who: Who,
     },
-    /// A session's proposal is completed. Everything that it changed has been told before.
+    /// A session's proposal is completed. Everything that it changed has been told before. Those without a
+    /// [place](Completion::has_place) come last.
     Completed {
         /// The session.
         session: u64,
@@ -74,7 +75,7 @@ pub enum News {
 
 impl Hub {
     /// Takes the news of a batch: adds lines to their rooms, wakes the readers of each touched room once, and then gives the
-    /// sessions their completions. Empties `batch`. Call it from one task, with the batches in their order.
+    /// sessions the completions that come last. Empties `batch`. Call it from one task, with the batches in their order.
     pub fn tell(&self, batch: &mut Vec<News>) {
         let mut touched: Vec<Arc<Room>> = Vec::new();
         let mut completions = batch.drain(..);
@@ -87,6 +88,11 @@ impl Hub {
                 News::Closed { room, seq } => self.closed(room, seq),
                 News::Gone { session, rooms } => rooms.iter().for_each(|room| drop(self.leave(*room, session))),
                 News::Renamed { who } => self.renamed(who),
+                News::Completed { session, completion } if completion.has_place() => {
+                    if let Some(handle) = self.handle(session) {
+                        handle.give(std::iter::once(Notice::Completed(completion)));
+                    }
+                }
                 News::Completed { session, completion } => {
                     first = Some((session, completion));
                     break;
@@ -97,7 +103,7 @@ impl Hub {
         self.tails.keep_within_limit();
         let completed = |news| match news {
             News::Completed { session, completion } => (session, completion),
-            other => unreachable!("invariant: completions come last, and not {other:?}"),
+            other => unreachable!("invariant: completions without a place come last, and not {other:?}"),
         };
         let mut completions = first.into_iter().chain(completions.map(completed)).peekable();
         // The completions of one session come one after the other.

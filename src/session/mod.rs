@@ -290,10 +290,18 @@ impl Session {
         if self.handle.is_overrun() || (!notices.is_empty() && self.reading.ending() > ENDING_ROOMS) {
             return Err(Gone::Overrun);
         }
-        for notice in notices {
+        let mut notices = notices.into_iter();
+        while let Some(notice) = notices.next() {
             match notice {
-                // With no answer in flight, this is the one proposal that the session waits for.
-                Notice::Completed(Completion { result, .. }) if self.replies.in_flight() == 0 => self.outcome = Some(result),
+                // With no answer in flight, this is the one proposal that the session waits for. What follows comes after its OK:
+                // a room that is joined and at once closed begins before it ends.
+                Notice::Completed(Completion { result, .. }) if self.replies.in_flight() == 0 => {
+                    self.outcome = Some(result);
+                    if notices.len() > 0 {
+                        self.handle.put_back(notices);
+                    }
+                    break;
+                }
                 Notice::Completed(completion) => self.replies.complete(&mut self.socket, completion),
                 Notice::Begins(subscription) => self.reading.begin(subscription),
                 Notice::Ends(room, at) => self.reading.end(room, at),
