@@ -59,6 +59,15 @@ impl Reading {
         }
     }
 
+    /// Forgets the channels that are not to be kept.
+    pub fn keep_channels(&mut self, is_kept: impl Fn(Seq) -> bool) {
+        self.rooms.retain(|subscription| match subscription.room.id {
+            RoomId::Channel(channel) => is_kept(channel),
+            RoomId::Inbox(_) => true,
+        });
+        self.ending = self.rooms.iter().filter(|subscription| subscription.end.is_some()).count();
+    }
+
     /// How many rooms there are that were left and not yet read to their ends.
     pub fn ending(&self) -> usize {
         self.ending

@@ -303,7 +303,7 @@ impl<'a> Person<'a> {
 
     /// Writes something to somebody, with a key more often than not.
     fn say(&mut self) -> io::Result<()> {
-        if self.chance.below(12) == 0
+        if self.chance.below(8) == 0
             && let Some(again) = &self.answered
         {
             let again = again.clone();

@@ -63,7 +63,7 @@ impl Spoil {
                 let text = std::mem::replace(&mut spoiled[place].text, records[other].text.clone());
                 spoiled[other].text = text;
             }
-            Self::Count => spoiled[place].text = counted(&records[place].text, chance)?,
+            Self::Count => spoiled[place].text = counted(records, place, chance)?,
             Self::Owner => spoiled[place].text = owned(records, place, chance)?,
             Self::Ack | Self::Seq => spoiled[place].text = moved(&records[place].text, chance)?,
             Self::Lost => lose(&mut spoiled, place)?,
@@ -86,14 +86,14 @@ impl Spoil {
         let live = words[..2] == ["*", "MSG"];
         match (self, words[0], words[1]) {
             // What a connection is shown just before it is cut may as well not have come, and what was not answered may as
-            // well not have been stored.
-            (Self::Dropped, _, _) => live && lives_on(records, place) && was_ok(records, place),
+            // well not have been stored. The first message of a room may have been said before the connection came.
+            (Self::Dropped, _, _) => live && lives_on(records, place) && was_ok(records, place) && !is_first(records, place),
             (Self::Doubled, _, _) => live,
             (Self::Swapped, _, _) => live && next_of_room(records, place).is_some(),
             (Self::Count, "OK", "INBOX" | "HISTORY" | "LIST" | "CHANNELS" | "LOGIN" | "JOIN") => true,
             (Self::Count | Self::Owner, "-", "CHANNEL") => true,
             (Self::Ack, "OK", "ACK") | (Self::Seq, "OK", "MSG") => true,
-            (Self::Lost, "-", "MSG") => in_last_look(records, place),
+            (Self::Lost, "-", "MSG") => is_quiet(records, place) && was_ok(records, place),
             (Self::AfterLeave, "OK", "LEAVE") => left_event(records, place).is_some(),
             (Self::Retry, "OK", "MSG") => record.text.ends_with(" dup"),
             _ => false,
@@ -113,14 +113,22 @@ fn next_of_room(records: &[Record], place: usize) -> Option<usize> {
     (place + 1..records.len()).filter(next).find(|&other| room(&records[other]) == Some(of))
 }
 
+/// Whether the connection was shown nothing of this room before.
+fn is_first(records: &[Record], place: usize) -> bool {
+    let (number, of) = (records[place].connection, room(&records[place]));
+    let of_it = |record: &Record| record.connection == number && record.what == What::Got && room(record) == of;
+    !records[..place].iter().any(of_it)
+}
+
 /// Whether the connection gets the answer to a PING that was sent later, and stays in all its rooms until then.
 fn lives_on(records: &[Record], place: usize) -> bool {
     let number = records[place].connection;
+    let left = room(&records[place]).map(|room| format!("LEAVE {room}"));
     let mut asked = false;
     for record in records[place..].iter().filter(|record| record.connection == number) {
         match record.what {
             What::Sent if record.text.starts_with("PING") => asked = true,
-            What::Sent if record.text.starts_with("LEAVE") || record.text.starts_with("LOGIN") => return false,
+            What::Sent if record.text.starts_with("LOGIN") || Some(&*record.text) == left.as_deref() => return false,
             What::Got if asked && record.text.starts_with("OK PING") => return true,
             What::Got if record.text.starts_with("* CLOSE") || record.text.starts_with("* LEAVE") => return false,
             _ => (),
@@ -129,18 +137,21 @@ fn lives_on(records: &[Record], place: usize) -> bool {
     false
 }
 
-/// One of the numbers in this line, and by how much it changes.
-fn counted(text: &str, chance: &mut Chance) -> Option<String> {
-    let mut words: Vec<_> = text.split(' ').map(str::to_owned).collect();
-    let places: Vec<_> = match &words[1][..] {
+/// One of the numbers in this line is another. While people come and go, a count of members that is wrong by one may as well be
+/// right at another moment; there it is wrong by more.
+fn counted(records: &[Record], place: usize, chance: &mut Chance) -> Option<String> {
+    let mut words: Vec<_> = records[place].text.split(' ').map(str::to_owned).collect();
+    let of_members = ["JOIN", "CHANNEL"].contains(&words[1].as_str());
+    let places: Vec<_> = match words[1].as_str() {
         "INBOX" => vec![2, 3],
         "JOIN" | "LOGIN" | "CHANNEL" => vec![3],
         _ => vec![2],
     };
-    let place = *chance.of(&places);
-    let count: usize = words[place].parse().ok()?;
-    let other = if count > 0 && chance.below(2) == 0 { count - 1 } else { count + 1 };
-    words[place] = other.to_string();
+    let word = *chance.of(&places);
+    let count: usize = words[word].parse().ok()?;
+    let far = if of_members && !is_quiet(records, place) { 2 + chance.below(3) } else { 1 };
+    let other = if count >= far && chance.below(2) == 0 { count - far } else { count + far };
+    words[word] = other.to_string();
     Some(words.join(" "))
 }
 
@@ -167,12 +178,9 @@ fn moved(text: &str, chance: &mut Chance) -> Option<String> {
     Some(words.join(" "))
 }
 
-/// Whether this data belongs to a question that was asked after all others had come to their end, and the message was OK.
-fn in_last_look(records: &[Record], place: usize) -> bool {
-    let Some(witness) = records.iter().position(|record| record.what == What::Opened && record.text == "witness") else {
-        return false;
-    };
-    place > witness && was_ok(records, place)
+/// Whether this was asked when all others had come to their end.
+fn is_quiet(records: &[Record], place: usize) -> bool {
+    records[..place].iter().any(|record| record.what == What::Opened && record.text == "witness")
 }
 
 /// Whether somebody was answered OK for the message in this line.

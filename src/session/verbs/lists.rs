@@ -65,11 +65,14 @@ impl Session {
         self.socket.write(|out| reply::channel(out, name, *members, owner.as_ref(), topic.as_deref()));
     }
 
-    /// Sends `- CHANNEL …` for each channel that the user is in.
+    /// Sends `- CHANNEL …` for each channel that the user is in now, and reads no other: nothing is shown of one that was closed or
+    /// left, by another connection of the account, since the place of the LOGIN.
     pub(super) async fn show_own_channels(&mut self) {
         let channels: Vec<_> = {
             let state = self.shared.state.read().await;
-            state.channels_of(self.who.id).filter_map(|channel| state.channel(channel)).collect()
+            let member = self.who.id;
+            self.reading.keep_channels(|channel| state.is_member(channel, member));
+            state.channels_of(member).filter_map(|channel| state.channel(channel)).collect()
         };
         channels.iter().for_each(|channel| self.show_channel(channel));
     }

@@ -156,7 +156,8 @@ fn joined(span: &Span, spans: &[Span]) -> (u64, Option<u64>) {
     let start = format!("JOIN {} ", span.room);
     let by_it = |event: &str| event.starts_with(&start) && event.split(' ').nth(2).is_some_and(|who| id(who) == span.user);
     let (mut event, mut after, mut before) = (None, 0, None);
-    if !span.guest {
+    let of_it = |other: &&Span| other.room == span.room && other.connection == span.connection;
+    if !span.guest || spans.iter().filter(of_it).count() > 1 {
         return (after, before);
     }
     for other in spans.iter().filter(|other| other.room == span.room && other.user != span.user) {
