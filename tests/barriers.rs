@@ -1,4 +1,5 @@
-//! What an answer comes after: PING after everything that happened before it, and LOGIN before anything of the account's channels.
+//! What an answer comes after: PING after everything that happened before it, and LOGIN and JOIN before anything of the channels
+//! that they lead into.
 
 mod support;
 
@@ -56,6 +57,58 @@ fn nothing_of_the_accounts_channels_is_shown_before_login_is_answered() {
         let listed = shown.iter().position(|line| line.starts_with("- CHANNEL ")).expect("they are listed");
         assert!(shown[listed..].iter().all(|line| !line.starts_with("* ")), "round {round}: {shown:?}");
         (0..800).for_each(|_| drop(ana.lines_until("OK SAY ")));
+    }
+}
+
+/// Whoever is told of the end before the OK believes itself in a channel that is no more.
+#[test]
+fn a_channel_that_is_joined_and_at_once_closed_ends_after_the_ok() {
+    let server = Server::start(&OPTIONS);
+    // While this is written, commands gather and are decided together.
+    let mut busy = Raw::connect(server.address());
+    busy.write(b"CREATE #busy\n");
+    busy.lines_until("OK CREATE ");
+    drop(busy.write_beside((0..20_000).flat_map(|number| format!("SAY #busy {number}\n").into_bytes()).collect()));
+    let (mut ana, mut bob) = (server.connect(), server.connect());
+    let mut joined = 0;
+    for round in 0..100 {
+        let channel = format!("#c{round}");
+        ana.ok(&format!("CREATE {channel}"));
+        bob.send(&format!("JOIN {channel}"));
+        ana.ok(&format!("CLOSE {channel}"));
+        let first = bob.line();
+        assert!(!first.starts_with("* "), "round {round}: {first} comes before the answer to JOIN");
+        if first.starts_with("OK JOIN ") {
+            joined += 1;
+            bob.event(&format!("CLOSE {channel} "));
+        }
+    }
+    assert!(joined > 0, "some came in before it was closed");
+}
+
+#[test]
+fn nothing_is_shown_of_a_channel_that_is_left_while_its_account_logs_in() {
+    let server = Server::start(&[&OPTIONS[..], &["--limit", "passwords-per-minute=none"]].concat());
+    let mut owner = server.connect();
+    owner.ok("CREATE #rust");
+    let mut desk = Raw::connect(server.address());
+    desk.write(format!("REGISTER ana {PASSWORD}\n").as_bytes());
+    desk.lines_until("OK REGISTER ");
+    for round in 0..10 {
+        drop(desk.write_beside(b"JOIN #rust\nLEAVE #rust\n".repeat(200)));
+        let mut phone = Raw::connect(server.address());
+        phone.write(format!("LOGIN ana {PASSWORD}\n").as_bytes());
+        let answer = phone.lines_until("OK LOGIN ");
+        assert!(!answer.iter().any(|line| line.starts_with("* ") && line.contains(" #rust ")), "round {round}: {answer:?}");
+        let mut is_in = answer.iter().any(|line| line.starts_with("- CHANNEL #rust "));
+        (0..200).for_each(|_| drop(desk.lines_until("OK LEAVE ")));
+        phone.write(b"PING\n");
+        for line in phone.lines_until("OK PING").iter().filter(|line| line.contains(" #rust ana:")) {
+            assert!(is_in || line.starts_with("* JOIN "), "round {round}: {line} of a channel that it does not know of");
+            is_in = line.starts_with("* JOIN ");
+        }
+        assert!(!is_in, "round {round}: it was told that the account has left");
+        phone.write(b"QUIT\n");
     }
 }
 
