@@ -53,10 +53,13 @@ struct Node<B: Backend> {
 
 impl<B: Backend> Node<B> {
     async fn take(&mut self, batch: &Batch, came: &Came, state: &State) {
-        let (mut shown, mut completions) = (Vec::new(), Vec::new());
+        let (mut shown, mut placed, mut completions) = (Vec::new(), Vec::new(), Vec::new());
         let news = self.replica.take(batch.clone()).await.expect("there is room on the disk");
         for news in news.iter() {
-            assert!(completions.is_empty() || matches!(news, News::Completed { .. }), "{news:?} was told after a completion");
+            assert!(
+                completions.is_empty() || matches!(news, News::Completed { .. }),
+                "{news:?} was told after the last completions began"
+            );
             match news {
                 News::Happened(entry) => shown.push(entry.clone()),
                 // Whoever registers is told again of the rooms that they are in.
@@ -72,13 +75,18 @@ impl<B: Backend> Node<B> {
                     assert_eq!(self.reads.remove(session), Some(rooms.iter().copied().collect()), "{news:?}");
                 }
                 News::Renamed { .. } => {}
+                News::Completed { session, completion } if completion.has_place() => {
+                    placed.push((*session, completion.clone()));
+                }
                 News::Completed { session, completion } => completions.push((*session, completion.clone())),
             }
         }
         assert_eq!(shown, came.shown);
         let own = came.completions.iter().filter(|(session, _)| session.node == self.node);
-        let own: Vec<_> = own.map(|(session, completion)| (session.number, completion.clone())).collect();
-        assert_eq!(completions, own);
+        let own = own.map(|(session, completion)| (session.number, completion.clone()));
+        // With those that have a place among the events told there, the others come last, all in the order of their proposals.
+        let own: (Vec<_>, Vec<_>) = own.partition(|(_, completion)| completion.has_place());
+        assert_eq!((placed, completions), own);
         // Nobody reads a room that they are not in.
         let sessions =
             state.all_sessions_of(self.node).into_iter().filter_map(|session| Some((session, state.user_of(session)?)));
