@@ -196,6 +196,14 @@ pub const LOG_WARNED_BYTES: u64 = 64 * 1024 * 1024;
 /// Seconds until shrinking a write-ahead log that is in use is tried again: the first wait and the longest, doubling in
 /// between.
 pub const LOG_RETRY_SECONDS: (u64, u64) = (1, 60);
+/// Lines about damage that the log is given a second: a reader of a damaged store must not fill the disk with them.
+pub const DAMAGE_LINES: u32 = 3;
+/// Damaged entries that are remembered as told, so that each is told once; beyond it they are all forgotten, and told again.
+pub const DAMAGE_REMEMBERED: usize = 10_000;
+/// How many seqs before a damaged entry its neighbour is looked for when its own links are damaged too.
+pub const DAMAGE_SEARCHED: u64 = 1_000_000;
+/// Damaged entries in a row whose own links are damaged too and that are passed over.
+pub const DAMAGED_IN_A_ROW: usize = 32;
 /// How many ids one durable entry reserves, so that no id is given out twice, not even after a crash.
 pub const IDS_RESERVED: u64 = 4096;
 /// Bytes that are encrypted at a time, and the most that an encrypted connection keeps of what its peer does not take; TLS has

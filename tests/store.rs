@@ -1,5 +1,7 @@
 //! The contract of `src/store/mod.rs`, held against every store there is: each point in its turn, in memory and on a disk.
 
+#[path = "store/damaged.rs"]
+mod damaged;
 #[path = "store/disk.rs"]
 mod disk;
 #[path = "store/files.rs"]

@@ -66,10 +66,7 @@ impl Session {
         let subscription = self.reading.room(index);
         let (room, after) = (subscription.room.id, subscription.cursor.seq);
         let query = Query { room, start: Start::After(after), count: READ_ENTRIES, what: What::Everything };
-        let page = self.shared.reader.read(query).await.map_err(|error| {
-            tracing::error!(%error, ?room, "the store cannot be read");
-            Gone::Store(error.to_string())
-        })?;
+        let page = self.shared.reader.read(query).await.map_err(|error| Gone::Store(error.to_string()))?;
         let (subscription, connection) = (self.reading.room(index), self.connection);
         self.socket.write(|out| write_page(out, subscription, page, floor, lost, connection));
         Ok(())
@@ -85,18 +82,23 @@ fn write_page(out: &mut Vec<u8>, subscription: &mut Subscription, mut page: Page
     };
     // Entries after the floor are in memory, with the ephemeral ones between them.
     let goal = subscription.end.map_or(floor, |end| floor.min(end.seq));
-    let read = page.entries.len();
+    let read = page.count();
     page.entries.retain(|entry| entry.seq <= goal);
+    page.damaged.retain(|seq| *seq <= goal);
     if let Some((first, last)) = page.gap.filter(|(first, _)| *first <= goal) {
         reply::gap(out, Mark::Event, to, first, last.min(goal));
     }
-    for entry in page.entries.iter().filter(|entry| entry.via != Some(me)) {
-        entry.event.write_line(out, Mark::Event, entry.seq, entry.time, to);
+    for entry in page.in_order() {
+        match entry {
+            Ok(entry) if entry.via == Some(me) => {}
+            Ok(entry) => entry.event.write_line(out, Mark::Event, entry.seq, entry.time, to),
+            Err(damaged) => reply::gap(out, Mark::Event, to, damaged, damaged),
+        }
     }
     let since = *subscription.behind_since.get_or_insert(subscription.cursor.seq);
-    let is_whole = page.entries.len() < read || page.remaining == 0;
-    if let Some(last) = page.entries.last().filter(|last| !is_whole && last.seq < goal) {
-        subscription.cursor.seq = last.seq;
+    let is_whole = page.count() < read || page.remaining == 0;
+    if let Some(last) = page.last().filter(|last| !is_whole && *last < goal) {
+        subscription.cursor.seq = last;
         return;
     }
     if lost > since && matches!(subscription.room.id, RoomId::Channel(_)) {

@@ -33,6 +33,16 @@ pub struct Record {
     pub entry: Entry,
     /// Its links.
     pub links: Links,
+    /// Whether its content is damaged, so that only its place in the room is known: its seq and its links. Its event then only
+    /// says whether it was a message, and its time means nothing.
+    pub is_damaged: bool,
+}
+
+impl Record {
+    /// A sound one.
+    pub fn sound(entry: Entry, links: Links) -> Self {
+        Self { entry, links, is_damaged: false }
+    }
 }
 
 /// The head of a room's chain, from which all its entries are found. All zeros when nothing was ever stored there.
@@ -191,6 +201,17 @@ pub trait Look {
     /// # Errors
     /// When the store fails or is damaged.
     fn floor(&self, room: RoomId) -> Result<Seq, StoreError>;
+
+    /// The place of an entry of the room that is damaged or missing, as far as it can still be found out, so that the entries
+    /// around it can be read: a [damaged](Record::is_damaged) record, or `None`. `is_shown` says in which of the room's chains
+    /// it is.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn mend(&self, room: RoomId, seq: Seq, is_shown: bool) -> Result<Option<Record>, StoreError> {
+        let _ = (room, seq, is_shown);
+        Ok(None)
+    }
 }
 
 /// A place that keeps things. Its answers are about committed entries only.

@@ -8,13 +8,43 @@ use crate::names::Seq;
 use crate::store::backend::{Head, Links, Look, Record, StoreError};
 use crate::store::{Page, Query, Start, What};
 
-/// The entry of the room to which a link leads; `None` when it was given up, or when `seq` is 0.
+/// The shown entry of the room to which a link leads; `None` when it was given up, or when `seq` is 0. Of a damaged one only its
+/// place.
 pub fn linked(look: &impl Look, room: RoomId, seq: Seq) -> Result<Option<Record>, StoreError> {
-    match look.record(seq)? {
-        Some(record) if record.entry.room == Some(room) => Ok(Some(record)),
-        Some(_) => Err(StoreError::Damaged(format!("entry {seq} is linked from a room that it does not belong to"))),
-        None if seq == Seq(0) || seq < look.floor(room)? => Ok(None),
-        None => Err(StoreError::Damaged(format!("entry {seq} is missing"))),
+    find(look, room, seq, true)
+}
+
+/// The same, of an entry that is not shown.
+pub fn linked_hidden(look: &impl Look, room: RoomId, seq: Seq) -> Result<Option<Record>, StoreError> {
+    find(look, room, seq, false)
+}
+
+fn find(look: &impl Look, room: RoomId, seq: Seq, is_shown: bool) -> Result<Option<Record>, StoreError> {
+    let damage = match look.record(seq) {
+        Ok(Some(record)) if record.entry.room == Some(room) => return Ok(Some(record)),
+        Ok(Some(_)) => StoreError::Damaged(format!("entry {seq} is linked from a room that it does not belong to")),
+        Ok(None) if seq == Seq(0) || seq < look.floor(room)? => return Ok(None),
+        Ok(None) => StoreError::Damaged(format!("entry {seq} is missing")),
+        Err(damage @ StoreError::Damaged(_)) => damage,
+        Err(error) => return Err(error),
+    };
+    look.mend(room, seq, is_shown)?.ok_or(damage).map(Some)
+}
+
+impl Page {
+    fn push(&mut self, record: Record) {
+        if record.is_damaged {
+            self.damaged.push(record.entry.seq);
+        } else {
+            self.entries.push(record.entry);
+        }
+    }
+
+    /// The page in order, when it was read backward.
+    fn turned(mut self) -> Self {
+        self.entries.reverse();
+        self.damaged.reverse();
+        self
     }
 }
 
@@ -176,7 +206,8 @@ impl<'a, L: Look> Run<'a, L> {
         let gap = (lost > after).then_some((Seq(after.0 + 1), lost));
         let read = self.number_before(&oldest);
         let last = total.min(read.saturating_add(count as u64));
-        let mut entries = Vec::with_capacity(last.saturating_sub(read) as usize);
+        let mut page = Page { gap, remaining: total - last.max(read), ..Page::default() };
+        page.entries.reserve(last.saturating_sub(read) as usize);
         if last > read {
             let mut at = self.numbered(last, oldest.links.prev)?;
             while self.number(&at.links) > read + 1 {
@@ -184,12 +215,11 @@ impl<'a, L: Look> Run<'a, L> {
                 let older = older.filter(|older| self.number(&older.links) + 1 == self.number(&at.links));
                 let older =
                     older.ok_or_else(|| StoreError::Damaged(format!("what precedes entry {} is missing", at.entry.seq)))?;
-                entries.push(std::mem::replace(&mut at, older).entry);
+                page.push(std::mem::replace(&mut at, older));
             }
-            entries.push(at.entry);
-            entries.reverse();
+            page.push(at);
         }
-        Ok(Page { entries, gap, remaining: total - last.max(read) })
+        Ok(page.turned())
     }
 
     fn backward(&self, before: Seq, count: usize) -> Result<Page, StoreError> {
@@ -210,15 +240,14 @@ impl<'a, L: Look> Run<'a, L> {
             if self.number(&record.links) != number || self.number_before(&record) + 1 != number {
                 return Err(StoreError::Damaged(format!("entry {at} is not number {number} of {:?}", self.room)));
             }
-            if page.entries.len() == count {
+            if page.count() == count {
                 break;
             }
             (number, at) = (number - 1, self.before(&record.links));
-            page.entries.push(record.entry);
+            page.push(record);
         }
         page.remaining = number;
-        page.entries.reverse();
-        Ok(page)
+        Ok(page.turned())
     }
 
     /// The seqs of at most `count` of the oldest shown entries after the first `gone`, the newest first; and how many will be

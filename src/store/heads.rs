@@ -32,12 +32,19 @@ impl ChainHead {
         let head = look.head(room)?;
         let mut path = Vec::new();
         let mut next = head.seq;
-        while let Some(record) = linked(look, room, next)? {
-            path.push((record.links.n, next));
-            if record.links.skip >= next {
-                return Err(StoreError::Damaged(format!("entry {next} is linked to a later one")));
+        loop {
+            match linked(look, room, next) {
+                Ok(Some(record)) if record.links.skip < next => {
+                    path.push((record.links.n, next));
+                    next = record.links.skip;
+                }
+                // A shorter path costs later readers steps, but nobody is kept from writing.
+                Ok(_) | Err(StoreError::Damaged(_)) => break,
+                Err(error) => return Err(error),
             }
-            next = record.links.skip;
+        }
+        if path.is_empty() && head.n > 0 {
+            path.push((head.n, head.seq));
         }
         path.reverse();
         Ok(Self { head, path, changed: false })

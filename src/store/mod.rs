@@ -16,7 +16,8 @@
 //! 4. **Looking sees everything that was put** ([`crate::state::Archive`]), even before it is committed.
 //! 5. **Reading is by room and from a seq**, forward or backward, in time that grows linearly with the page but only with the
 //!    logarithm of the room. It sees committed entries only, and a batch whole or not at all. Entries that were given up are
-//!    reported ([`Page::gap`]); damage is an error and is never skipped.
+//!    reported ([`Page::gap`]), and so are damaged ones ([`Page::damaged`]), with the sound ones around them. Damage that
+//!    leaves no way to the entries beyond it is an error; it is never skipped in silence.
 //! 6. **Waste is deleted** ([`Store::tidy`]): the inboxes of guests who have gone, and closed channels, are deleted in small
 //!    steps, the oldest entries first, and their space is used again. Somebody who is still reading is told of a gap. Once
 //!    everything is deleted, the room is empty, as if it had never existed.
@@ -98,10 +99,42 @@ pub struct Query {
 pub struct Page {
     /// The entries.
     pub entries: Vec<Entry>,
+    /// The seqs of those among them that are damaged and cannot be shown. They count as entries.
+    pub damaged: Vec<Seq>,
     /// The first and last seq, both included, of a range that was asked for and in which entries are no longer available.
     pub gap: Option<(Seq, Seq)>,
     /// How many more such entries follow this page, in the direction of reading.
     pub remaining: u64,
+}
+
+impl Page {
+    /// How many entries it has, the damaged ones included.
+    pub fn count(&self) -> usize {
+        self.entries.len() + self.damaged.len()
+    }
+
+    /// The seq of its first entry, damaged or not.
+    pub fn first(&self) -> Option<Seq> {
+        self.entries.first().map(|entry| entry.seq).into_iter().chain(self.damaged.first().copied()).min()
+    }
+
+    /// The seq of its last entry, damaged or not.
+    pub fn last(&self) -> Option<Seq> {
+        self.entries.last().map(|entry| entry.seq).max(self.damaged.last().copied())
+    }
+
+    /// Its entries in order, and in their places the seqs of damaged ones.
+    pub fn in_order(&self) -> impl Iterator<Item = Result<&Entry, Seq>> {
+        let mut damaged = self.damaged.iter().copied().peekable();
+        let mut entries = self.entries.iter().peekable();
+        std::iter::from_fn(move || match entries.peek() {
+            Some(entry) => match damaged.next_if(|seq| *seq < entry.seq) {
+                Some(seq) => Some(Err(seq)),
+                None => entries.next().map(Ok),
+            },
+            None => damaged.next().map(Err),
+        })
+    }
 }
 
 /// Reading failed. The text is for the operator.

@@ -63,6 +63,10 @@ impl<B: Backend> Look for Seen<'_, B> {
     fn floor(&self, room: RoomId) -> Result<Seq, StoreError> {
         self.0.floor(room)
     }
+
+    fn mend(&self, room: RoomId, seq: Seq, is_shown: bool) -> Result<Option<Record>, StoreError> {
+        self.0.mend(room, seq, is_shown)
+    }
 }
 
 impl<B: Backend> Store<B> {
@@ -125,7 +129,7 @@ impl<B: Backend> Store<B> {
             changes.extend(free.map(Change::Free));
             changes.extend(hold.map(|key| Change::Hold(key, entry.clone())));
             let links = self.link(entry)?;
-            self.batch.records.push(Record { entry: entry.clone(), links });
+            self.batch.records.push(Record::sound(entry.clone(), links));
             self.batch.lasts = true;
         } else {
             changes.extend(free.map(Change::FreePresence));

@@ -11,7 +11,7 @@ use crate::event::{Entry, Event, RoomId};
 use crate::limits::{KEYS_REMEMBERED, TIDIED_AT_ONCE};
 use crate::names::{Seq, UserId};
 use crate::store::backend::{Backend, Change, Floor, StoreError, Waste};
-use crate::store::chain::{Run, linked};
+use crate::store::chain::{Run, linked_hidden};
 use crate::store::{Presence, Store, What};
 
 /// What a piece of waste costs besides its rows, counted in rows: looking it up, and taking it off the list.
@@ -121,12 +121,21 @@ impl<B: Backend> Store<B> {
             if left == 0 {
                 break;
             }
-            let deleted = match (waste, self.backend.deleted_of(waste)?) {
+            let tidied = match (waste, self.backend.deleted_of(waste)?) {
                 // Listed twice, it is gone by now.
-                (_, None) => 0,
-                (Waste::Room(room), Some(floor)) => self.tidy_room(room, floor, left)?,
-                (Waste::Keys(sender), Some(_)) => self.tidy_keys(sender, left)?,
-                (Waste::OldKeys(sender), Some(_)) => self.tidy_old_keys(sender)?,
+                (_, None) => Ok(0),
+                (Waste::Room(room), Some(floor)) => self.tidy_room(room, floor, left),
+                (Waste::Keys(sender), Some(_)) => self.tidy_keys(sender, left),
+                (Waste::OldKeys(sender), Some(_)) => self.tidy_old_keys(sender),
+            };
+            let deleted = match tidied {
+                // The rest of it stays until the next start, which tries again. Nothing of this piece is in the batch.
+                Err(StoreError::Damaged(error)) => {
+                    tracing::error!(%error, "waste is damaged, and stays in the store");
+                    finished += 1;
+                    continue;
+                }
+                tidied => tidied?,
             };
             left = left.saturating_sub(deleted + PIECE);
             let is_gone =
@@ -141,21 +150,21 @@ impl<B: Backend> Store<B> {
 
     /// Deletes up to `most` entries of a room, first the ones that are not shown and then the oldest; returns how many.
     fn tidy_room(&mut self, room: RoomId, floor: Floor, most: usize) -> Result<usize, StoreError> {
-        let mut deleted = 0;
         let mut head = self.heads.head(&self.backend, room)?;
-        while head.hidden > Seq(0) && deleted < most {
-            let hidden = head.hidden;
+        let mut hidden = Vec::new();
+        while head.hidden > Seq(0) && hidden.len() < most {
+            hidden.push(head.hidden);
             // A store in memory may have given it up, and everything older with it.
-            head.hidden = linked(&self.backend, room, hidden)?.map_or(Seq(0), |record| record.links.prev);
-            self.batch.changes.push(Change::Delete(hidden));
-            deleted += 1;
+            head.hidden = linked_hidden(&self.backend, room, head.hidden)?.map_or(Seq(0), |record| record.links.prev);
         }
+        let mut deleted = hidden.len();
         let run = Run::new(&self.backend, room, head, What::Everything);
         let (mut gone, mut seqs) = (floor.n, Vec::new());
         if gone < head.n && deleted < most {
             (seqs, gone) = run.oldest(floor.n, (most - deleted) as u64)?;
         }
         deleted += seqs.len();
+        self.batch.changes.extend(hidden.into_iter().map(Change::Delete));
         let below = seqs.first().map_or(floor.seq, |newest| Seq(newest.0 + 1));
         self.batch.changes.extend(seqs.into_iter().map(Change::Delete));
         if head.hidden == Seq(0) && gone >= head.n {

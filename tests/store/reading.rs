@@ -38,7 +38,7 @@ impl Model {
         let after = |seq| all.partition_point(|entry| entry.seq <= seq);
         let forward = |from: usize| {
             let to = all.len().min(from.saturating_add(count));
-            Page { entries: all[from..to].to_vec(), gap: None, remaining: (all.len() - to) as u64 }
+            Page { entries: all[from..to].to_vec(), remaining: (all.len() - to) as u64, ..Page::default() }
         };
         match start {
             Start::After(seq) => forward(after(seq)),
@@ -46,7 +46,7 @@ impl Model {
             Start::Before(seq) => {
                 let to = all.partition_point(|entry| entry.seq < seq);
                 let from = to.saturating_sub(count);
-                Page { entries: all[from..to].to_vec(), gap: None, remaining: from as u64 }
+                Page { entries: all[from..to].to_vec(), remaining: from as u64, ..Page::default() }
             }
         }
     }

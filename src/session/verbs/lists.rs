@@ -1,7 +1,7 @@
 //! LIST, CHANNELS, INBOX and HISTORY: blocks of data that are made a page at a time and never interrupted by an event.
 
 use crate::code::{Code, Refusal};
-use crate::event::{Entry, Mark, RoomId, To};
+use crate::event::{Mark, RoomId, To};
 use crate::limits::{LIST_LINES, PAGE_LINES, PAGE_LINES_MAX, READ_ENTRIES};
 use crate::names::{Name, Seq};
 use crate::session::Session;
@@ -109,7 +109,7 @@ impl Session {
         match self.beginning(room, before, count).await {
             Ok((None, _, 0)) => Ok(Ok("0".to_owned())),
             Ok((gap, from, count)) => {
-                self.write_page(room, name, gap, &[]);
+                self.write_page(room, name, &Page { gap, ..Page::default() });
                 let from = Start::After(Seq(from.0.saturating_sub(1)));
                 Ok(self.show(room, name, from, count).await?.map(|(shown, _)| shown.to_string()))
             }
@@ -123,8 +123,8 @@ impl Session {
         let (mut found, mut from) = (0, before);
         while found < count {
             let page = self.read(messages(room, Start::Before(from), (count - found).min(READ_ENTRIES))).await?;
-            found += page.entries.len();
-            from = page.entries.first().map_or(from, |entry| entry.seq);
+            found += page.count();
+            from = page.first().unwrap_or(from);
             if page.gap.is_some() || page.remaining == 0 {
                 return Ok((page.gap, from, found));
             }
@@ -146,32 +146,34 @@ impl Session {
                 Ok(page) => page,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-            self.write_page(room, channel, page.gap, &page.entries);
-            shown += page.entries.len();
-            match page.entries.last() {
-                Some(last) if shown < count && page.remaining > 0 => start = Start::After(last.seq),
+            self.write_page(room, channel, &page);
+            shown += page.count();
+            match page.last() {
+                Some(last) if shown < count && page.remaining > 0 => start = Start::After(last),
                 _ => return Ok(Ok((shown, page.remaining))),
             }
             self.socket.flush().await?;
         }
     }
 
-    fn write_page(&mut self, room: RoomId, channel: Option<&Name>, gap: Option<(Seq, Seq)>, entries: &[Entry]) {
+    fn write_page(&mut self, room: RoomId, channel: Option<&Name>, page: &Page) {
         debug_assert_eq!(channel.is_some(), matches!(room, RoomId::Channel(_)), "invariant: a channel has a name");
         let to = channel.map_or(To::User(&self.who), To::Channel);
         self.socket.write(|out| {
-            if let Some((first, last)) = gap {
+            if let Some((first, last)) = page.gap {
                 reply::gap(out, Mark::Data, to, first, last);
             }
-            entries.iter().for_each(|entry| entry.event.write_line(out, Mark::Data, entry.seq, entry.time, to));
+            page.in_order().for_each(|entry| match entry {
+                Ok(entry) => entry.event.write_line(out, Mark::Data, entry.seq, entry.time, to),
+                Err(damaged) => reply::gap(out, Mark::Data, to, damaged, damaged),
+            });
         });
     }
 
     async fn read(&self, query: Query) -> Result<Page, Refusal> {
-        self.shared.reader.read(query).await.map_err(|error| {
-            tracing::error!(%error, room = ?query.room, "the store cannot be read");
-            Refusal::new(Code::Internal, "the messages cannot be read; the server's log says why")
-        })
+        // The reader has told the log why.
+        let refusal = |_| Refusal::new(Code::Internal, "the messages cannot be read; the server's log says why");
+        self.shared.reader.read(query).await.map_err(refusal)
     }
 }
 

@@ -4,8 +4,10 @@
 //! `reserve`: space that is given back when the disk is full, so that read marks can still be stored. To look inside: `sqlite3
 //! -readonly journal.db`. Nothing here decides order or meaning; [`Store`](super::Store) does.
 
+mod damage;
 mod files;
 mod log;
+mod mend;
 mod open;
 mod row;
 mod table;
@@ -23,6 +25,7 @@ use crate::limits::BALLAST_BYTES;
 use crate::names::{Seq, UserId};
 use crate::store::backend::{Backend, Batch, Change, Floor, Head, KeyUse, Look, Record, StoreError, Waste, below};
 use crate::store::{Page, Promise, Query, ReadError, Reader, chain};
+use damage::Damage;
 use log::Log;
 use table::{HEADS, KEY_COUNTS, NEWEST, WASTE};
 
@@ -43,6 +46,7 @@ pub struct Disk {
     json: Vec<u8>,
     reserve: PathBuf,
     log: Log,
+    damage: Arc<Damage>,
     /// Held for as long as the store is open.
     _lock: File,
 }
@@ -54,7 +58,11 @@ struct DiskReader {
     turns: Arc<Semaphore>,
     /// See [`Log`].
     gate: Arc<RwLock<()>>,
+    damage: Arc<Damage>,
 }
+
+/// A connection with which damage is told to the operator.
+struct Watched<'a>(&'a Connection, &'a Damage);
 
 fn store_error(error: rusqlite::Error) -> StoreError {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
@@ -105,6 +113,25 @@ impl Look for Connection {
     }
 }
 
+impl Look for Watched<'_> {
+    fn record(&self, seq: Seq) -> Result<Option<Record>, StoreError> {
+        self.0.record(seq)
+    }
+
+    fn head(&self, room: RoomId) -> Result<Head, StoreError> {
+        self.0.head(room)
+    }
+
+    fn floor(&self, room: RoomId) -> Result<Seq, StoreError> {
+        self.0.floor(room)
+    }
+
+    fn mend(&self, room: RoomId, seq: Seq, is_shown: bool) -> Result<Option<Record>, StoreError> {
+        self.1.tell(room, seq);
+        mend::mend(self.0, room, seq, is_shown)
+    }
+}
+
 impl Look for Disk {
     fn record(&self, seq: Seq) -> Result<Option<Record>, StoreError> {
         self.connection.record(seq)
@@ -116,6 +143,10 @@ impl Look for Disk {
 
     fn floor(&self, room: RoomId) -> Result<Seq, StoreError> {
         self.connection.floor(room)
+    }
+
+    fn mend(&self, room: RoomId, seq: Seq, is_shown: bool) -> Result<Option<Record>, StoreError> {
+        Watched(&self.connection, &self.damage).mend(room, seq, is_shown)
     }
 }
 
@@ -342,7 +373,7 @@ impl Reader for DiskReader {
     fn read(&self, query: Query) -> Promise<'_, Result<Page, ReadError>> {
         Box::pin(async move {
             let turn = Arc::clone(&self.turns).acquire_owned().await.expect("invariant: the semaphore is never closed");
-            let (connections, gate) = (Arc::clone(&self.connections), Arc::clone(&self.gate));
+            let (connections, gate, damage) = (Arc::clone(&self.connections), Arc::clone(&self.gate), Arc::clone(&self.damage));
             let page = tokio::task::spawn_blocking(move || {
                 let _turn = turn;
                 let lock = || connections.lock().expect("invariant: nothing panics under this lock");
@@ -351,10 +382,10 @@ impl Reader for DiskReader {
                     let _open = gate.read().expect("invariant: nothing panics under this lock");
                     // One transaction, so that the chain head and the entries are from the same moment.
                     let transaction = connection.unchecked_transaction().map_err(store_error);
-                    transaction.and_then(|transaction| chain::read(&*transaction, query))
+                    transaction.and_then(|transaction| chain::read(&Watched(&transaction, &damage), query))
                 };
                 lock().push(connection);
-                page
+                page.inspect_err(|error| damage.failed(query.room, error))
             });
             page.await.map_err(|error| ReadError(error.to_string()))?.map_err(|error| ReadError(error.to_string()))
         })

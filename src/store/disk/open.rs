@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::limits::{CHECKED_AT_START_BYTES, READS_AT_ONCE};
 use crate::store::backend::Backend;
+use crate::store::disk::damage::Damage;
 use crate::store::disk::log::Log;
 use crate::store::disk::{Disk, DiskReader, files, is_full};
 use crate::store::{Presence, Reader, Store};
@@ -132,13 +133,15 @@ pub fn open(directory: &Path, presence: Presence) -> Result<(Store<Disk>, Arc<dy
     }?;
     files::close_to_others(directory);
     let gate = Arc::new(RwLock::new(()));
+    let damage = Arc::new(Damage::default());
     let reader = DiskReader {
         connections: Arc::new(Mutex::new(readers)),
         turns: Arc::new(Semaphore::new(READS_AT_ONCE)),
         gate: Arc::clone(&gate),
+        damage: Arc::clone(&damage),
     };
     let log = Log::new(directory.join(files::LOG), gate);
-    let mut disk = Disk { connection, is_full_sync: true, json: Vec::new(), reserve, log, _lock: lock };
+    let mut disk = Disk { connection, is_full_sync: true, json: Vec::new(), reserve, log, damage, _lock: lock };
     disk.take_reserve();
     Ok((Store::new(disk, presence), Arc::new(reader)))
 }

@@ -110,7 +110,7 @@ fn write_event(out: &mut Vec<u8>, entry: &Entry) {
 /// Binds the records to a statement of [`insert_sql`] for this many, and runs it. `json` is a buffer to work in.
 pub fn insert(statement: &mut CachedStatement<'_>, records: &[Record], json: &mut Vec<u8>) -> rusqlite::Result<()> {
     let mut next = 0;
-    for Record { entry, links } in records {
+    for Record { entry, links, .. } in records {
         json.clear();
         write_event(json, entry);
         let numbers = numbers(entry, links);
@@ -178,7 +178,7 @@ fn read_with(row: &Row<'_>, key: &str) -> rusqlite::Result<Result<Record, StoreE
     };
     let links = Links { n: unsigned(n), prev: seq(prev), skip: seq(skip), said_n: unsigned(said_n), said: seq(said) };
     let (room, via) = (or_null(room).map(read_room), or_null(via).map(|via| UserId(unsigned(via))));
-    Ok(Ok(Record { entry: Entry { seq: seq(number), time: Time(time), room, via, event }, links }))
+    Ok(Ok(Record::sound(Entry { seq: seq(number), time: Time(time), room, via, event }, links)))
 }
 
 /// The checksum of a key's row.
