@@ -93,6 +93,10 @@ limits! {
         "members of one channel; a message wakes each of them";
     inbox "inbox" = 10000 "messages" 1..=10000000 or_none,
         "unread messages one inbox holds before senders are told INBOX_FULL; an inbox nobody reads must not fill the disk";
+    keep_days "keep-days" = 18446744073709551615 "days" 1..=36500 or_none,
+        "how long what was said in a channel is kept, and what was read in an inbox, by the server's clock; readers of older ones are told GAP";
+    keep_messages "keep-messages" = 18446744073709551615 "messages" 1..=1000000000000 or_none,
+        "how many messages of a channel are kept, and read ones of an inbox; readers of older ones are told GAP";
     accounts "accounts" = 100000 "accounts" 0..=10000000 or_none,
         "registered accounts; each is read at the start and kept in memory";
     connections "connections" = 16384 "connections" 1..=1000000 or_none,
@@ -190,6 +194,10 @@ pub const FEED_BATCHES: usize = 8;
 pub const CHAINS_IN_MEMORY: usize = 100_000;
 /// About how many rows one step of tidying the store deletes: a message that arrives meanwhile waits a few milliseconds.
 pub const TIDIED_AT_ONCE: usize = 256;
+/// Rooms that one step looks at for messages that are no longer kept.
+pub const TRIMMED_AT_ONCE: usize = 16;
+/// Seconds until all rooms are looked at again for messages that are no longer kept.
+pub const TRIM_SECONDS: u64 = 60;
 /// Bytes of the store's write-ahead log at which the operator is first told that somebody keeps it from shrinking; told again
 /// at each doubling.
 pub const LOG_WARNED_BYTES: u64 = 64 * 1024 * 1024;
@@ -294,7 +302,7 @@ impl Limits {
 
 #[cfg(test)]
 mod tests {
-    use super::Limits;
+    use super::{Limits, NONE};
 
     #[test]
     fn each_settable_limit_can_be_set_and_none_only_where_it_makes_sense() {
@@ -306,7 +314,11 @@ mod tests {
                 limits.set(&format!("{}={min}", row.name)).unwrap();
                 assert_eq!(limits.rows().iter().find(|r| r.name == row.name).unwrap().value, min);
                 assert!(limits.set(&format!("{}={}", row.name, max + 1)).is_err());
-                assert!((min..=max).contains(&row.value), "the default of {} is in its own range", row.name);
+                assert!(
+                    (min..=max).contains(&row.value) || row.may_be_none && row.value == NONE,
+                    "the default of {} is in its own range",
+                    row.name
+                );
             }
         }
     }

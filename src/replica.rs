@@ -23,7 +23,7 @@ use crate::limits::{ENDED_ROOMS_SECONDS, Limits};
 use crate::names::{Seq, UserId, Who};
 use crate::order::Batches;
 use crate::state::{Context, Decision, State, Storage, decide};
-use crate::store::{Backend, Presence, Store, StoreError};
+use crate::store::{Backend, Keep, Presence, Store, StoreError};
 
 /// How often to check whether a full disk has room again.
 const ROOM_CHECK: Duration = Duration::from_secs(1);
@@ -54,6 +54,8 @@ pub struct Replica<B: Backend> {
     state: SharedState,
     store: Store<B>,
     full_since: Option<Instant>,
+    /// The time of the newest batch.
+    time: Time,
     news: Vec<News>,
     completions: Vec<News>,
 }
@@ -65,11 +67,12 @@ impl<B: Backend> Replica<B> {
     /// When the store is damaged or cannot be read.
     pub fn open(node: NodeId, limits: Arc<Limits>, mut store: Store<B>) -> Result<Self, StoreError> {
         store.leave_rooms_for(Duration::from_secs(ENDED_ROOMS_SECONDS));
+        store.keep_only(Keep::of(&limits));
         let mut state = State::default();
         store.load(&mut |entry| state.apply(entry))?;
         state.resume(store.last()?, store.presence() == Presence::Forgotten);
         let state = Arc::new(RwLock::new(state));
-        Ok(Self { node, limits, state, store, full_since: None, news: Vec::new(), completions: Vec::new() })
+        Ok(Self { node, limits, state, store, full_since: None, time: Time(0), news: Vec::new(), completions: Vec::new() })
     }
 
     /// The state, for reading.
@@ -130,7 +133,8 @@ impl<B: Backend> Replica<B> {
     }
 
     fn tidy(&mut self) -> Result<bool, StoreError> {
-        match self.store.tidy() {
+        let (store, time) = (&mut self.store, self.time);
+        match store.tidy().and_then(|more| Ok(store.trim(time)? || more)) {
             Err(StoreError::Full) => Ok(false),
             other => other,
         }
@@ -141,6 +145,7 @@ impl<B: Backend> Replica<B> {
     /// # Errors
     /// When the store fails; then it is not known whether anything of the batch is stored.
     pub async fn take(&mut self, batch: Batch) -> Result<&mut Vec<News>, StoreError> {
+        self.time = batch.time;
         if self.full_since.is_some_and(|since| clock::since(since) >= ROOM_CHECK) {
             self.full_since = if self.store.take_reserve() { None } else { Some(clock::now()) };
         }

@@ -22,6 +22,8 @@ mod state;
 mod store;
 #[path = "store/tidying.rs"]
 mod tidying;
+#[path = "store/trimming.rs"]
+mod trimming;
 #[path = "store/writing.rs"]
 mod writing;
 

@@ -84,7 +84,7 @@ pub enum Waste {
     OldKeys(UserId),
 }
 
-/// How much of a room that is waste has been deleted already.
+/// How much of a room has been deleted already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Floor {
     /// How many of its shown entries: the oldest ones.
@@ -116,6 +116,10 @@ pub enum Change {
     Gone(Waste, Floor),
     /// Deletes the entry.
     Delete(Seq),
+    /// Stores the record in place of the one with its seq.
+    Relink(Record),
+    /// This much of a room that goes on is deleted.
+    Trimmed(RoomId, Floor),
     /// Deletes the chain head of a room that has no entries any more.
     DeleteHead(RoomId),
     /// Deletes the use of a key.
@@ -277,6 +281,34 @@ pub trait Backend: Look + Send + 'static {
     /// # Errors
     /// When the store fails or is damaged.
     fn deleted_of(&self, waste: Waste) -> Result<Option<Floor>, StoreError>;
+
+    /// How much of a room that goes on is deleted.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    fn trimmed(&self, room: RoomId) -> Result<Floor, StoreError> {
+        let _ = room;
+        Ok(Floor::default())
+    }
+
+    /// At most `count` rooms after this one, in an order of the backend's own: the rooms of which old entries may be deleted. A
+    /// backend that bounds itself has none.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    fn rooms_after(&self, room: Option<RoomId>, count: usize) -> Result<Vec<RoomId>, StoreError> {
+        let _ = (room, count);
+        Ok(Vec::new())
+    }
+
+    /// The durable entry that holds a compaction key.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    fn holder(&self, key: &str) -> Result<Option<Seq>, StoreError> {
+        let _ = key;
+        Ok(None)
+    }
 
     /// Gives all entries to `each`, in the order of seqs.
     ///

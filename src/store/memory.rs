@@ -153,6 +153,8 @@ impl Kept {
             Change::Waste(waste) => drop(self.waste.entry(*waste).or_default()),
             Change::Gone(waste, floor) => drop(self.waste.insert(*waste, *floor)),
             Change::Delete(seq) => self.delete(*seq),
+            // It bounds itself and is never trimmed.
+            Change::Relink(_) | Change::Trimmed(..) => {}
             Change::DeleteHead(room) => drop(self.heads.remove(room)),
             Change::DeleteKey(sender, key) => drop(self.keys.get_mut(sender).and_then(|keys| keys.remove(key))),
             Change::DeleteKeyCount(sender) => {

@@ -21,6 +21,8 @@
 //! 6. **Waste is deleted** ([`Store::tidy`]): the inboxes of guests who have gone, and closed channels, are deleted in small
 //!    steps, the oldest entries first, and their space is used again. Somebody who is still reading is told of a gap. Once
 //!    everything is deleted, the room is empty, as if it had never existed.
+//!    So are entries of a room that goes on, when they are [older, or more](Keep), than the operator wants to keep
+//!    ([`Store::trim`]); what an inbox's owner has not read is kept.
 //! 7. **Keys are remembered by number** ([`crate::state::Archive::used`]) and not by time: the last
 //!    [`KEYS_REMEMBERED`](crate::limits::KEYS_REMEMBERED) of each sender, over restarts too. A key is committed with its
 //!    message or not at all.
@@ -37,6 +39,7 @@ mod heads;
 mod memory;
 mod put;
 mod tidy;
+mod trim;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -48,6 +51,7 @@ pub use backend::{Backend, StoreError};
 pub use disk::{Disk, OpenError, open as open_disk};
 pub use memory::{Memory, open as open_memory};
 pub use put::Store;
+pub use trim::Keep;
 
 /// A boxed future, so that a [`Reader`] can be chosen at the start.
 pub type Promise<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

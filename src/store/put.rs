@@ -18,7 +18,7 @@ use crate::state::archive::{Archive, Inbox, Used, content};
 use crate::store::backend::{Backend, Batch, Change, Head, KeyUse, Links, Look, Record, StoreError, Waste};
 use crate::store::chain::Run;
 use crate::store::heads::ChainHeads;
-use crate::store::{Presence, What};
+use crate::store::{Keep, Presence, What};
 
 /// Keeps everything durable in a backend. The contract is in the documentation of [`crate::store`].
 #[derive(Debug)]
@@ -40,6 +40,10 @@ pub struct Store<B> {
     pub(super) resting: VecDeque<(Instant, RoomId)>,
     /// How far a sender's keys have been searched for old ones.
     pub(super) swept: Option<(UserId, Arc<str>)>,
+    /// What is kept of rooms that go on.
+    pub(super) keep: Keep,
+    /// Up to which room they were looked at, and when this begins anew.
+    pub(super) trimmed: (Option<RoomId>, Option<Instant>),
     /// The message that was looked up last in an inbox, and its number: a read mark is looked up once to decide it and again to
     /// put it.
     sought: Option<(RoomId, Seq, u64)>,
@@ -82,6 +86,8 @@ impl<B: Backend> Store<B> {
             rest: Duration::ZERO,
             resting: VecDeque::new(),
             swept: None,
+            keep: Keep::default(),
+            trimmed: (None, None),
             sought: None,
         }
     }
@@ -92,9 +98,9 @@ impl<B: Backend> Store<B> {
         self.rest = rest;
     }
 
-    /// Whether there may be something to [tidy](Store::tidy).
+    /// Whether there may be something to [tidy](Store::tidy) or to [trim](Store::trim).
     pub fn is_untidy(&self) -> bool {
-        !self.due.is_empty() || !self.resting.is_empty() || !self.orphans.is_empty()
+        self.keep != Keep::default() || !self.due.is_empty() || !self.resting.is_empty() || !self.orphans.is_empty()
     }
 
     /// What happens to ephemeral events.

@@ -15,7 +15,7 @@ use crate::store::chain::{Run, linked_hidden};
 use crate::store::{Presence, Store, What};
 
 /// What a piece of waste costs besides its rows, counted in rows: looking it up, and taking it off the list.
-const PIECE: usize = TIDIED_AT_ONCE / 64;
+pub(super) const PIECE: usize = TIDIED_AT_ONCE / 64;
 
 impl<B: Backend> Store<B> {
     /// Gives the state to `each`: the newest entry of each compaction key, in the order of seqs. Call it once, before anything
@@ -150,6 +150,8 @@ impl<B: Backend> Store<B> {
 
     /// Deletes up to `most` entries of a room, first the ones that are not shown and then the oldest; returns how many.
     fn tidy_room(&mut self, room: RoomId, floor: Floor, most: usize) -> Result<usize, StoreError> {
+        let trimmed = self.backend.trimmed(room)?;
+        let floor = Floor { n: floor.n.max(trimmed.n), seq: floor.seq.max(trimmed.seq) };
         let mut head = self.heads.head(&self.backend, room)?;
         let mut hidden = Vec::new();
         while head.hidden > Seq(0) && hidden.len() < most {

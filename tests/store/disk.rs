@@ -190,8 +190,11 @@ fn a_store_of_another_version_is_refused_and_left_alone() {
     let (directory, mut bytes) = closed();
     let path = directory.path().join("journal.db");
     for (version, advice) in [
-        (3, "has version 3, and this linechat reads up to version 2; run the newer linechat that wrote it"),
-        (1, "has version 1, and this linechat reads only version 2; run the older linechat that wrote it, or move it away"),
+        (4, "has version 4, and this linechat reads up to version 3; run the newer linechat that wrote it"),
+        (
+            1,
+            "has version 1, and this linechat reads only versions 2 to 3; run the older linechat that wrote it, or move it away",
+        ),
     ] {
         bytes[VERSION_AT + 3] = version;
         fs::write(&path, &bytes).expect("it can be written");

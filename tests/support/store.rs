@@ -7,7 +7,7 @@ use std::sync::Arc;
 use linechat::event::{Entry, Event, NodeId, RoomId, SessionId, Time};
 use linechat::names::{Name, Seq, UserId, Who};
 use linechat::state::archive::{Archive, Inbox, Used};
-use linechat::store::{self, Backend, OpenError, Page, Presence, Query, ReadError, Reader, Start, StoreError, What};
+use linechat::store::{self, Backend, Keep, OpenError, Page, Presence, Query, ReadError, Reader, Start, StoreError, What};
 use tokio::runtime::Runtime;
 
 /// An entry without its place in the order.
@@ -29,6 +29,8 @@ pub trait Driven: Archive<Error = StoreError> + Send {
     fn give_reserve(&mut self);
     fn take_reserve(&mut self) -> bool;
     fn tidy(&mut self) -> Result<bool, StoreError>;
+    fn keep_only(&mut self, keep: Keep);
+    fn trim(&mut self, now: Time) -> Result<bool, StoreError>;
     fn digest(&self) -> Result<u64, StoreError>;
     fn close(&mut self);
 }
@@ -57,6 +59,12 @@ impl<B: Backend> Driven for store::Store<B> {
     }
     fn tidy(&mut self) -> Result<bool, StoreError> {
         store::Store::tidy(self)
+    }
+    fn keep_only(&mut self, keep: Keep) {
+        store::Store::keep_only(self, keep);
+    }
+    fn trim(&mut self, now: Time) -> Result<bool, StoreError> {
+        store::Store::trim(self, now)
     }
     fn digest(&self) -> Result<u64, StoreError> {
         store::Store::digest(self)

@@ -9,25 +9,25 @@ mod files;
 mod log;
 mod mend;
 mod open;
+mod reader;
 mod row;
 mod table;
 
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, Mutex, RwLock};
+use std::sync::{Arc, LazyLock};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, ffi, params};
-use tokio::sync::Semaphore;
 
 use crate::event::{Entry, RoomId};
 use crate::limits::BALLAST_BYTES;
 use crate::names::{Seq, UserId};
 use crate::store::backend::{Backend, Batch, Change, Floor, Head, KeyUse, Look, Record, StoreError, Waste, below};
-use crate::store::{Page, Promise, Query, ReadError, Reader, chain};
 use damage::Damage;
 use log::Log;
-use table::{HEADS, KEY_COUNTS, NEWEST, WASTE};
+use reader::Watched;
+use table::{FLOORS, HEADS, KEY_COUNTS, NEWEST, WASTE};
 
 pub use open::{OpenError, open};
 
@@ -50,19 +50,6 @@ pub struct Disk {
     /// Held for as long as the store is open.
     _lock: File,
 }
-
-struct DiskReader {
-    connections: Arc<Mutex<Vec<Connection>>>,
-    /// A permit belongs to the work and not to whoever waits for it: the connection is returned before the permit, even if
-    /// nobody waits any more.
-    turns: Arc<Semaphore>,
-    /// See [`Log`].
-    gate: Arc<RwLock<()>>,
-    damage: Arc<Damage>,
-}
-
-/// A connection with which damage is told to the operator.
-struct Watched<'a>(&'a Connection, &'a Damage);
 
 fn store_error(error: rusqlite::Error) -> StoreError {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
@@ -109,26 +96,9 @@ impl Look for Connection {
     }
 
     fn floor(&self, room: RoomId) -> Result<Seq, StoreError> {
-        Ok(WASTE.get(self, row::waste(Waste::Room(room)))?.map_or(Seq(0), |[_, seq]| Seq(row::unsigned(seq))))
-    }
-}
-
-impl Look for Watched<'_> {
-    fn record(&self, seq: Seq) -> Result<Option<Record>, StoreError> {
-        self.0.record(seq)
-    }
-
-    fn head(&self, room: RoomId) -> Result<Head, StoreError> {
-        self.0.head(room)
-    }
-
-    fn floor(&self, room: RoomId) -> Result<Seq, StoreError> {
-        self.0.floor(room)
-    }
-
-    fn mend(&self, room: RoomId, seq: Seq, is_shown: bool) -> Result<Option<Record>, StoreError> {
-        self.1.tell(room, seq);
-        mend::mend(self.0, room, seq, is_shown)
+        let wasted = WASTE.get(self, row::waste(Waste::Room(room)))?.map_or(0, |[_, seq]| seq);
+        let trimmed = FLOORS.get(self, row::room(room))?.map_or(0, |[_, seq]| seq);
+        Ok(Seq(row::unsigned(wasted.max(trimmed))))
     }
 }
 
@@ -219,7 +189,17 @@ impl Disk {
                 WASTE.set(connection, row::waste(*waste), [row::signed(*n), row::signed(seq.0)])
             }
             Change::Delete(seq) => self.run("DELETE FROM entries WHERE seq = ?", [row::signed(seq.0)]),
-            Change::DeleteHead(room) => HEADS.delete(connection, row::room(*room)),
+            Change::Relink(record) => {
+                self.run("DELETE FROM entries WHERE seq = ?", [row::signed(record.entry.seq.0)])?;
+                self.insert(std::slice::from_ref(record))
+            }
+            Change::Trimmed(room, Floor { n, seq }) => {
+                FLOORS.set(connection, row::room(*room), [row::signed(*n), row::signed(seq.0)])
+            }
+            Change::DeleteHead(room) => {
+                FLOORS.delete(connection, row::room(*room))?;
+                HEADS.delete(connection, row::room(*room))
+            }
             Change::DeleteKey(sender, key) => {
                 self.run("DELETE FROM keys WHERE sender = ? AND key = ?", params![row::signed(sender.0), key])
             }
@@ -313,6 +293,22 @@ impl Backend for Disk {
         Ok(found.map(|[n, seq]| Floor { n: row::unsigned(n), seq: Seq(row::unsigned(seq)) }))
     }
 
+    fn trimmed(&self, room: RoomId) -> Result<Floor, StoreError> {
+        let floor = FLOORS.get(&self.connection, row::room(room))?;
+        Ok(floor.map_or(Floor::default(), |[n, seq]| Floor { n: row::unsigned(n), seq: Seq(row::unsigned(seq)) }))
+    }
+
+    fn rooms_after(&self, room: Option<RoomId>, count: usize) -> Result<Vec<RoomId>, StoreError> {
+        let heads = HEADS.list_after(&self.connection, room.map_or(i64::MIN, row::room), count)?;
+        Ok(heads.into_iter().map(|(room, _)| row::read_room(room)).collect())
+    }
+
+    fn holder(&self, key: &str) -> Result<Option<Seq>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT seq FROM state WHERE key = ?").map_err(store_error)?;
+        let holder = statement.query_row([key], |row| row.get(0)).optional().map_err(store_error)?;
+        Ok(holder.map(|seq| Seq(row::unsigned(seq))))
+    }
+
     fn each_record(&self, each: &mut dyn FnMut(&Record)) -> Result<(), StoreError> {
         let mut statement = self.connection.prepare(row::SELECT_ALL).map_err(store_error)?;
         let rows = statement.query_map([], row::read).map_err(store_error)?;
@@ -366,32 +362,5 @@ impl Backend for Disk {
         if !self.log.fold(&self.connection) {
             tracing::warn!("the store's log was not emptied, because another program reads the store; nothing is lost");
         }
-    }
-}
-
-impl Reader for DiskReader {
-    fn read(&self, query: Query) -> Promise<'_, Result<Page, ReadError>> {
-        Box::pin(async move {
-            let turn = Arc::clone(&self.turns).acquire_owned().await.expect("invariant: the semaphore is never closed");
-            let (connections, gate, damage) = (Arc::clone(&self.connections), Arc::clone(&self.gate), Arc::clone(&self.damage));
-            let page = tokio::task::spawn_blocking(move || {
-                let _turn = turn;
-                let lock = || connections.lock().expect("invariant: nothing panics under this lock");
-                let connection = lock().pop().expect("invariant: there are as many connections as turns");
-                let page = {
-                    let _open = gate.read().expect("invariant: nothing panics under this lock");
-                    // One transaction, so that the chain head and the entries are from the same moment.
-                    let transaction = connection.unchecked_transaction().map_err(store_error);
-                    transaction.and_then(|transaction| chain::read(&Watched(&transaction, &damage), query))
-                };
-                lock().push(connection);
-                page.inspect_err(|error| damage.failed(query.room, error))
-            });
-            page.await.map_err(|error| ReadError(error.to_string()))?.map_err(|error| ReadError(error.to_string()))
-        })
-    }
-
-    fn durability(&self) -> &'static str {
-        "fsync"
     }
 }

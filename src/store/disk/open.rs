@@ -2,7 +2,6 @@
 //!
 //! Errors here are for the operator. Files that are not ours are never changed.
 
-use std::cmp::Ordering;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
@@ -14,13 +13,16 @@ use crate::limits::{CHECKED_AT_START_BYTES, READS_AT_ONCE};
 use crate::store::backend::Backend;
 use crate::store::disk::damage::Damage;
 use crate::store::disk::log::Log;
-use crate::store::disk::{Disk, DiskReader, files, is_full};
+use crate::store::disk::reader::DiskReader;
+use crate::store::disk::{Disk, files, is_full};
 use crate::store::{Presence, Reader, Store};
 
 /// "line", so that `file` and a newcomer know whose database it is.
 const APPLICATION_ID: i32 = 0x6c69_6e65;
 /// Must be raised whenever an older linechat could not read a store any more.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
+/// The oldest that can be read: it lacks only tables, which [`ADDED`] adds.
+const OLDEST: i32 = 2;
 
 /// Entries are keyed by their ever-growing seq and have no other index: so an append costs 1.2 µs; with a `(room, seq)` key it
 /// cost 10 to 17 µs. `n`, `prev`, `skip`, `said_n` and `said` are the [`Links`](crate::store::backend::Links); `sum` is a
@@ -47,6 +49,11 @@ const SCHEMA: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE waste (id INTEGER PRIMARY KEY, n INTEGER NOT NULL, seq INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
     CREATE TABLE newest (id INTEGER PRIMARY KEY, seq INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
+";
+/// What version 2 did not have.
+const ADDED: &str = "
+    CREATE TABLE IF NOT EXISTS floors (room INTEGER PRIMARY KEY, n INTEGER NOT NULL, seq INTEGER NOT NULL, sum INTEGER NOT NULL)
+        STRICT;
 ";
 /// How many prepared statements are cached; there are fewer.
 const STATEMENTS: usize = 64;
@@ -80,7 +87,7 @@ pub enum OpenError {
     },
     /// Written by an older linechat, in a form that this one cannot read.
     #[error(
-        "{path} has version {found}, and this linechat reads only version {VERSION}; run the older linechat that wrote it, \
+        "{path} has version {found}, and this linechat reads only versions {OLDEST} to {VERSION}; run the older linechat that wrote it, \
          or move it away, or give another --data-dir"
     )]
     Older {
@@ -166,13 +173,15 @@ fn connect(directory: &Path) -> Result<(Connection, Vec<Connection>), OpenError>
     let real = directory.canonicalize().map_err(not_writable)?.join(files::DATABASE);
     let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(&real, OpenFlags::SQLITE_OPEN_READ_WRITE | flags).map_err(failed)?;
-    let is_new = is_new(&connection, &path, failed)?;
+    let found = version(&connection, &path, failed)?;
     files::close_to_others(directory);
-    connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;").map_err(failed)?;
+    // What is deleted is overwritten, so that the text of a closed channel is not left in a free page.
+    connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;").map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    if is_new {
+    if found != Some(VERSION) {
+        let tables = if found.is_none() { SCHEMA } else { "" };
         let stamp = format!("PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION};");
-        connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} {stamp} COMMIT;")).map_err(failed)?;
+        connection.execute_batch(&format!("BEGIN IMMEDIATE; {tables} {ADDED} {stamp} COMMIT;")).map_err(failed)?;
     }
     check(&connection, &path, failed)?;
     let reader = || Connection::open_with_flags(&real, OpenFlags::SQLITE_OPEN_READ_ONLY | flags);
@@ -180,22 +189,26 @@ fn connect(directory: &Path) -> Result<(Connection, Vec<Connection>), OpenError>
     Ok((connection, readers))
 }
 
-/// Whether the database is still empty; an error when it is not ours or of another version. Changes nothing: it may be somebody
-/// else's.
-fn is_new(connection: &Connection, path: &Path, failed: impl Fn(rusqlite::Error) -> OpenError) -> Result<bool, OpenError> {
+/// The version of the database, `None` when it is still empty; an error when it is not ours or of a version that cannot be read.
+/// Changes nothing: it may be somebody else's.
+fn version(
+    connection: &Connection,
+    path: &Path,
+    failed: impl Fn(rusqlite::Error) -> OpenError,
+) -> Result<Option<i32>, OpenError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (id, found) = (pragma("application_id").map_err(&failed)?, pragma("user_version").map_err(&failed)?);
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(&failed)?;
     if tables == 0 && id == 0 {
-        return Ok(true);
+        return Ok(None);
     }
     if id != APPLICATION_ID {
         return Err(OpenError::Foreign(path.to_owned()));
     }
-    match found.cmp(&VERSION) {
-        Ordering::Equal => Ok(false),
-        Ordering::Greater => Err(OpenError::Newer { path: path.to_owned(), found }),
-        Ordering::Less => Err(OpenError::Older { path: path.to_owned(), found }),
+    match found {
+        OLDEST..=VERSION => Ok(Some(found)),
+        _ if found > VERSION => Err(OpenError::Newer { path: path.to_owned(), found }),
+        _ => Err(OpenError::Older { path: path.to_owned(), found }),
     }
 }
 
@@ -216,7 +229,13 @@ fn check(connection: &Connection, path: &Path, failed: impl Fn(rusqlite::Error) 
     let checks: &[&str] = if size <= CHECKED_AT_START_BYTES {
         &["PRAGMA quick_check(1)"]
     } else {
-        &["PRAGMA quick_check(state)", "PRAGMA quick_check(heads)", "PRAGMA quick_check(presence)", "PRAGMA quick_check(waste)"]
+        &[
+            "PRAGMA quick_check(state)",
+            "PRAGMA quick_check(heads)",
+            "PRAGMA quick_check(presence)",
+            "PRAGMA quick_check(waste)",
+            "PRAGMA quick_check(floors)",
+        ]
     };
     for check in checks {
         let found: String = connection.query_row(check, [], |row| row.get(0)).map_err(&failed)?;

@@ -50,6 +50,8 @@ pub const HEADS: Table<7> = table!("heads", "room", "n, seq, said_n, said, read_
 pub const KEY_COUNTS: Table<1> = table!("key_counts", "sender", "count, sum", "(?,?,?)");
 /// What is waste, and how much of it is deleted.
 pub const WASTE: Table<2> = table!("waste", "id", "n, seq, sum", "(?,?,?,?)");
+/// How much of the rooms that go on is deleted.
+pub const FLOORS: Table<2> = table!("floors", "room", "n, seq, sum", "(?,?,?,?)");
 /// The newest seq, in case no stored entry has it; one row with the id 1.
 pub const NEWEST: Table<1> = table!("newest", "id", "seq, sum", "(?,?,?)");
 
@@ -84,9 +86,14 @@ impl<const N: usize> Table<N> {
 
     /// At most `count` rows, ordered by id.
     pub fn list(&self, connection: &Connection, count: usize) -> Result<Vec<(i64, [i64; N])>, StoreError> {
+        self.list_after(connection, i64::MIN, count)
+    }
+
+    /// At most `count` rows with ids above this one, ordered by id.
+    pub fn list_after(&self, connection: &Connection, id: i64, count: usize) -> Result<Vec<(i64, [i64; N])>, StoreError> {
         let mut statement = connection.prepare_cached(self.after).map_err(store_error)?;
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let rows = statement.query_map([i64::MIN, count], |row| self.read(row)).map_err(store_error)?;
+        let rows = statement.query_map([id, count], |row| self.read(row)).map_err(store_error)?;
         rows.map(|row| row.map_err(store_error)?).collect()
     }
 
