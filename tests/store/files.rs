@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use linechat::limits::LOG_WARNED_BYTES;
+use linechat::limits::{BALLAST_BYTES, LOG_WARNED_BYTES};
 use linechat::store::OpenError;
 use tempfile::TempDir;
 
@@ -80,6 +80,30 @@ fn a_link_is_refused_and_its_target_left_alone() {
         assert_eq!(mode(&target), 0o644);
         assert!(!parent.path().join("nothing").exists());
     }
+}
+
+/// The reserve is written anew while the server runs, and whoever has put a link there meanwhile gains nothing.
+#[test]
+fn the_reserve_overwrites_nothing_that_is_linked_there() {
+    let parent = TempDir::with_prefix("linechat-files-").expect("a directory");
+    let (directory, target) = (parent.path().join("data"), parent.path().join("diary"));
+    fs::write(&target, "a diary").expect("a file");
+    let mut store = opened(&directory);
+    let reserve = directory.join("reserve");
+    for link in [|target: &Path, link: &Path| symlink(target, link), |target: &Path, link: &Path| fs::hard_link(target, link)] {
+        store.driven.give_reserve();
+        link(&target, &reserve).expect("a link");
+        assert!(store.driven.take_reserve());
+        assert_eq!(fs::read_to_string(&target).expect("it is there"), "a diary");
+        let taken = reserve.symlink_metadata().expect("it is there");
+        assert!(taken.is_file() && taken.len() == BALLAST_BYTES && mode(&reserve) == 0o600, "{taken:?}");
+    }
+    // At a start, too.
+    store.close();
+    fs::remove_file(&reserve).expect("it can be removed");
+    fs::hard_link(&target, &reserve).expect("a link");
+    opened(&directory).close();
+    assert_eq!(fs::read_to_string(&target).expect("it is there"), "a diary");
 }
 
 /// The directory itself may be a link: this is how operators move it.

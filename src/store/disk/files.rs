@@ -29,6 +29,15 @@ pub fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_follow).open(path)
 }
 
+/// Creates a file in place of whatever has its name: a link that somebody has put there is removed, and what it leads to stays as
+/// it is.
+pub fn replace(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => OpenOptions::new().write(true).create_new(true).mode(0o600).open(path),
+    }
+}
+
 /// Creates the directory if it does not exist, and checks the files in it.
 ///
 /// # Errors

@@ -344,8 +344,7 @@ impl Backend for Disk {
         // The part of the log that read marks have filled since then becomes free, too, once it is folded.
         self.log.fold(&self.connection);
         let write = || {
-            let mut file = files::create(&self.reserve)?;
-            file.set_len(0)?;
+            let mut file = files::replace(&self.reserve)?;
             for _ in 0..BALLAST_BYTES / 4096 {
                 file.write_all(&[0xa5; 4096])?;
             }
