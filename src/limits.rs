@@ -119,8 +119,12 @@ limits! {
         "LOGIN attempts a minute for one name from one address; a hash is dear on purpose and guessing must be slow";
     passwords_per_address "passwords-per-address" = 30 "passwords" 1..=1000000 or_none,
         "passwords a minute from one address, whatever the names: LOGIN, REGISTER, and CREATE with a key, refused ones too";
+    passwords_per_account "passwords-per-account" = 30 "passwords" 1..=1000000 or_none,
+        "LOGIN attempts a minute for one name from all addresses it has not logged in from lately; guessing from many addresses stays slow, and its owner gets in";
     channel_keys_per_minute "channel-keys-per-minute" = 60 "keys" 1..=1000000 or_none,
         "channel keys a minute tried for one channel from one address; a class behind one address can join, guessing stays slow";
+    channel_keys_per_address "channel-keys-per-address" = 120 "keys" 1..=1000000 or_none,
+        "channel keys a minute tried from one address, whatever the channels; each costs a hash";
     errors_in_a_row "errors-in-a-row" = 20 "lines" 1..=1000000 or_none,
         "lines in a row that were no command before the connection is closed; whatever speaks there is not speaking this protocol";
     announce_members "announce-members" = 100 "users" 0..=1000000 or_none,
@@ -153,6 +157,14 @@ pub const TELNET_ANSWERS: u16 = 256;
 pub const PASSWORD_BYTES: usize = 8;
 /// Passwords and channel keys hashed at the same time.
 pub const HASHES_AT_ONCE: usize = 2;
+/// Passwords and channel keys that wait to be hashed; beyond it whoever has had the most hashes is refused, and not the newcomer.
+pub const HASHES_WAITING: usize = 1024;
+/// Of these from one address; as many as it may try at once, so that a class behind one address can log in together.
+pub const HASHES_WAITING_EACH: usize = 32;
+/// Addresses from which an account has logged in lately that are remembered, in memory only.
+pub const KNOWN_ADDRESSES: usize = 8;
+/// Accounts whose addresses are remembered; beyond it all are forgotten, and learned anew.
+pub const KNOWN_ACCOUNTS: usize = 100_000;
 /// Seconds a password or channel key waits for its turn to be hashed.
 pub const HASH_WAIT_SECONDS: u64 = 10;
 /// Lines of INBOX or HISTORY when no number is asked for.

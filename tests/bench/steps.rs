@@ -132,7 +132,8 @@ async fn serve() -> SocketAddr {
     // Nobody is told of joins: a reader's next line is a message. No passwords are counted: the clock for that sets itself by
     // spinning, now longer and now shorter.
     let mut limits = Limits { announce_members: 0, passwords_per_minute: NONE, ..Limits::default() };
-    (limits.passwords_per_address, limits.channel_keys_per_minute) = (NONE, NONE);
+    (limits.passwords_per_address, limits.passwords_per_account) = (NONE, NONE);
+    (limits.channel_keys_per_minute, limits.channel_keys_per_address) = (NONE, NONE);
     let (tls, plain_passwords) = (None, PlainPasswords::Allow);
     let config = Config { listen, tls, plain_passwords, data_dir: PathBuf::new(), journal: JournalKind::Memory, limits };
     let server = Server::start(&config).await.expect("the server starts");

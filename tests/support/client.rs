@@ -1,7 +1,9 @@
 //! A client for a test: lines over real TCP, each one that comes held against the grammar.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+
+use socket2::{Domain, Socket, Type};
 
 use super::abnf::Grammar;
 use super::server::PATIENCE;
@@ -24,7 +26,20 @@ impl Client {
 
     /// Connects and reads nothing.
     pub fn connect_silently(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the server accepts");
+        Self::on(TcpStream::connect(address).expect("the server accepts"))
+    }
+
+    /// Connects from another address of this machine, as if it were another machine, and reads the HELLO.
+    pub fn connect_from(own: Ipv4Addr, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there is a socket");
+        socket.bind(&SocketAddr::from((own, 0)).into()).expect("all of 127.0.0.0/8 is this machine");
+        socket.connect(&address.into()).expect("the server accepts");
+        let mut client = Self::on(socket.into());
+        client.hello = client.line();
+        client
+    }
+
+    fn on(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
         stream.set_nodelay(true).expect("no delay");

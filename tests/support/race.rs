@@ -14,8 +14,9 @@ pub const PASSWORD: &str = "correct horse battery";
 
 /// A server that paces nobody and takes any number of passwords, with these limits.
 pub fn unpaced(limits: &[&str]) -> Server {
-    let none = ["passwords-per-minute=none", "passwords-per-address=none", "channel-keys-per-minute=none"];
-    let limits = none.iter().chain(&["commands-per-second=none"]).chain(limits);
+    let none = ["passwords-per-minute=none", "passwords-per-address=none", "passwords-per-account=none"];
+    let keys = ["channel-keys-per-minute=none", "channel-keys-per-address=none"];
+    let limits = none.iter().chain(&keys).chain(&["commands-per-second=none"]).chain(limits);
     Server::start(&limits.flat_map(|limit| ["--limit", limit]).collect::<Vec<_>>())
 }
 

@@ -48,6 +48,7 @@ impl Session {
         let outcome = self.ask(Request::Register(name, hash)).await?;
         if let Ok(Answer::Who(who)) = &outcome {
             (self.who, self.is_account) = (who.clone(), true);
+            self.shared.passwords.registered(self.address, who.name.as_str());
         }
         done(outcome)
     }

@@ -1,0 +1,182 @@
+//! How many passwords and keys may be tried: by an account, by an address, and by both together.
+//!
+//! It owns the counts, and remembers from where each account has logged in lately, so that its owner gets in while strangers
+//! guess. It must never know whether an account exists: names that nobody has are counted in the same way.
+
+use std::collections::VecDeque;
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use foldhash::HashMap;
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use crate::clock;
+use crate::limits::{KNOWN_ACCOUNTS, KNOWN_ADDRESSES, Limits, NONE};
+use crate::wire::{Code, Refusal};
+
+/// Limits the attempts per minute for each key; `None` means no limit.
+struct Attempts<K: Hash + Eq + Clone>(Option<Limiter<K>>);
+
+type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, clock::Attempts, NoOpMiddleware<std::time::Instant>>;
+
+impl<K: Hash + Eq + Clone> Attempts<K> {
+    fn new(per_minute: u64) -> Self {
+        let quota = NonZeroU32::new(u32::try_from(per_minute).unwrap_or(u32::MAX)).filter(|_| per_minute != NONE);
+        Self(quota.map(|quota| Limiter::new(Quota::per_minute(quota), DashMapStateStore::default(), clock::Attempts)))
+    }
+
+    fn check(&self, key: &K) -> Result<(), Refusal> {
+        let Some(limiter) = &self.0 else { return Ok(()) };
+        limiter.check_key(key).map_err(|until| rate_limited(until.wait_time_from(clock::Attempts.now())))
+    }
+
+    fn sweep(&self) {
+        self.0.iter().for_each(|limiter| limiter.retain_recent());
+    }
+}
+
+/// The refusal of an attempt that may be made after this time.
+pub fn rate_limited(wait: Duration) -> Refusal {
+    let wait = wait.as_millis() + 1;
+    Refusal::new(Code::RateLimited, format!("retry-ms={wait} too many attempts; wait before the next"))
+}
+
+/// All counts together.
+pub struct Budgets {
+    names: Attempts<(IpAddr, String)>,
+    accounts: Attempts<String>,
+    addresses: Attempts<IpAddr>,
+    channels: Attempts<(IpAddr, String)>,
+    keys: Attempts<IpAddr>,
+    known: Mutex<HashMap<String, VecDeque<IpAddr>>>,
+}
+
+impl Budgets {
+    /// Nothing is counted yet, and nobody is known.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            names: Attempts::new(limits.passwords_per_minute),
+            accounts: Attempts::new(limits.passwords_per_account),
+            addresses: Attempts::new(limits.passwords_per_address),
+            channels: Attempts::new(limits.channel_keys_per_minute),
+            keys: Attempts::new(limits.channel_keys_per_address),
+            known: Mutex::default(),
+        }
+    }
+
+    /// Forgets whoever has made no recent attempts.
+    pub fn sweep(&self) {
+        self.names.sweep();
+        self.accounts.sweep();
+        self.addresses.sweep();
+        self.channels.sweep();
+        self.keys.sweep();
+    }
+
+    /// Counts a password tried for an account. Returns whether the account has logged in from there lately.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED`.
+    pub fn login(&self, from: IpAddr, name: &str) -> Result<bool, Refusal> {
+        // The address is checked first: if it makes too many attempts, the names that it tries must not take memory.
+        self.addresses.check(&from)?;
+        let name: String = crate::names::fold(name).into();
+        self.names.check(&(from, name.clone()))?;
+        if self.known().get(&name).is_some_and(|addresses| addresses.contains(&from)) {
+            // Strangers use up the account's attempts, but never those that its owner has from here.
+            return Ok(true);
+        }
+        self.accounts.check(&name).map(|()| false)
+    }
+
+    /// Counts a password or key that is to be hashed for something new.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED`.
+    pub fn new_hash(&self, from: IpAddr) -> Result<(), Refusal> {
+        self.addresses.check(&from)
+    }
+
+    /// Counts a key tried for a channel.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED`.
+    pub fn channel(&self, from: IpAddr, name: &str) -> Result<(), Refusal> {
+        self.keys.check(&from)?;
+        self.channels.check(&(from, crate::names::fold(name).into()))
+    }
+
+    /// Notes that somebody at this address has the account's password.
+    pub fn remember(&self, from: IpAddr, name: &str) {
+        let name: String = crate::names::fold(name).into();
+        let mut known = self.known();
+        if known.len() >= KNOWN_ACCOUNTS && !known.contains_key(&name) {
+            // Whoever is forgotten is a stranger once more, and still has the attempts that strangers have.
+            known.clear();
+        }
+        let addresses = known.entry(name).or_default();
+        addresses.retain(|address| *address != from);
+        addresses.push_back(from);
+        if addresses.len() > KNOWN_ADDRESSES {
+            addresses.pop_front();
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, VecDeque<IpAddr>>> {
+        self.known.lock().expect("invariant: nothing panics under this lock")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Budgets, IpAddr, KNOWN_ADDRESSES, Limits};
+
+    fn address(number: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, number])
+    }
+
+    #[test]
+    fn strangers_share_the_attempts_of_an_account_and_its_owner_has_their_own() {
+        let limits = Limits { passwords_per_account: 5, ..Limits::default() };
+        let budgets = Budgets::new(&limits);
+        budgets.remember(address(1), "Ana");
+        let tried = (2..=200).filter(|&number| budgets.login(address(number), "ana").is_ok()).count();
+        assert_eq!(tried, 5, "whatever the addresses");
+        assert_eq!(budgets.login(address(1), "ana"), Ok(true));
+        assert_eq!(budgets.login(address(1), "bob"), Ok(false), "known to one account is not known to another");
+        let owners: Vec<bool> = (0..5).map(|_| budgets.login(address(1), "ana").is_ok()).collect();
+        assert_eq!(owners, [true, true, false, false, false], "and not even the owner may guess");
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_is_counted_like_any_other() {
+        let budgets = Budgets::new(&Limits { passwords_per_account: 5, ..Limits::default() });
+        assert_eq!((1..=200).filter(|&number| budgets.login(address(number), "nobody").is_ok()).count(), 5);
+    }
+
+    #[test]
+    fn the_addresses_of_an_account_are_bounded_and_the_latest_stay() {
+        let budgets = Budgets::new(&Limits { passwords_per_account: 1, ..Limits::default() });
+        for number in 1..=KNOWN_ADDRESSES as u8 + 1 {
+            budgets.remember(address(number), "ana");
+        }
+        assert_eq!(budgets.login(address(1), "ana"), Ok(false), "the oldest is a stranger again");
+        assert!((2..=KNOWN_ADDRESSES as u8 + 1).all(|number| budgets.login(address(number), "ana") == Ok(true)));
+        assert_eq!(budgets.known().len(), 1);
+    }
+
+    #[test]
+    fn keys_are_counted_by_channel_and_by_address() {
+        let limits = Limits { channel_keys_per_minute: 2, channel_keys_per_address: 5, ..Limits::default() };
+        let budgets = Budgets::new(&limits);
+        let tried = |from, name: &str| (0..3).filter(|_| budgets.channel(from, name).is_ok()).count();
+        assert_eq!([tried(address(1), "a"), tried(address(1), "b"), tried(address(1), "c")], [2, 2, 0]);
+        assert_eq!(tried(address(2), "a"), 2, "another address is another matter");
+    }
+}
