@@ -151,7 +151,7 @@ pub const KEYS_REMEMBERED: usize = 4096;
 pub const FLOOD_BYTES: usize = 64 * 1024;
 /// Bytes of a telnet subnegotiation that are skipped before it counts as abandoned.
 pub const SUBNEGOTIATION_BYTES: usize = 256;
-/// Telnet refusals sent on one connection: one for each option that exists.
+/// Telnet refusals sent on one connection: one for each option that exists. Timing marks between two lines count, too.
 pub const TELNET_ANSWERS: u16 = 256;
 /// The shortest password in bytes.
 pub const PASSWORD_BYTES: usize = 8;
@@ -187,6 +187,13 @@ pub const NOTICES: usize = 16 * 1024;
 pub const ENDING_ROOMS: usize = 256;
 /// Bytes of text in these proposals, and of the answers that wait behind them.
 pub const IN_FLIGHT_BYTES: usize = 64 * 1024;
+/// Members who are told what was said for one token of [`Limits::commands_per_second`]; of other news a token pays for one. Talk
+/// in a channel of fewer costs a token a line, and in the largest a line costs what it costs to write it to all.
+pub const SAID_A_TOKEN: u64 = 256;
+/// Received bytes that make no line, for one such token: a connection that sends nothing else is read at about 1.3 MB a second.
+pub const BYTES_A_TOKEN: usize = 256;
+/// Seconds that a connection waits at most for what it has cost the others.
+pub const DEBT_SECONDS: i64 = 10;
 /// Bytes read from a connection at a time, and the most that a paused connection keeps unread.
 pub const READ_BYTES: usize = 16 * 1024;
 /// Bytes of answers that may wait before the connection's next line is parsed.

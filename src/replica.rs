@@ -219,21 +219,26 @@ impl Work<'_> {
         proposal: &Proposal,
     ) -> Result<(), StoreError> {
         let origin = proposal.origin;
+        let mut told = 0;
         let result = match decide(state, proposal, context, store)? {
             Decision::Accepted(events, answer) => {
                 let via = state.connection(origin.session);
                 for (room, event) in events {
+                    let is_shown = event.is_shown();
                     let entry = Entry { seq: Seq(state.seq().0 + 1), time: self.time, room, via, event };
                     self.happens(state, store, entry)?;
+                    if is_shown {
+                        told += state.told_in(room);
+                    }
                 }
                 Ok(answer)
             }
             Decision::Refused(refusal) => Err(refusal),
         };
         if origin.session.node == self.node && origin.session.number != 0 {
-            let completion = Completion { tag: origin.tag, result };
-            let told = if completion.has_place() { &mut *self.news } else { &mut *self.completions };
-            told.push(News::Completed { session: origin.session.number, completion });
+            let completion = Completion { tag: origin.tag, result, told };
+            let news = if completion.has_place() { &mut *self.news } else { &mut *self.completions };
+            news.push(News::Completed { session: origin.session.number, completion });
         }
         Ok(())
     }

@@ -173,12 +173,15 @@ impl Replicas {
         let (mut batch, mut came) = (Batch { time, proposals: Vec::with_capacity(size) }, Came::default());
         for _ in 0..size {
             let proposal = people.propose(rng.random(), &self.order.state);
+            let mut told_in = Vec::new();
             let result = self.order.take(&proposal, time, Storage::Free).map(|(answer, entries)| {
-                came.shown.extend(entries.into_iter().filter(|entry| entry.event.is_shown()));
+                let shown = entries.into_iter().filter(|entry| entry.event.is_shown());
+                came.shown.extend(shown.inspect(|entry| told_in.extend(entry.room)));
                 answer
             });
+            let told = told_in.into_iter().map(|room| self.order.state.told_in(Some(room))).sum();
             if proposal.origin.session.number != 0 {
-                came.completions.push((proposal.origin.session, Completion { tag: proposal.origin.tag, result }));
+                came.completions.push((proposal.origin.session, Completion { tag: proposal.origin.tag, result, told }));
             }
             batch.proposals.push(proposal);
         }

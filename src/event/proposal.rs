@@ -151,6 +151,8 @@ pub struct Completion {
     pub tag: u64,
     /// What its OK says, or why it was refused. Its changes are stored by then.
     pub result: Result<Answer, Refusal>,
+    /// How many lines it came to for the members of channels: what it cost the others.
+    pub told: u64,
 }
 
 impl Completion {

@@ -33,7 +33,7 @@ use crate::clock;
 use crate::code::{Code, Refusal};
 use crate::event::{Answer, Completion, NodeId, Origin, Proposal, Request, SessionId};
 use crate::hub::{Hub, Notice, SessionHandle};
-use crate::limits::{ENDING_ROOMS, IN_FLIGHT, IN_FLIGHT_BYTES, Limits, OUT_BYTES};
+use crate::limits::{ENDING_ROOMS, IN_FLIGHT, IN_FLIGHT_BYTES, Limits, OUT_BYTES, SAID_A_TOKEN};
 use crate::names::{Name, UserId, Who};
 use crate::order::{NotNow, Order};
 use crate::state::{self, State};
@@ -295,14 +295,18 @@ impl Session {
             match notice {
                 // With no answer in flight, this is the one proposal that the session waits for. What follows comes after its OK:
                 // a room that is joined and at once closed begins before it ends.
-                Notice::Completed(Completion { result, .. }) if self.replies.in_flight() == 0 => {
+                Notice::Completed(Completion { result, told, .. }) if self.replies.in_flight() == 0 => {
                     self.outcome = Some(result);
+                    self.pay(told);
                     if notices.len() > 0 {
                         self.handle.put_back(notices);
                     }
                     break;
                 }
-                Notice::Completed(completion) => self.replies.complete(&mut self.socket, completion),
+                Notice::Completed(completion) => {
+                    self.pay(completion.told / SAID_A_TOKEN);
+                    self.replies.complete(&mut self.socket, completion);
+                }
                 Notice::Begins(subscription) => self.reading.begin(subscription),
                 Notice::Ends(room, at) => self.reading.end(room, at),
             }

@@ -73,19 +73,29 @@ impl Session {
         let mut back = Back { crlf: self.socket.crlf, ..Back::default() };
         let mut decoder: LineDecoder = std::mem::take(&mut self.decoder);
         while self.may_take_lines() {
+            let before = input.len();
             let next = decoder.next(&mut input, &mut back);
+            let received = before - input.len();
+            let mut lines = 0;
             self.socket.crlf = back.crlf;
             // Sent before the line's own answer: a telnet client discards everything between its interrupt and the timing mark.
             self.socket.write_raw(&back.telnet);
             back.telnet.clear();
             match next {
-                Next::More => break,
-                Next::Line(line) => self.line(line),
+                Next::More => {
+                    self.pay_for_bytes(received, 0);
+                    break;
+                }
+                Next::Line(line) => {
+                    lines = line.len() + 1 + usize::from(back.crlf);
+                    self.line(line);
+                }
                 Next::TooLong => self.mistake("-", &too_long()),
                 Next::Flood => self.turn_away("-", &too_long()),
                 Next::End => self.ending = Some(Ending::EndTyped),
             }
             self.line_deadline = None;
+            self.pay_for_bytes(received, lines);
         }
         self.decoder = decoder;
         if self.ending == Some(Ending::EndTyped) {

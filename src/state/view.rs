@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::event::{NodeId, SessionId, Time};
+use crate::event::{NodeId, RoomId, SessionId, Time};
 use crate::names::{Name, Seq, UserId, Who, fold};
 use crate::state::{Channel, Session, State};
 
@@ -104,6 +104,11 @@ impl State {
 
     pub(super) fn channel_row(&self, channel: Seq) -> Option<&Channel> {
         self.channels.get(&channel)
+    }
+
+    /// How many members are told what is shown in a room; an inbox is nobody else's.
+    pub fn told_in(&self, room: Option<RoomId>) -> u64 {
+        room.and_then(RoomId::channel).and_then(|channel| self.channel_row(channel)).map_or(0, |row| row.members)
     }
 
     /// The channel's name, in its own spelling.

@@ -17,7 +17,7 @@ const EC: u8 = 247;
 const IP: u8 = 244;
 const SE: u8 = 240;
 const EOF: u8 = 236;
-/// The other side waits for the answer (RFC 860), so every timing mark after an interrupt is answered.
+/// The other side waits for the answer (RFC 860), so a timing mark after an interrupt is answered, as often as a person types.
 const TIMING_MARK: u8 = 6;
 
 /// What the bytes so far have produced.
@@ -51,6 +51,8 @@ enum State {
 struct Refused {
     options: [[u64; 4]; 2],
     answers: u16,
+    /// Timing marks answered since the last line.
+    marks: u16,
 }
 
 /// What the received bytes mean for the answers.
@@ -67,6 +69,8 @@ pub struct Back {
 pub struct LineDecoder {
     partial: Vec<u8>,
     thrown_away: usize,
+    /// Bytes dropped by interrupts since the last line.
+    dropped: usize,
     state: State,
     given: bool,
     interrupted: bool,
@@ -85,7 +89,7 @@ impl LineDecoder {
         if !self.is_partial()
             && let Some((line, crlf)) = whole(input)
         {
-            self.interrupted = false;
+            self.line_ended(line.is_empty());
             back.crlf = crlf;
             return if line.len() + 1 + usize::from(crlf) > LINE_BYTES { Next::TooLong } else { Next::Line(line) };
         }
@@ -99,7 +103,7 @@ impl LineDecoder {
                 }
                 Some(Ended::Input) => return Next::End,
             }
-            if self.thrown_away > FLOOD_BYTES {
+            if self.thrown_away + self.dropped > FLOOD_BYTES {
                 return Next::Flood;
             }
         }
@@ -115,9 +119,19 @@ impl LineDecoder {
         let ending = 1 + usize::from(crlf);
         let too_long = self.thrown_away > 0 || self.partial.len() + ending > LINE_BYTES;
         self.thrown_away = 0;
-        self.interrupted = false;
+        self.line_ended(self.partial.is_empty() && !too_long);
         self.given = true;
         if too_long { Next::TooLong } else { Next::Line(&self.partial) }
+    }
+
+    fn line_ended(&mut self, is_empty: bool) {
+        (self.interrupted, self.dropped) = (false, 0);
+        // Whoever sends lines between is not a flood of interrupts.
+        if let Some(refused) = &mut self.refused
+            && !is_empty
+        {
+            refused.marks = 0;
+        }
     }
 
     fn step(&mut self, byte: u8, answers: &mut Vec<u8>) -> Option<Ended> {
@@ -182,13 +196,17 @@ impl LineDecoder {
             WILL => (1, DONT),
             _ => return,
         };
+        let refused = self.refused.get_or_insert_default();
+        let may_answer = refused.answers + refused.marks < TELNET_ANSWERS;
         if option == TIMING_MARK && verb == DO && std::mem::take(&mut self.interrupted) {
-            answers.extend([IAC, WONT, TIMING_MARK]);
+            if may_answer {
+                refused.marks += 1;
+                answers.extend([IAC, WONT, TIMING_MARK]);
+            }
             return;
         }
-        let refused = self.refused.get_or_insert_default();
         let (word, bit) = (usize::from(option / 64), 1u64 << (option % 64));
-        if refused.options[row][word] & bit == 0 && refused.answers < TELNET_ANSWERS {
+        if refused.options[row][word] & bit == 0 && may_answer {
             refused.options[row][word] |= bit;
             refused.answers += 1;
             answers.extend([IAC, answer, option]);
@@ -219,6 +237,7 @@ impl LineDecoder {
     }
 
     fn drop_line(&mut self) {
+        self.dropped += self.partial.len() + self.thrown_away;
         self.partial = Vec::new();
         self.thrown_away = 0;
     }
@@ -322,6 +341,28 @@ mod tests {
         }
         let (_, answers) = decode(&bytes.repeat(400), 1000);
         assert_eq!(answers.len(), 768);
+        // Interrupts and their timing marks, with all that and without, and with empty lines between.
+        let marks = b"\xff\xf4\xff\xfd\x06".repeat(100_000);
+        assert_eq!(decode(&marks, 1000).1.len(), 768);
+        assert_eq!(decode(&[bytes, marks].concat(), 1000).1.len(), 768);
+        assert_eq!(decode(&b"\xff\xf4\xff\xfd\x06\n".repeat(100_000), 1000).1.len(), 768);
+    }
+
+    #[test]
+    fn a_person_may_interrupt_as_often_as_they_like() {
+        let (_, answers) = decode(&b"ab\xff\xf4\xff\xfd\x06PING\n".repeat(1000), 1000);
+        assert_eq!(answers.len(), 3000);
+    }
+
+    #[test]
+    fn interrupts_do_not_hide_a_flood() {
+        let nearly = [b"x".repeat(60_000), b"\x03".to_vec()].concat();
+        assert_eq!(decode(&nearly, 999).0, Vec::<String>::new());
+        assert_eq!(decode(&nearly.repeat(2), 999).0[0], "FLOOD");
+        let short = [b"x".repeat(4000), b"\xff\xf4".to_vec()].concat();
+        assert_eq!(decode(&short.repeat(20), 999).0[0], "FLOOD");
+        let with_lines = [nearly, b"PING\n".to_vec()].concat();
+        assert!(decode(&with_lines.repeat(5), 999).0.iter().all(|line| line == "PING"));
     }
 
     #[test]

@@ -63,6 +63,14 @@ impl Client {
         self.write(format!("{line}\n").as_bytes());
     }
 
+    /// Whether nothing has come that was not read.
+    pub fn is_silent(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("it can be asked without waiting");
+        let waiting = self.stream.peek(&mut [0]).is_ok();
+        self.stream.set_nonblocking(false).expect("it can wait again");
+        !waiting && self.lines.buffer().is_empty()
+    }
+
     /// The next line, without its ending; it must be in the grammar.
     pub fn line(&mut self) -> String {
         self.try_line().expect("a line, and not the end")

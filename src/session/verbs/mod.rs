@@ -7,9 +7,6 @@ mod inform;
 mod lists;
 mod talk;
 
-use std::time::Duration;
-
-use crate::clock;
 use crate::code::Refusal;
 use crate::event::Answer;
 use crate::session::reading::Which;
@@ -29,26 +26,20 @@ impl Session {
             return self.turn_away("-", &refusal);
         }
         match parse(line) {
-            Ok(None) => self.count_command(),
+            Ok(None) => {
+                self.pay(1);
+                self.pay_for_bytes(line.len(), 0);
+            }
             Ok(Some(command)) => {
                 self.is_new = false;
                 self.errors_in_a_row = 0;
-                self.count_command();
+                self.pay(1);
                 self.execute(command, line);
             }
             Err(Rejected { verb, refusal }) => {
-                self.count_command();
+                self.pay(1);
                 self.mistake(&verb, &refusal);
             }
-        }
-    }
-
-    /// Counts an executed command; the next one must wait if there have been too many.
-    fn count_command(&mut self) {
-        if let Err(wait) = self.throttle.take(self.shared.limits.commands_per_second)
-            && !self.shared.stopping.is_cancelled()
-        {
-            self.throttled_until = Some(clock::now() + wait.min(Duration::from_secs(1)));
         }
     }
 
