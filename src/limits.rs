@@ -132,7 +132,7 @@ limits! {
     empty_channel_seconds "empty-channel-seconds" = 3600 "seconds" 1..=31536000 or_none,
         "how long a channel with no owner and no member lasts before it ends by itself";
     shutdown_seconds "shutdown-seconds" = 5 "seconds" 0..=3600 never_none,
-        "how long stopping waits for connections to take their last lines";
+        "how long stopping takes at most: four fifths for connections to take their last lines, the rest for closing the store";
     tails_bytes "tails" = 67108864 "bytes" 65536..=17179869184 never_none,
         "memory for the recent lines of all channels and inboxes together; a reader who needs older ones is served from the journal";
     memory_journal_bytes "memory-journal" = 268435456 "bytes" 65536..=1099511627776 never_none,

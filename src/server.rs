@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::{Config, JournalKind, PlainPasswords};
 use crate::event::{Batch, NodeId, Origin, Proposal, Request, SessionId};
 use crate::hub::{Hub, News};
@@ -41,6 +41,8 @@ const BACKLOG: u32 = 1024;
 const REST: Duration = Duration::from_millis(500);
 /// How long a server that has failed goes on, so that everybody who waits for an answer is told.
 const FAREWELL: Duration = Duration::from_millis(300);
+/// How much of the time for stopping the sessions have; the rest is the store's.
+const SESSIONS_SHARE: f64 = 0.8;
 /// The node of a server that has its order to itself.
 const ALONE: NodeId = NodeId(0);
 
@@ -186,15 +188,23 @@ impl Server {
         tracing::info!("stopping");
         shared.hub.wake_all();
         shared.tracker.close();
-        let wait = Duration::from_secs(shared.limits.shutdown_seconds);
+        let (began, wait) = (clock::now(), Duration::from_secs(shared.limits.shutdown_seconds));
+        let (for_sessions, until) = (wait.mul_f64(SESSIONS_SHARE), began + wait);
         tokio::select! {
-            waited = tokio::time::timeout(wait, shared.tracker.wait()) => if waited.is_err() {
+            waited = tokio::time::timeout(for_sessions, shared.tracker.wait()) => if waited.is_err() {
                 tracing::warn!(left = shared.tracker.len(), "some connections did not take their last lines in time");
             },
             failure = supervisor.failure() => return Err(fail(&shared, failure).await),
         }
         shared.order.close();
-        supervisor.finish().await
+        // Whatever was answered is stored already. Closing the store only makes it smaller, and the next start does that, too.
+        match tokio::time::timeout_at(until, supervisor.finish()).await {
+            Ok(finished) => finished,
+            Err(_) => {
+                tracing::warn!("the store could not be closed in time; nothing that was answered OK is lost");
+                Ok(())
+            }
+        }
     }
 }
 

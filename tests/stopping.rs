@@ -119,9 +119,20 @@ fn who_never_pauses_is_told_where_it_was_cut_off() {
 fn who_does_not_take_the_last_lines_is_not_waited_for_long() {
     let mut server = open(&["--limit", "shutdown-seconds=1", "--limit", "stalled-seconds=none"]);
     let stuck = stuck(&server);
+    server.connect().ok("MSG ana hello");
+    assert!(log_bytes(&server) > 0, "the message is in the store's log");
     server.signal("TERM");
     assert!(server.wait().success());
     drop(stuck);
+    // They have not used up the time that closing the store takes.
+    assert_eq!(log_bytes(&server), 0);
+}
+
+/// The size of what the store has not folded into its database.
+fn log_bytes(server: &Server) -> u64 {
+    let files = std::fs::read_dir(server.dir()).expect("it has a directory").map(|file| file.expect("it can be listed"));
+    let logs = files.filter(|file| file.file_name().to_string_lossy().ends_with("-wal"));
+    logs.map(|log| log.metadata().map_or(0, |metadata| metadata.len())).sum()
 }
 
 /// Asks for much and reads nothing, so that the server can soon write no more.
