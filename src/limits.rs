@@ -231,7 +231,8 @@ pub const DAMAGE_REMEMBERED: usize = 10_000;
 pub const DAMAGE_SEARCHED: u64 = 1_000_000;
 /// Damaged entries in a row whose own links are damaged too and that are passed over.
 pub const DAMAGED_IN_A_ROW: usize = 32;
-/// How many ids one durable entry reserves, so that no id is given out twice, not even after a crash.
+/// How many ids one durable entry reserves, or on a disk without room a small file beside them, so that no id is given out
+/// twice, not even after a crash.
 pub const IDS_RESERVED: u64 = 4096;
 /// Bytes that are encrypted at a time, and the most that an encrypted connection keeps of what its peer does not take; TLS has
 /// no larger record.

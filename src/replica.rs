@@ -17,9 +17,9 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::event::{Batch, Completion, Entry, Event, NodeId, Proposal, RoomId, SessionId, Time};
+use crate::event::{Batch, Completion, Entry, Event, NodeId, Proposal, Request, RoomId, SessionId, Time};
 use crate::hub::{Hub, News, Title};
-use crate::limits::{ENDED_ROOMS_SECONDS, Limits};
+use crate::limits::{ENDED_ROOMS_SECONDS, IDS_RESERVED, Limits};
 use crate::names::{Seq, UserId, Who};
 use crate::order::Batches;
 use crate::state::{Context, Decision, State, Storage, decide};
@@ -70,6 +70,7 @@ impl<B: Backend> Replica<B> {
         store.keep_only(Keep::of(&limits));
         let mut state = State::default();
         store.load(&mut |entry| state.apply(entry))?;
+        state.ids_are_aside(store.ids_aside());
         state.resume(store.last()?, store.presence() == Presence::Forgotten);
         let state = Arc::new(RwLock::new(state));
         Ok(Self { node, limits, state, store, full_since: None, time: Time(0), news: Vec::new(), completions: Vec::new() })
@@ -164,9 +165,21 @@ impl<B: Backend> Replica<B> {
         }
         if let Err(StoreError::Full) = done {
             // No room even for read marks: again, without anything that must be stored.
+            self.set_ids_aside(&mut state, &batch);
             done = self.transaction(&mut state, &batch, Storage::Nothing);
         }
         done.map(|()| &mut self.news)
+    }
+
+    /// Whoever may only read must get in, and needs an id that nobody else ever gets. So more ids are set aside in the one place
+    /// of a full disk that is left.
+    fn set_ids_aside(&mut self, state: &mut State, batch: &Batch) {
+        let newcomers = batch.proposals.iter().filter(|proposal| proposal.request == Request::Come).count();
+        let Some(upto) = state.ids_short(newcomers as u64) else { return };
+        let below = UserId(upto.0 + IDS_RESERVED);
+        if self.store.set_ids_aside(below) {
+            state.ids_are_aside(below);
+        }
     }
 
     /// Applies and stores all of the batch, or nothing of it.

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use support::client::Client;
@@ -50,4 +51,38 @@ fn a_server_starts_on_a_full_disk_and_refuses_only_what_it_cannot_keep() {
     server.kill();
     server.restart();
     assert_eq!(login(&server).ask("INBOX").pop().as_deref(), Some("OK INBOX 2 0"), "one unread, and Carol's");
+}
+
+/// Somebody else takes every byte, and takes even the room that the server gives back for its marks.
+#[test]
+fn newcomers_are_let_in_and_read_when_not_a_byte_is_left() {
+    let Some(disk) = Small::mount() else { return };
+    let data = disk.path().join("data");
+    let mut server = Server::start_in(&data, &LIMITS);
+    let (mut ana, mut bob) = (server.connect(), server.connect());
+    ana.ok("REGISTER ana correct horse battery");
+    bob.ok("MSG ana hello");
+    disk.fill();
+    bob.err(&format!("MSG ana {}", "x".repeat(3500)), "STORE_FULL");
+    until("nothing that must be stored is taken any more", || {
+        disk.fill();
+        let answer = ana.ask("ACK *").pop()?;
+        answer.starts_with("ERR STORE_FULL ").then_some(())
+    });
+    // More of them than there are ids left, and they are all somebody else.
+    let mut ids = BTreeSet::new();
+    for number in 0..5000 {
+        assert!(ids.insert(server.connect().id()), "the {number}th");
+    }
+    assert!(ids.last() > Some(&(1000 + 4096)), "{:?}", ids.last());
+    assert_eq!(login(&server).ask("INBOX").pop().as_deref(), Some("OK INBOX 1 0"));
+    let aside = fs::read(data.join("ids")).expect("it was made while there was room");
+    assert!(aside.iter().any(|byte| *byte != 0), "there was no room for them anywhere else");
+    // Not even a crash makes an id another's.
+    for _ in 0..2 {
+        server.kill();
+        server.restart();
+        assert!((0..10).all(|_| ids.insert(server.connect().id())));
+        assert_eq!(login(&server).ask("INBOX").pop().as_deref(), Some("OK INBOX 1 0"));
+    }
 }

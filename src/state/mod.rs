@@ -160,6 +160,19 @@ impl State {
         self.commit();
     }
 
+    /// Call it after loading and before [`State::resume`], and whenever the store has set ids aside: those below this one may be
+    /// given out. It is no event, because a full disk has no room for one.
+    pub fn ids_are_aside(&mut self, below: UserId) {
+        self.counters.ids_below = self.counters.ids_below.max(below);
+        self.committed.ids_below = self.counters.ids_below;
+    }
+
+    /// The id before which all ids must be reserved when so many newcomers are to be let in, if they are not yet.
+    pub fn ids_short(&self, newcomers: u64) -> Option<UserId> {
+        let upto = UserId(self.counters.next_id.0 + newcomers);
+        (newcomers > 0 && upto > self.counters.ids_below).then_some(upto)
+    }
+
     /// A hash of the whole state, 64 bits: replicas with the same state have the same, and others almost certainly do not.
     pub fn digest(&self) -> u64 {
         use blake2::{Blake2b512, Digest};

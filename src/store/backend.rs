@@ -228,6 +228,17 @@ pub trait Backend: Look + Send + 'static {
         true
     }
 
+    /// Sets all ids below this one aside for newcomers, beside the entries and without taking room. Returns whether that is
+    /// durable. What does not outlive the process needs no care.
+    fn set_ids_aside(&mut self, _below: UserId) -> bool {
+        true
+    }
+
+    /// Every id that was ever set aside is below this one.
+    fn ids_aside(&self) -> UserId {
+        UserId(0)
+    }
+
     /// The newest seq that was ever committed, 0 when there is none; never goes back.
     ///
     /// # Errors

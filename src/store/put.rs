@@ -246,6 +246,16 @@ impl<B: Backend> Store<B> {
         self.backend.take_reserve()
     }
 
+    /// Sets all ids below this one aside for newcomers on a disk that has no room at all; returns whether that is durable.
+    pub fn set_ids_aside(&mut self, below: UserId) -> bool {
+        self.backend.set_ids_aside(below)
+    }
+
+    /// Every id that was ever set aside is below this one.
+    pub fn ids_aside(&self) -> UserId {
+        self.backend.ids_aside()
+    }
+
     /// Forgets the batch, syncs, and makes the store as small as possible.
     pub fn close(&mut self) {
         self.rollback();

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::store::{Refused, Store, inbox, said};
 
-const FILES: [&str; 5] = ["journal.db", "journal.db-wal", "journal.db-shm", "reserve", "lock"];
+const FILES: [&str; 6] = ["journal.db", "journal.db-wal", "journal.db-shm", "reserve", "ids", "lock"];
 
 fn mode(path: &Path) -> u32 {
     path.metadata().expect("it is there").permissions().mode() & 0o777

@@ -29,9 +29,9 @@ impl Small {
         self.0.path()
     }
 
-    /// Fills all the room that is left, with the file `filled`.
+    /// Fills all the room that is left, with the file `filled`, which may have filled some already.
     pub fn fill(&self) {
-        let mut file = fs::File::create(self.path().join("filled")).expect("a file");
+        let mut file = fs::File::options().create(true).append(true).open(self.path().join("filled")).expect("a file");
         for size in [1 << 16, 1 << 12, 1] {
             while std::io::Write::write_all(&mut file, &vec![0; size]).is_ok() {}
         }

@@ -18,10 +18,12 @@ pub const DATABASE: &str = "journal.db";
 pub const LOG: &str = "journal.db-wal";
 /// Space to give back when the disk is full.
 pub const RESERVE: &str = "reserve";
+/// Ids for newcomers when the disk is full.
+pub const IDS: &str = "ids";
 /// Locked while a server runs.
 pub const LOCK: &str = "lock";
 /// All files of a store.
-const ALL: [&str; 5] = [DATABASE, LOG, "journal.db-shm", RESERVE, LOCK];
+const ALL: [&str; 6] = [DATABASE, LOG, "journal.db-shm", RESERVE, IDS, LOCK];
 
 /// Opens a file for writing, and creates it if it does not exist; never through a link, and never readable for others.
 pub fn create(path: &Path) -> io::Result<File> {

@@ -1,9 +1,11 @@
 //! The store on a disk: SQLite in WAL mode. A commit with durable entries uses `synchronous=FULL` and returns after the sync.
 //!
 //! It is one directory, owned through the lock on its file `lock`. It holds `journal.db` (and SQLite's `-wal` and `-shm`), and
-//! `reserve`: space that is given back when the disk is full, so that read marks can still be stored. To look inside: `sqlite3
+//! `reserve`: space that is given back when the disk is full, so that read marks can still be stored, and `ids`, which lets
+//! newcomers in when not even that is left. To look inside: `sqlite3
 //! -readonly journal.db`. Nothing here decides order or meaning; [`Store`](super::Store) does.
 
+mod aside;
 mod damage;
 mod files;
 mod log;
@@ -24,6 +26,8 @@ use crate::event::{Entry, RoomId};
 use crate::limits::BALLAST_BYTES;
 use crate::names::{Seq, UserId};
 use crate::store::backend::{Backend, Batch, Change, Floor, Head, KeyUse, Look, Record, StoreError, Waste, below};
+use crate::store::Promise;
+use aside::Aside;
 use damage::Damage;
 use log::Log;
 use reader::Watched;
@@ -45,6 +49,7 @@ pub struct Disk {
     /// A buffer for events as JSON.
     json: Vec<u8>,
     reserve: PathBuf,
+    ids: Aside,
     log: Log,
     damage: Arc<Damage>,
     /// Held for as long as the store is open.
@@ -355,6 +360,14 @@ impl Backend for Disk {
             let _ = std::fs::remove_file(&self.reserve);
         }
         taken
+    }
+
+    fn set_ids_aside(&mut self, below: UserId) -> bool {
+        self.ids.set(below)
+    }
+
+    fn ids_aside(&self) -> UserId {
+        self.ids.below()
     }
 
     fn close(&mut self) {

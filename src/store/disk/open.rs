@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::limits::{CHECKED_AT_START_BYTES, READS_AT_ONCE};
 use crate::store::backend::Backend;
+use crate::store::disk::aside::Aside;
 use crate::store::disk::damage::Damage;
 use crate::store::disk::log::Log;
 use crate::store::disk::reader::DiskReader;
@@ -148,7 +149,8 @@ pub fn open(directory: &Path, presence: Presence) -> Result<(Store<Disk>, Arc<dy
         damage: Arc::clone(&damage),
     };
     let log = Log::new(directory.join(files::LOG), gate);
-    let mut disk = Disk { connection, is_full_sync: true, json: Vec::new(), reserve, log, damage, _lock: lock };
+    let ids = Aside::open(directory);
+    let mut disk = Disk { connection, is_full_sync: true, json: Vec::new(), reserve, ids, log, damage, _lock: lock };
     disk.take_reserve();
     Ok((Store::new(disk, presence), Arc::new(reader)))
 }
