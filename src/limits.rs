@@ -135,6 +135,8 @@ limits! {
         "how long stopping takes at most: four fifths for connections to take their last lines, the rest for closing the store";
     tails_bytes "tails" = 67108864 "bytes" 65536..=17179869184 never_none,
         "memory for the recent lines of all channels and inboxes together; a reader who needs older ones is served from the journal";
+    buffered_bytes "buffered" = 268435456 "bytes" 65536..=17179869184 or_none,
+        "all that is buffered for people: unread input, answers and events that wait, recent lines; beyond it newcomers are turned away, and nothing that was answered OK is given up";
     memory_journal_bytes "memory-journal" = 268435456 "bytes" 65536..=1099511627776 never_none,
         "what --journal memory keeps; beyond it the oldest messages go and readers are told GAP";
 }

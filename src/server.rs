@@ -320,7 +320,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 fn welcome(door: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
     let shared = &door.shared;
     let address = admission::counted(peer.ip(), shared.limits.ipv6_prefix);
-    let permit = match Admission::admit(&door.admission, address) {
+    let permit = match Admission::admit(&door.admission, address, shared.hub.buffered()) {
         Ok(permit) => permit,
         // Before the handshake there is no way to say anything that the peer would understand.
         Err(_) if door.certificates.is_some() => return,

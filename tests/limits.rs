@@ -101,6 +101,25 @@ fn an_inbox_that_is_full_works_again_after_ack() {
 }
 
 #[test]
+fn an_overloaded_server_turns_newcomers_away_and_recovers() {
+    let server = with(&["buffered=65536", "stalled-seconds=none", "commands-per-second=none"]);
+    let mut ana = server.connect();
+    ana.ok("CREATE #rust");
+    let deaf = Raw::connect_narrowly(server.address());
+    drop(deaf.write_beside(b"HELP\n".repeat(20_000)));
+    let told = until("more is buffered than may be", || {
+        let mut newcomer = Client::connect_silently(server.address());
+        Some(newcomer.line()).filter(|line| line.starts_with("ERR "))
+    });
+    assert!(told.starts_with("ERR UNAVAILABLE - ") && told.contains("(limit buffered)"), "{told}");
+    // Who was there before notices nothing.
+    assert!(ana.ok("SAY #rust hello").starts_with("OK SAY "));
+    assert_eq!(ana.ask("HISTORY #rust").pop().as_deref(), Some("OK HISTORY 1"));
+    drop(deaf);
+    admitted(&server).ok("JOIN #rust");
+}
+
+#[test]
 fn a_fast_script_is_paced_and_never_refused() {
     let server = with(&["commands-per-second=100"]);
     let (mut script, mut ana) = (Raw::connect(server.address()), server.connect());

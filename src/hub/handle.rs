@@ -5,7 +5,7 @@
 //! it bounds, and the rooms in which its reading began or ended meanwhile.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use atomic_waker::AtomicWaker;
@@ -34,6 +34,8 @@ pub struct SessionHandle {
     has_notices: AtomicBool,
     is_overrun: AtomicBool,
     waker: AtomicWaker,
+    /// Bytes that the session buffers, as it said last.
+    pub(super) held: AtomicU64,
     notices: Mutex<Vec<Notice>>,
 }
 
@@ -45,6 +47,7 @@ impl SessionHandle {
             has_notices: AtomicBool::new(false),
             is_overrun: AtomicBool::new(false),
             waker: AtomicWaker::new(),
+            held: AtomicU64::new(0),
             notices: Mutex::default(),
         }
     }

@@ -32,6 +32,8 @@ pub struct Hub {
     sessions: RwLock<Slab<Arc<SessionHandle>>>,
     /// How many sessions there have been.
     count: AtomicU64,
+    /// Bytes that all sessions buffer.
+    held: AtomicU64,
     /// Only the rooms that have readers.
     rooms: Mutex<HashMap<RoomId, Arc<Room>>>,
     tails: Tails,
@@ -52,6 +54,7 @@ impl Hub {
         Self {
             sessions: RwLock::default(),
             count: AtomicU64::new(0),
+            held: AtomicU64::new(0),
             rooms: Mutex::default(),
             tails: Tails { most: tails, bytes: AtomicU64::new(0), rooms: Mutex::default() },
         }
@@ -79,8 +82,27 @@ impl Hub {
         let place = (session & ((1 << PLACE_BITS) - 1)) as usize;
         let mut sessions = self.sessions.write().expect("invariant: nothing panics under this lock");
         if sessions.get(place).is_some_and(|handle| handle.number == session) {
-            sessions.remove(place);
+            self.hold(&sessions.remove(place), 0);
         }
+    }
+
+    /// Notes that a session buffers so many bytes now. Only the session's own task calls it, until it is released.
+    pub fn hold(&self, handle: &SessionHandle, bytes: u64) {
+        let before = handle.held.load(Ordering::Relaxed);
+        if bytes == before {
+            return;
+        }
+        handle.held.store(bytes, Ordering::Relaxed);
+        if bytes > before {
+            self.held.fetch_add(bytes - before, Ordering::Relaxed);
+        } else {
+            self.held.fetch_sub(before - bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// All bytes that are buffered for people: those of the sessions, and the tails.
+    pub fn buffered(&self) -> u64 {
+        self.held.load(Ordering::Relaxed) + self.tails.bytes.load(Ordering::Relaxed)
     }
 
     /// Wakes every session, because something that concerns them all has changed.

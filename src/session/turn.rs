@@ -132,8 +132,15 @@ impl Session {
         }
     }
 
+    /// Tells the hub how much is buffered here: input that is not executed yet, and answers and events that wait.
+    fn note_held(&self) {
+        let input = self.unread.len() + self.decoder.held();
+        self.shared.hub.hold(&self.handle, (input + self.socket.waiting() + self.replies.bytes()) as u64);
+    }
+
     /// Waits for a wake, for input that may be taken, for room to send, or for a deadline.
     pub(super) async fn wait(&mut self) -> Result<(), Gone> {
+        self.note_held();
         if self.ending.is_some() || self.has_lines() {
             return Ok(());
         }

@@ -115,6 +115,11 @@ impl LineDecoder {
         (!self.partial.is_empty() && !self.given) || self.thrown_away > 0 || self.state != State::Data
     }
 
+    /// How many bytes of a line that has not ended are kept.
+    pub fn held(&self) -> usize {
+        if self.given { 0 } else { self.partial.len() }
+    }
+
     fn ended(&mut self, crlf: bool) -> Next<'_> {
         let ending = 1 + usize::from(crlf);
         let too_long = self.thrown_away > 0 || self.partial.len() + ending > LINE_BYTES;
