@@ -27,7 +27,8 @@
 //!    [`KEYS_REMEMBERED`](crate::limits::KEYS_REMEMBERED) of each sender, over restarts too. A key is committed with its
 //!    message or not at all.
 //! 8. **When the disk is full** ([`StoreError::Full`]), [`Store::give_reserve`] gives the reserve back, so that read marks can
-//!    still be stored. [`Store::take_reserve`] takes it again once there is room.
+//!    still be stored. [`Store::take_reserve`] takes it again once there is room. [`Store::set_ids_aside`] needs no room at
+//!    all, so that newcomers can be let in.
 //!
 //! `tests/store.rs` checks every implementation against this contract.
 
