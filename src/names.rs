@@ -4,8 +4,9 @@
 //! well-formed name parses, and only NAME, REGISTER and CREATE ask [`check_new`]. Nothing here knows who is online.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -56,7 +57,25 @@ pub enum NameError {
     /// `guest-…`, which belongs to guests.
     #[error("names that begin with guest- belong to guests")]
     Guest,
+    /// A digit of another script where a letter must be: the grammar can only tell for ASCII.
+    #[error("a name begins with a letter, and {} (U+{:04X}) is none", .0, *.0 as u32)]
+    Digit(char),
+    /// A word by which the server, its lines, or many people are called.
+    #[error("that is, or looks like, a word that the server uses itself; choose another name")]
+    Reserved,
 }
+
+/// Names that nobody may choose: who had one could pass for the server, for whoever runs it, for one of its lines, or for many
+/// people at once, or be mistaken for a verb. A test of [`crate::wire::verbs`] holds the verbs against it.
+#[rustfmt::skip]
+const RESERVED: &[&str] = &[
+    "server", "system", "linechat", "service", "root", "admin", "administrator", "operator", "moderator", "sysop",
+    "everyone", "everybody", "anyone", "anybody", "someone", "somebody", "nobody", "all", "here", "you", "me", "guest", "guests",
+    "user", "users", "member", "members", "channel", "owner",
+    "ok", "err", "error", "hello", "gap", "missed", "shutdown", "bye", "offline", "online", "disconnected", "dup",
+    "list", "msg", "say", "inbox", "ack", "create", "join", "leave", "channels", "topic", "history", "close", "name", "register",
+    "login", "whoami", "help", "ping", "caps", "quit",
+];
 
 fn is_ascii_part(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
@@ -107,7 +126,24 @@ pub fn check_new(text: &str) -> Result<(), NameError> {
 /// A [`NameError`] that names the rule.
 pub fn check_chosen(text: &str) -> Result<(), NameError> {
     check_new(text)?;
-    if skeleton(text).starts_with(&skeleton("guest-")) { Err(NameError::Guest) } else { Ok(()) }
+    if let Some(first) = text.chars().next().filter(|first| !first.is_alphabetic()) {
+        return Err(NameError::Digit(first));
+    }
+    let guest = skeletons("guest-");
+    if skeletons(text).iter().any(|skeleton| guest.iter().any(|guest| skeleton.starts_with(&**guest))) {
+        return Err(NameError::Guest);
+    }
+    if is_reserved(text) { Err(NameError::Reserved) } else { Ok(()) }
+}
+
+/// Whether a name is a reserved one or, as it is spelled, looks like one. Here i is not l: people are called Ali, and `all` is
+/// reserved.
+fn is_reserved(text: &str) -> bool {
+    static LOOKS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let forms = RESERVED.iter().flat_map(|word| [(*word).to_owned(), word.to_ascii_uppercase()]);
+        forms.map(|form| seen(&form)).collect()
+    });
+    LOOKS.contains(&seen(text)) || LOOKS.contains(&seen(&fold(text)))
 }
 
 /// The form by which a name is looked up: letters without case, composed. `Ana` and `ana` are one name.
@@ -122,9 +158,45 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The form in which look-alikes are equal (the UTS 39 skeleton of the folded name), so that nobody can pass for somebody else.
-pub fn skeleton(text: &str) -> String {
-    unicode_security::skeleton(&fold(text)).collect()
+/// What somebody sees who does not look at the case: the UTS 39 skeleton of the spelling, then of its small letters. Folding
+/// first would hide that `pauI` looks like `paul`, and that a Cyrillic `В` looks like `B`.
+fn seen(text: &str) -> String {
+    let seen: String = unicode_security::skeleton(text).collect();
+    unicode_security::skeleton(&fold(&seen)).collect()
+}
+
+/// The same, with all that may be taken for an l, be it i or 1, made one.
+fn skeleton(text: &str) -> Box<str> {
+    if !text.is_ascii() {
+        return seen(text).chars().map(|c| if c == 'i' { 'l' } else { c }).collect();
+    }
+    // What the tables come to for ASCII: most names are, and a server may have to read a hundred thousand at its start.
+    let mut skeleton = String::with_capacity(text.len() + 4);
+    for c in text.chars() {
+        match c.to_ascii_lowercase() {
+            'i' | '1' => skeleton.push('l'),
+            '0' => skeleton.push('o'),
+            'm' => skeleton.push_str("rn"),
+            c => skeleton.push(c),
+        }
+    }
+    skeleton.into()
+}
+
+/// The forms by which look-alikes are known, so that nobody can pass for somebody else: names that have one in common look
+/// alike in one spelling or another. Names that fold to the same always have. For ASCII there is one form; other scripts have
+/// letters that look like Latin ones only when they are small, or only when they are capitals, so each case has its own.
+pub fn skeletons(text: &str) -> SmallVec<[Box<str>; 3]> {
+    let mut forms = SmallVec::new();
+    forms.push(skeleton(text));
+    if !text.is_ascii() {
+        let folded = fold(text);
+        forms.push(skeleton(&folded));
+        forms.push(skeleton(&folded.to_uppercase()));
+        forms.sort_unstable();
+        forms.dedup();
+    }
+    forms
 }
 
 impl Name {
@@ -174,7 +246,11 @@ impl fmt::Display for Who {
 
 #[cfg(test)]
 mod tests {
-    use super::{NameError, check_chosen, check_new, fold, is_channel, is_name, skeleton};
+    use super::{NameError, RESERVED, check_chosen, check_new, fold, is_channel, is_name, seen, skeleton, skeletons};
+
+    fn alike(one: &str, other: &str) -> bool {
+        skeletons(one).iter().any(|form| skeletons(other).contains(form))
+    }
 
     #[test]
     fn names_are_letters_digits_and_three_marks() {
@@ -200,9 +276,50 @@ mod tests {
 
     #[test]
     fn look_alikes_look_alike() {
-        assert_eq!(skeleton("nina"), skeleton("nіnа"), "Cyrillic і and а");
-        assert_eq!(skeleton("paul"), skeleton("pau1"));
+        assert!(alike("nina", "nіnа"), "Cyrillic і and а");
+        assert!(alike("paul", "pau1") && alike("paul", "pauI") && alike("PAUL", "pauI") && alike("bill", "biII"));
+        assert!(alike("bob", "B0B") && alike("bob", "Воb") && alike("BOB", "вов"), "Cyrillic В, о and в");
+        assert!(alike("general", "generaI") && alike("mia", "rnia") && alike("MIA", "rnia"));
+        assert!(alike("paul", "paυl") && alike("PAUL", "ΡΑUL"), "Greek υ, Ρ and Α");
         assert_eq!(fold("JOSÉ"), fold("josé"));
-        assert_ne!(skeleton("ana"), skeleton("anna"));
+        assert!(alike("JOSÉ", "josé") && !alike("jose", "josé"));
+        assert!(!alike("ana", "anna") && !alike("bob", "rob") && !alike("Нина", "Nina"));
+    }
+
+    #[test]
+    fn case_never_makes_another_name() {
+        let names = ["Straße", "STRASSE", "İstanbul", "ΣΊΣΥΦΟΣ", "Σίσυφος", "Воb", "ǅabc", "Ana", "MIKI", "ŁUCJA", "名前"];
+        for name in names {
+            for other in [fold(name).into_owned(), name.to_lowercase(), fold(&name.to_uppercase()).into_owned()] {
+                assert!(fold(&other) != fold(name) || alike(name, &other), "{name} {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn ascii_needs_no_tables() {
+        for byte in (0x21..0x7f_u8).filter(|&byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)) {
+            let text = char::from(byte).to_string();
+            assert_eq!(*skeleton(&text), *seen(&text).replace('i', "l"), "{text}");
+        }
+    }
+
+    #[test]
+    fn reserved_names_are_refused_in_every_spelling() {
+        let words = RESERVED.iter().chain(&["SERVER", "OK", "Err", "r00t", "0perator", "EVERYONE", "aIl", "ѕystem", "LlST"]);
+        for name in words.filter(|name| is_name(name)) {
+            assert_eq!(check_chosen(name), Err(NameError::Reserved), "{name}");
+        }
+        for name in ["Ali", "ali", "alan", "rooty", "okay", "admin2", "Ana", "Systema"] {
+            assert_eq!(check_chosen(name), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_begins_with_a_letter_of_some_script() {
+        assert_eq!(check_chosen("\u{661}ana"), Err(NameError::Digit('\u{661}')), "Arabic-Indic 1");
+        assert_eq!(check_chosen("\u{966}ana"), Err(NameError::Digit('\u{966}')), "Devanagari 0");
+        assert_eq!(check_chosen("ana\u{966}"), Ok(()));
+        assert_eq!(check_new("\u{661}ana"), Ok(()), "a channel may");
     }
 }

@@ -315,3 +315,33 @@ fn the_last_keys_are_remembered() {
     take(say(KEYS_REMEMBERED, "a")).expect("it is stored");
     assert!(!take(say(0, "b")).expect("the key is forgotten").ends_with("dup"));
 }
+
+/// A store of an older server may hold accounts whose names would not be given to both today, or to anybody.
+#[test]
+fn names_from_before_the_rules_keep_working() {
+    use linechat::names::Who;
+    let mut order = Order::default();
+    let older = ["paul", "pauI", "root", "B0B", "Bob"];
+    for (name, id) in older.iter().zip(10..) {
+        let who = Who { name: Name::new(name), id: UserId(id) };
+        let seq = Seq(order.state.seq().0 + 1);
+        let event = Event::Registered { who, password: format!("$hash${id}").into() };
+        order.state.apply(&Entry { seq, time: Time(1), room: None, via: None, event });
+    }
+    order.state.commit();
+    let mut take = |number: u64, request| {
+        let origin = Origin { session: SessionId { node: NodeId(0), number }, tag: 0 };
+        let came = order.take(&Proposal { origin, request }, Time(2), Storage::Free);
+        came.map(|(answer, _)| words(&answer).0).map_err(|refusal| refusal.code.word())
+    };
+    for (number, name) in (1..).zip(older) {
+        take(number, Request::Come).expect("anybody may come");
+        let hash = format!("$hash${}", number + 9);
+        assert_eq!(take(number, Request::LogIn(Name::new(name), hash.into())), Ok(format!("{name}:{} 0", number + 9)));
+    }
+    take(9, Request::Come).expect("anybody may come");
+    for name in ["paul", "PAUI", "bob", "b0b"] {
+        assert_eq!(take(9, Request::Name(Name::new(name))), Err("NAME_TAKEN"), "{name}");
+    }
+    assert_eq!(take(9, Request::Name(Name::new("Root"))), Err("BAD_NAME"));
+}

@@ -4,7 +4,7 @@
 //! their seqs, make the same state as all entries did.
 
 use crate::event::{Entry, Event, SessionId};
-use crate::names::{Name, Seq, UserId, Who, fold, skeleton};
+use crate::names::{Name, Seq, UserId, Who, fold, skeletons};
 use crate::state::{Channel, Member, Session, State, User};
 
 impl State {
@@ -35,7 +35,9 @@ impl State {
             (Event::Ids { below }, _) => self.counters.ids_below = *below,
             (Event::Created { channel: name, owner, key }, Some(channel)) => {
                 self.channel_names.insert(fold(name.as_str()).into(), channel);
-                self.channel_skeletons.insert(skeleton(name.as_str()).into(), channel);
+                for form in skeletons(name.as_str()) {
+                    self.channel_skeletons.insert((form, channel), ());
+                }
                 let (name, key, founder, owner) = (name.clone(), key.clone(), owner.clone(), Some(owner.id));
                 let row = Channel { name, key, founder, owner, topic: None, members: 0, orphaned: None };
                 self.channels.insert(channel, row);
@@ -83,7 +85,9 @@ impl State {
         // A guest's first name is not in the table: it is found by its number.
         if who.name != Name::guest(who.id) {
             self.names.insert(fold(who.name.as_str()).into(), who.id);
-            self.skeletons.insert(skeleton(who.name.as_str()).into(), who.id);
+            for form in skeletons(who.name.as_str()) {
+                self.skeletons.insert((form, who.id), ());
+            }
         }
     }
 
@@ -92,7 +96,9 @@ impl State {
         let folded = fold(name.as_str());
         if self.names.get(&*folded) == Some(&id) {
             self.names.remove(&*folded);
-            self.skeletons.remove(&*skeleton(name.as_str()));
+            for form in skeletons(name.as_str()) {
+                self.skeletons.remove(&(form, id));
+            }
         }
     }
 
@@ -119,7 +125,9 @@ impl State {
     fn close(&mut self, channel: Seq) {
         let Some(row) = self.channels.remove(&channel) else { return };
         self.channel_names.remove(&*fold(row.name.as_str()));
-        self.channel_skeletons.remove(&*skeleton(row.name.as_str()));
+        for form in skeletons(row.name.as_str()) {
+            self.channel_skeletons.remove(&(form, channel));
+        }
         for member in self.member_ids(channel).collect::<Vec<_>>() {
             self.members.remove(&(channel, member));
             self.memberships.remove(&(member, channel));

@@ -78,17 +78,18 @@ struct Counters {
 }
 
 /// Everything that a decision needs without looking into the store. Names are looked up by their folded form, and cannot be
-/// taken while another name with the same skeleton is.
+/// taken while another name that looks like it is.
 #[derive(Debug)]
 pub struct State {
     users: Table<UserId, User>,
     names: Table<Box<str>, UserId>,
-    skeletons: Table<Box<str>, UserId>,
+    /// Who has a name of this form. Stores of older servers may hold names that would not be given to both today.
+    skeletons: Table<(Box<str>, UserId), ()>,
     sessions: Table<SessionId, Session>,
     connections: Table<(UserId, SessionId), ()>,
     channels: Table<Seq, Channel>,
     channel_names: Table<Box<str>, Seq>,
-    channel_skeletons: Table<Box<str>, Seq>,
+    channel_skeletons: Table<(Box<str>, Seq), ()>,
     members: Table<(Seq, UserId), Member>,
     memberships: Table<(UserId, Seq), ()>,
     counters: Counters,

@@ -4,7 +4,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::event::{NodeId, RoomId, SessionId, Time};
-use crate::names::{Name, Seq, UserId, Who, fold};
+use crate::names::{Name, Seq, UserId, Who, fold, skeletons};
 use crate::state::{Channel, Session, State};
 
 /// A line of LIST.
@@ -73,6 +73,18 @@ impl State {
         let id = folded.strip_prefix("guest-")?.parse().ok().map(UserId)?;
         let user = self.users.get(&id)?;
         (fold(user.name.as_str()) == folded).then_some(id)
+    }
+
+    /// Whether somebody else than this user has the name, or one that looks like it.
+    pub(super) fn looks_taken(&self, name: &str, by: UserId) -> bool {
+        let all = |form: Box<str>| (form.clone(), UserId(0))..=(form, UserId(u64::MAX));
+        skeletons(name).into_iter().any(|form| self.skeletons.range(all(form)).any(|((_, holder), ())| *holder != by))
+    }
+
+    /// Whether there is a channel of this name, or of one that looks like it.
+    pub(super) fn looks_like_a_channel(&self, name: &str) -> bool {
+        let all = |form: Box<str>| (form.clone(), Seq(0))..=(form, Seq(u64::MAX));
+        skeletons(name).into_iter().any(|form| self.channel_skeletons.range(all(form)).next().is_some())
     }
 
     /// Whether the user is an account.

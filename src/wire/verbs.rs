@@ -173,6 +173,7 @@ pub fn similar(word: &str) -> Option<&'static Verb> {
 #[cfg(test)]
 mod tests {
     use super::{VERBS, find, similar};
+    use crate::names::{NameError, check_chosen};
     use crate::wire::parse;
 
     #[test]
@@ -183,6 +184,13 @@ mod tests {
             assert_eq!(command.to_string(), verb.example);
             assert!(format!("- HELP {:25}  {}", verb.syntax, verb.brief).chars().count() < 80, "{}", verb.name);
             assert!(verb.syntax.starts_with(verb.name) && find(&verb.name.to_lowercase()).is_some());
+        }
+    }
+
+    #[test]
+    fn nobody_is_called_like_a_verb() {
+        for verb in VERBS {
+            assert_eq!(check_chosen(verb.name), Err(NameError::Reserved), "{}", verb.name);
         }
     }
 

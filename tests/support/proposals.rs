@@ -34,8 +34,20 @@ const fn bad(text: &'static str, folded: &'static str) -> Spelling {
 }
 
 /// Names of users.
-pub const NAMES: [Spelling; 17] = [
+pub const NAMES: [Spelling; 26] = [
     good("ana", "ana", "ana"),
+    // Folded first, it would be paui.
+    good("pauI", "paui", "paul"),
+    good("bob", "bob", "bob"),
+    good("B0B", "b0b", "bob"),
+    // With a Cyrillic capital B and o, which looks like a B only as a capital.
+    good("\u{412}\u{43e}b", "\u{432}\u{43e}b", "bob"),
+    bad("SERVER", "server"),
+    bad("r00t", "r00t"),
+    bad("Ok", "ok"),
+    bad("everyone", "everyone"),
+    // A digit of another script.
+    bad("\u{661}na", "\u{661}na"),
     good("paul", "paul", "paul"),
     good("Paul", "paul", "paul"),
     good("PAUL", "paul", "paul"),
@@ -58,7 +70,9 @@ pub const NAMES: [Spelling; 17] = [
 ];
 
 /// Names of channels, without their `#`.
-pub const CHANNELS: [Spelling; 10] = [
+pub const CHANNELS: [Spelling; 12] = [
+    good("general", "general", "general"),
+    good("generaI", "generai", "general"),
     good("rust", "rust", "rust"),
     good("RUST", "rust", "rust"),
     // With a Cyrillic s.

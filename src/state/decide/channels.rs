@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::code::{Code, Refusal};
 use crate::event::{Answer, Event, proposal::Key};
-use crate::names::{Name, Seq, UserId, Who, check_new, skeleton};
+use crate::names::{Name, Seq, UserId, Who, check_new};
 use crate::state::decide::{Actor, Deciding, Storage, no_such_channel, refused};
 use crate::state::{Channel, Member};
 
@@ -14,7 +14,7 @@ impl Deciding<'_> {
         if let Ok((_, Channel { name, .. })) = self.find(name.as_str()) {
             return refused(Code::ChannelExists, format!("#{name} exists already; type JOIN #{name}"));
         }
-        if self.state.channel_skeletons.get(&*skeleton(name.as_str())).is_some() {
+        if self.state.looks_like_a_channel(name.as_str()) {
             return refused(Code::ChannelExists, format!("#{name} looks like another channel; choose another name"));
         }
         let (count, most) = (self.state.channels.len() as u64, self.context.limits.channels);

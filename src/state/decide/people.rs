@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::code::{Code, Refusal};
 use crate::event::{Answer, Event, NodeId, SessionId};
 use crate::limits::IDS_RESERVED;
-use crate::names::{Name, Seq, UserId, Who, check_chosen, skeleton};
+use crate::names::{Name, Seq, UserId, Who, check_chosen};
 use crate::state::Session;
 use crate::state::archive::Archive;
 use crate::state::decide::{Actor, Deciding, Storage, refused};
@@ -56,15 +56,14 @@ impl Deciding<'_> {
     /// Whether the user may take this name: it is not misleading, and nobody else has it or one that looks like it.
     fn may_take(&self, actor: &Actor, name: &Name) -> Result<(), Refusal> {
         check_chosen(name.as_str()).map_err(|error| Refusal::new(Code::BadName, error.to_string()))?;
-        let Some(holder) = self.state.skeletons.get(&*skeleton(name.as_str())).filter(|holder| **holder != actor.who.id) else {
-            return Ok(());
-        };
-        let by = self.state.user(*holder).unwrap_or_else(|| Who { name: name.clone(), id: *holder });
-        let text = match self.state.is_account(*holder) {
-            true => format!("{name} is, or looks like, the account {by}; if it is yours, LOGIN {by}", by = by.name),
-            false => format!("{name} is, or looks like, the name of {by}; choose another"),
-        };
-        refused(Code::NameTaken, text)
+        if self.state.looks_taken(name.as_str(), actor.who.id) {
+            // The same words for an account and for a guest who is here: which of the two it is need not be told.
+            return refused(
+                Code::NameTaken,
+                format!("{name} is, or looks like, a name that is taken; if it is yours, LOGIN, else choose another"),
+            );
+        }
+        Ok(())
     }
 
     /// The guest becomes an account and keeps id, inbox and channels, which are durable from now on.
