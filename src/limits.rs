@@ -89,6 +89,8 @@ limits! {
         "channels in all; each costs memory for as long as it exists, and CHANNELS lists them all";
     channels_per_user "channels-per-user" = 50 "channels" 0..=10000 or_none,
         "channels one user may be in; a woken connection looks at each of its channels";
+    channels_per_address "channels-per-address" = 200 "channels" 0..=1000000 or_none,
+        "channels there are that were created from one address since the server started; nobody may take all the names that there are";
     members "members" = 20000 "users" 1..=1000000 or_none,
         "members of one channel; a message wakes each of them";
     inbox "inbox" = 10000 "messages" 1..=10000000 or_none,

@@ -174,7 +174,7 @@ impl<B: Backend> Replica<B> {
     /// Whoever may only read must get in, and needs an id that nobody else ever gets. So more ids are set aside in the one place
     /// of a full disk that is left.
     fn set_ids_aside(&mut self, state: &mut State, batch: &Batch) {
-        let newcomers = batch.proposals.iter().filter(|proposal| proposal.request == Request::Come).count();
+        let newcomers = batch.proposals.iter().filter(|proposal| matches!(proposal.request, Request::Come { .. })).count();
         let Some(upto) = state.ids_short(newcomers as u64) else { return };
         let below = UserId(upto.0 + IDS_RESERVED);
         if self.store.set_ids_aside(below) {
@@ -300,7 +300,7 @@ impl Work<'_> {
     fn who_begins(&mut self, state: &State, entry: &Entry) {
         let after = Seq(entry.seq.0 - 1);
         match (&entry.event, entry.room) {
-            (Event::Came { session, who }, _) if session.node == self.node => {
+            (Event::Came { session, who, .. }, _) if session.node == self.node => {
                 self.inbox_begins(session.number, after, who.clone());
             }
             (Event::Named { who, .. } | Event::Registered { who, .. }, _) => self.news.push(News::Renamed { who: who.clone() }),

@@ -32,7 +32,16 @@ const PROPOSALS: usize = 100;
 
 /// Small enough that they are reached.
 fn limits(announce_members: u64) -> Limits {
-    Limits { channels: 3, channels_per_user: 2, members: 3, inbox: 3, accounts: 3, announce_members, ..Limits::default() }
+    Limits {
+        channels: 4,
+        channels_per_user: 3,
+        channels_per_address: 2,
+        members: 3,
+        inbox: 3,
+        accounts: 3,
+        announce_members,
+        ..Limits::default()
+    }
 }
 
 /// The order, the model, and the people who propose.
@@ -207,7 +216,8 @@ impl Bench {
     /// After a restart nobody is connected, and the rest is as if everybody had gone.
     fn restarts(&mut self) -> Result<(), String> {
         self.order = self.order.restarted();
-        self.model.channels.iter_mut().for_each(|channel| channel.empty_since = None);
+        // Nor is it known any more from where channels were created.
+        self.model.channels.iter_mut().for_each(|channel| (channel.empty_since, channel.address) = (None, None));
         for node in [NodeId(0), NodeId(1)] {
             let origin = Origin { session: SessionId { node, number: 0 }, tag: 0 };
             let proposal = Proposal { origin, request: Request::EndNode(node) };
@@ -299,7 +309,7 @@ fn the_last_keys_are_remembered() {
         let proposal = Proposal { origin: Origin { session, tag: 0 }, request };
         order.take(&proposal, Time(1), Storage::Free).map(|(answer, _)| words(&answer).0)
     };
-    let me = take(Request::Come).expect("anybody may come");
+    let me = take(Request::Come { address: None }).expect("anybody may come");
     assert_eq!(me, "guest-1000:1000");
     let say = |key: usize, text: &str| Request::Say {
         to: Recipient::Id(UserId(1000)),
@@ -335,11 +345,11 @@ fn names_from_before_the_rules_keep_working() {
         came.map(|(answer, _)| words(&answer).0).map_err(|refusal| refusal.code.word())
     };
     for (number, name) in (1..).zip(older) {
-        take(number, Request::Come).expect("anybody may come");
+        take(number, Request::Come { address: None }).expect("anybody may come");
         let hash = format!("$hash${}", number + 9);
         assert_eq!(take(number, Request::LogIn(Name::new(name), hash.into())), Ok(format!("{name}:{} 0", number + 9)));
     }
-    take(9, Request::Come).expect("anybody may come");
+    take(9, Request::Come { address: None }).expect("anybody may come");
     for name in ["paul", "PAUI", "bob", "b0b"] {
         assert_eq!(take(9, Request::Name(Name::new(name))), Err("NAME_TAKEN"), "{name}");
     }

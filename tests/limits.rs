@@ -61,6 +61,45 @@ fn channels_are_counted_in_all_and_for_each_user() {
 }
 
 #[test]
+fn channels_are_counted_for_each_address() {
+    let server = with(&["channels-per-address=2"]);
+    let (mut ana, mut bob) = (server.connect(), server.connect());
+    ana.ok("REGISTER ana correct horse battery");
+    ana.ok("CREATE #one");
+    bob.ok("CREATE #two");
+    // Neither another name nor another connection gives the address more.
+    bob.ok("NAME bob");
+    let mut phone = server.connect();
+    phone.ok("LOGIN ana correct horse battery");
+    for person in [&mut ana, &mut bob, &mut phone, &mut server.connect()] {
+        let refused = person.err("CREATE #three", "QUOTA");
+        assert!(
+            refused
+                .ends_with("2 channels were created from your address (limit channels-per-address); CLOSE one of them first")
+        );
+        assert_eq!(person.ask("CHANNELS").len(), 3, "nothing was made");
+    }
+    // Leaving it is not its end, and whoever closes it frees the share of the address that made it.
+    bob.ok("JOIN #one");
+    ana.ok("LEAVE #one");
+    ana.err("CREATE #three", "QUOTA");
+    bob.ok("CLOSE #one");
+    ana.ok("CREATE #three");
+    bob.err("CREATE #four", "QUOTA");
+}
+
+#[test]
+fn a_channel_that_ends_by_itself_frees_its_share() {
+    let server = with(&["channels-per-address=1", "empty-channel-seconds=1"]);
+    let mut ana = server.connect();
+    ana.ok("CREATE #one");
+    ana.err("CREATE #two", "QUOTA");
+    ana.ok("LEAVE #one");
+    until("a channel that nobody has ends", || (ana.ok("CHANNELS") == "OK CHANNELS 0").then_some(()));
+    ana.ok("CREATE #two");
+}
+
+#[test]
 fn members_of_a_channel_are_counted() {
     let server = with(&["members=2"]);
     let (mut ana, mut bob, mut carol) = (server.connect(), server.connect(), server.connect());
@@ -187,6 +226,8 @@ fn a_large_channel_announces_nobody() {
     people[1..].iter_mut().for_each(|person| drop(person.ok("JOIN #rust")));
     people[2].ok("LEAVE #rust");
     people.pop().expect("the fourth").ok("QUIT");
+    // OK QUIT comes before the user has gone.
+    until("the fourth is gone", || (people[1].ok("LIST #rust") == "OK LIST 2").then_some(()));
     people[0].send("PING");
     let first = people[0].line();
     assert!(first.starts_with("* JOIN #rust guest-1001:1001 "), "{first}");

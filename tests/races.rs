@@ -301,6 +301,19 @@ fn the_last_channel_is_created_by_one() {
 }
 
 #[test]
+fn the_last_channel_of_an_address_is_created_by_one() {
+    let server = unpaced(&["channels-per-address=1"]);
+    let mut people = [(); 8].map(|()| server.connect());
+    for round in 0..ROUNDS {
+        let lines = std::array::from_fn(|place| format!("CREATE #room{round}-{place}"));
+        let answers = at_once(round, people.each_mut(), lines);
+        let place = winner(&answers, "CREATE", "QUOTA");
+        assert_eq!(people[(place + 1) % 8].ok("CHANNELS"), "OK CHANNELS 1");
+        people[place].ok(&format!("CLOSE #room{round}-{place}"));
+    }
+}
+
+#[test]
 fn the_last_channel_of_a_user_is_joined_by_one_connection() {
     let server = unpaced(&["channels-per-user=1"]);
     let gather = |thread: usize| {

@@ -107,3 +107,23 @@ fn what_was_meant_for_a_closed_channel_does_not_reach_its_successor() {
     assert_eq!(history.len(), 2);
     assert!(history[0].ends_with(" new"));
 }
+
+/// Shares by address are counted, but what lasts tells nobody from where it came.
+#[test]
+fn the_share_of_an_address_is_forgotten_and_no_address_is_stored() {
+    let mut server = Server::start(&["--limit", "channels-per-address=1"]);
+    let mut ana = account(&server, "ana");
+    ana.ok("CREATE #one");
+    ana.ok("MSG ana where is it");
+    ana.err("CREATE #two", "QUOTA");
+    server.kill();
+    let stored: Vec<Vec<u8>> =
+        ["journal.db", "journal.db-wal"].iter().filter_map(|name| std::fs::read(server.dir().join(name)).ok()).collect();
+    let holds = |text: &str| stored.iter().any(|file| file.windows(text.len()).any(|bytes| bytes == text.as_bytes()));
+    assert!(holds("where is it") && !holds("127.0.0.1") && !holds("address"), "no address is on the disk");
+    server.restart();
+    let mut ana = server.connect();
+    ana.ok(&format!("LOGIN ana {PASSWORD}"));
+    ana.ok("CREATE #two");
+    ana.err("CREATE #three", "QUOTA");
+}

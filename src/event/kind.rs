@@ -5,6 +5,7 @@
 //! way and changes the state, but is not stored for reading back.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -112,6 +113,14 @@ pub enum Event {
         session: SessionId,
         /// The guest, whose id also identifies the connection.
         who: Who,
+        /// The address to which it is counted. Nothing that lasts holds an address.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<IpAddr>,
+    },
+    /// The channel is counted to this address, from which it was created, until it ends or the server does.
+    Counted {
+        /// The address.
+        address: IpAddr,
     },
     /// The guest of a connection has a new name.
     Named {
@@ -201,6 +210,7 @@ impl Event {
             | Self::Online { .. }
             | Self::Offline { .. }
             | Self::Came { .. }
+            | Self::Counted { .. }
             | Self::Named { .. }
             | Self::LoggedIn { .. }
             | Self::Went { .. }
@@ -237,6 +247,7 @@ impl Event {
             Self::Left { who, .. } => free(below(format_args!("/m/{}", who.id))),
             Self::Owner { .. } => hold(below(format_args!("/o"))),
             Self::Topic { .. } => hold(below(format_args!("/t"))),
+            Self::Counted { .. } => hold(below(format_args!("/a"))),
             Self::Closed { .. } => free(below(format_args!(""))),
             Self::Registered { who, .. } => hold(format!("a/{}", who.id)),
             Self::Ids { .. } => hold("ids".to_owned()),

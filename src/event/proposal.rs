@@ -3,6 +3,7 @@
 //! A proposal says what its user wants, as it was typed. Who that user is, and whether they may do it, is decided when it is
 //! ordered. Anything expensive (a password's hash) or from outside is computed before and carried along.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use compact_str::CompactString;
@@ -69,7 +70,10 @@ pub enum Recipient {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// To be connected, as a guest.
-    Come,
+    Come {
+        /// The address to which the connection is counted; none, and it has no share by address.
+        address: Option<IpAddr>,
+    },
     /// To take this name.
     Name(Name),
     /// To become an account of this name, with the PHC string of its password.

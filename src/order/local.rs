@@ -95,7 +95,7 @@ impl Batches for LocalBatches {
             self.filling = self.queue.recv().await?;
         }
         // Nobody but the newcomer waits for the news that they have come, and with company there would be no less of it.
-        let is_newcomer = matches!(&self.filling[..], [Proposal { request: Request::Come, .. }]);
+        let is_newcomer = matches!(&self.filling[..], [Proposal { request: Request::Come { .. }, .. }]);
         let turns = if is_newcomer { 0 } else { FILLING_TURNS };
         for _ in 0..turns {
             let before = self.filling.len();

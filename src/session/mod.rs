@@ -189,7 +189,7 @@ impl Session {
 
     /// Tells the order of the connection, and greets the peer with the id that it got there.
     async fn come(&mut self) -> Result<(), Gone> {
-        match self.order_outcome(Request::Come).await? {
+        match self.order_outcome(Request::Come { address: Some(self.address) }).await? {
             Ok(Answer::Who(who)) => {
                 (self.connection, self.who) = (who.id, who);
                 let who = &self.who;

@@ -3,6 +3,8 @@
 //! It refuses nothing, because every entry has been decided. The entries that hold compaction keys, applied in the order of
 //! their seqs, make the same state as all entries did.
 
+use std::net::IpAddr;
+
 use crate::event::{Entry, Event, SessionId};
 use crate::names::{Name, Seq, UserId, Who, fold, skeletons};
 use crate::state::{Channel, Member, Session, State, User};
@@ -13,7 +15,7 @@ impl State {
         self.counters.seq = entry.seq;
         let channel = entry.room.and_then(crate::event::RoomId::channel);
         match (&entry.event, channel) {
-            (Event::Came { session, who }, _) => self.come(*session, who, entry),
+            (Event::Came { session, who, address }, _) => self.come(*session, who, *address, entry),
             (Event::Named { who, .. }, _) => self.rename(who),
             (Event::Registered { who, password }, _) => {
                 self.rename(who);
@@ -39,8 +41,12 @@ impl State {
                     self.channel_skeletons.insert((form, channel), ());
                 }
                 let (name, key, founder, owner) = (name.clone(), key.clone(), owner.clone(), Some(owner.id));
-                let row = Channel { name, key, founder, owner, topic: None, members: 0, orphaned: None };
+                let row = Channel { name, key, founder, owner, topic: None, members: 0, orphaned: None, address: None };
                 self.channels.insert(channel, row);
+            }
+            (Event::Counted { address }, Some(channel)) => {
+                self.channels.change(&channel, |channel| channel.address = Some(*address));
+                self.count_channel(*address, 1);
             }
             (Event::Joined { who, since, rank, lasts, .. }, Some(channel)) => {
                 self.memberships.insert((who.id, channel), ());
@@ -67,9 +73,9 @@ impl State {
         }
     }
 
-    fn come(&mut self, session: SessionId, who: &Who, entry: &Entry) {
+    fn come(&mut self, session: SessionId, who: &Who, address: Option<IpAddr>, entry: &Entry) {
         self.users.insert(who.id, User { name: who.name.clone(), password: None });
-        self.sessions.insert(session, Session { connection: who.id, user: who.id, since: entry.time });
+        self.sessions.insert(session, Session { connection: who.id, user: who.id, since: entry.time, address });
         self.connections.insert((who.id, session), ());
     }
 
@@ -122,8 +128,17 @@ impl State {
         }
     }
 
+    /// Counts channels to an address; one without any has no row.
+    fn count_channel(&mut self, address: IpAddr, more: i64) {
+        match self.channels_from(address).saturating_add_signed(more) {
+            0 => drop(self.channel_counts.remove(&address)),
+            count => drop(self.channel_counts.insert(address, count)),
+        }
+    }
+
     fn close(&mut self, channel: Seq) {
         let Some(row) = self.channels.remove(&channel) else { return };
+        row.address.iter().for_each(|address| self.count_channel(*address, -1));
         self.channel_names.remove(&*fold(row.name.as_str()));
         for form in skeletons(row.name.as_str()) {
             self.channel_skeletons.remove(&(form, channel));

@@ -13,6 +13,7 @@ mod table;
 mod view;
 
 use std::fmt::Write;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::event::{SessionId, Time};
@@ -44,6 +45,8 @@ struct Session {
     user: UserId,
     /// Since when.
     since: Time,
+    /// The address to which it is counted.
+    address: Option<IpAddr>,
 }
 
 #[derive(Debug, Clone)]
@@ -57,6 +60,8 @@ struct Channel {
     members: u64,
     /// The entry since which it has had neither owner nor members, if it is orphaned.
     orphaned: Option<Seq>,
+    /// The address to which it is counted, if it was created in this run.
+    address: Option<IpAddr>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +95,8 @@ pub struct State {
     channels: Table<Seq, Channel>,
     channel_names: Table<Box<str>, Seq>,
     channel_skeletons: Table<(Box<str>, Seq), ()>,
+    /// How many channels are counted to an address.
+    channel_counts: Table<IpAddr, u64>,
     members: Table<(Seq, UserId), Member>,
     memberships: Table<(UserId, Seq), ()>,
     counters: Counters,
@@ -109,6 +116,7 @@ impl Default for State {
             channels: Table::default(),
             channel_names: Table::default(),
             channel_skeletons: Table::default(),
+            channel_counts: Table::default(),
             members: Table::default(),
             memberships: Table::default(),
             counters,
@@ -128,6 +136,7 @@ macro_rules! every_table {
         $state.channels.$method();
         $state.channel_names.$method();
         $state.channel_skeletons.$method();
+        $state.channel_counts.$method();
         $state.members.$method();
         $state.memberships.$method();
     }};
@@ -187,7 +196,7 @@ impl State {
         let mut hashing = Hashing(Blake2b512::new());
         write!(
             hashing,
-            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             self.users,
             self.names,
             self.skeletons,
@@ -196,6 +205,7 @@ impl State {
             self.channels,
             self.channel_names,
             self.channel_skeletons,
+            self.channel_counts,
             self.members,
             self.memberships,
             self.counters

@@ -1,5 +1,6 @@
 //! Looking at the state, for decisions and queries. Nothing here changes anything.
 
+use std::net::IpAddr;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -112,6 +113,11 @@ impl State {
     /// The channel with this name, ignoring case.
     pub fn channel_named(&self, name: &str) -> Option<Seq> {
         self.channel_names.get(&*fold(name)).copied()
+    }
+
+    /// How many of the channels that there are were created from this address, in this run.
+    pub(super) fn channels_from(&self, address: IpAddr) -> u64 {
+        self.channel_counts.get(&address).copied().unwrap_or_default()
     }
 
     pub(super) fn channel_row(&self, channel: Seq) -> Option<&Channel> {

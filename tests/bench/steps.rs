@@ -74,7 +74,7 @@ async fn append<B: Backend>(store: Store<B>, runs: Runs, count: usize) {
         order.try_propose(vec![Proposal { origin, request }]).expect("the order has room");
     };
     for session in [1, 2] {
-        propose(session, Request::Come);
+        propose(session, Request::Come { address: None });
         told.recv().await.expect("somebody came");
     }
     for number in 1..=count {

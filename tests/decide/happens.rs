@@ -45,11 +45,11 @@ impl Model {
         let session = proposal.origin.session;
         let me = self.connection(session).map(|connection| connection.user);
         match (&proposal.request, me) {
-            (Request::Come, _) => {
+            (Request::Come { address }, _) => {
                 let id = UserId(number);
                 self.ids.push(id);
                 self.users.push(User { id, name: format!("guest-{number}"), hash: None });
-                self.connections.push(Connection { session, hello: id, user: id, since: time });
+                self.connections.push(Connection { session, hello: id, user: id, since: time, address: *address });
                 vec![]
             }
             (Request::EndNode(node), _) => self.end_node(*node),
@@ -71,6 +71,7 @@ impl Model {
             }
             (Request::LogIn(name, _), Some(me)) => self.log_in(session, me, name.as_str(), time),
             (Request::Create(name, key), Some(me)) => {
+                let address = self.connection(session).and_then(|connection| connection.address);
                 self.channels.push(Channel {
                     id: Seq(number),
                     founder: self.who(me),
@@ -78,6 +79,7 @@ impl Model {
                     key: key.as_deref().map(str::to_owned),
                     owner: Some(me),
                     topic: None,
+                    address,
                     members: vec![(me, time)],
                     empty_since: None,
                 });

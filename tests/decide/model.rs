@@ -4,6 +4,7 @@
 //! several refusals would be right, any of them is. What an accepted proposal changes is in [`mod@crate::happens`].
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use linechat::event::proposal::Key;
 use linechat::event::{NodeId, Proposal, Recipient, Request, RoomId, SessionId, Time};
@@ -28,6 +29,7 @@ pub struct Connection {
     pub hello: UserId,
     pub user: UserId,
     pub since: Time,
+    pub address: Option<IpAddr>,
 }
 
 #[derive(Debug, Clone)]
@@ -39,6 +41,8 @@ pub struct Channel {
     pub key: Option<String>,
     pub owner: Option<UserId>,
     pub topic: Option<String>,
+    /// From where it was created, in this run.
+    pub address: Option<IpAddr>,
     /// Whoever has been there longest comes first.
     pub members: Vec<(UserId, Time)>,
     /// The entry since which it has been empty; filled in from the state when it becomes so.
@@ -159,10 +163,10 @@ impl Model {
         let done = || "done".to_owned();
         match (&proposal.request, user) {
             // If nothing can be stored, no new ids can be reserved for guests.
-            (Request::Come, _) if storage == Storage::Nothing => {
+            (Request::Come { .. }, _) if storage == Storage::Nothing => {
                 Verdict { answer: Some("guest-?:?".into()), codes: vec!["STORE_FULL", "UNAVAILABLE"] }
             }
-            (Request::Come, _) => verdict(vec![], || "guest-?:?".into()),
+            (Request::Come { .. }, _) => verdict(vec![], || "guest-?:?".into()),
             (Request::EndNode(_), _) | (Request::Go, Some(_)) => verdict(vec![], done),
             (Request::Expire(id, since), _) => {
                 let channel = self.channels.iter().find(|channel| channel.id == *id);
@@ -177,6 +181,10 @@ impl Model {
                 let mark = self.acked(user.id, *seq);
                 let moves = mark != self.mark(user.id);
                 verdict(full(moves && storage == Storage::Nothing), || mark.to_string())
+            }
+            (Request::Create(name, _), Some(user)) => {
+                let address = self.connection(session).and_then(|connection| connection.address);
+                self.creating(user, name.as_str(), address, storage != Storage::Free)
             }
             (request, Some(user)) => self.of_user(request, user, storage != Storage::Free),
         }
@@ -201,7 +209,6 @@ impl Model {
                     format!("{}:{} {}", account.name, account.id, self.unread(account.id))
                 })
             }
-            Request::Create(name, _) => self.creating(user, name.as_str(), is_full),
             Request::Join(name, key) => self.joining(user, name.as_str(), key, is_full),
             Request::Leave(name) => self.in_channel(name.as_str(), |channel| {
                 let mut codes = vec![];
@@ -236,14 +243,16 @@ impl Model {
         codes
     }
 
-    fn creating(&self, user: &User, name: &str, is_full: bool) -> Verdict {
+    fn creating(&self, user: &User, name: &str, address: Option<IpAddr>, is_full: bool) -> Verdict {
         let mut codes = full(is_full);
         codes.extend((!is_good(&CHANNELS, name)).then_some("BAD_NAME"));
         let (this, like) = (folded(&CHANNELS, name), look(&CHANNELS, name));
         let is_like = |other: &Channel| folded(&CHANNELS, &other.name) == this || look(&CHANNELS, &other.name) == like;
         codes.extend(self.channels.iter().any(is_like).then_some("CHANNEL_EXISTS"));
-        let is_limit =
-            self.channels.len() as u64 >= self.limits.channels || self.channels_of(user.id) >= self.limits.channels_per_user;
+        let from_there = self.channels.iter().filter(|channel| address.is_some() && channel.address == address).count();
+        let is_limit = self.channels.len() as u64 >= self.limits.channels
+            || self.channels_of(user.id) >= self.limits.channels_per_user
+            || from_there as u64 >= self.limits.channels_per_address;
         codes.extend(is_limit.then_some("QUOTA"));
         verdict(codes, || format!("#{name}"))
     }

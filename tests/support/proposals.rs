@@ -3,6 +3,7 @@
 //! A proposal is made of six drawn bytes and of what its proposer could see, as a session does: the hash of an account that it
 //! has verified, or the channels that are empty.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use linechat::event::proposal::Key;
@@ -90,6 +91,13 @@ const TEXTS: [&str; 3] = ["one", "two  words", "drei"];
 const KEYS: [&str; 3] = ["k1", "k2", "k3"];
 const HASHES: [&str; 3] = ["$hash$1", "$hash$2", "$hash$3"];
 const CONNECTIONS: usize = 8;
+/// Few, so that their shares run out; and one who has none.
+const ADDRESSES: [Option<IpAddr>; 4] = [
+    Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
+    Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
+    Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2))),
+    None,
+];
 
 fn pick<T>(from: &[T], draw: u8) -> &T {
     &from[usize::from(draw) % from.len()]
@@ -147,7 +155,7 @@ impl People {
             self.next_number += 1;
             self.numbers[place] = self.next_number;
             session.number = self.next_number;
-            Request::Come
+            Request::Come { address: ADDRESSES[usize::from(a) % ADDRESSES.len()] }
         } else if what % 64 == 62 {
             session.number = 0;
             expire([a, b], state)

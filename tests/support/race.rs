@@ -12,11 +12,12 @@ const AT_ONCE: usize = 4;
 /// The password of all accounts.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// A server that paces nobody and takes any number of passwords, with these limits.
+/// A server that paces nobody and takes any number of passwords and channels from an address, with these limits.
 pub fn unpaced(limits: &[&str]) -> Server {
     let none = ["passwords-per-minute=none", "passwords-per-address=none", "passwords-per-account=none"];
     let keys = ["channel-keys-per-minute=none", "channel-keys-per-address=none"];
-    let limits = none.iter().chain(&keys).chain(&["commands-per-second=none"]).chain(limits);
+    let others = ["commands-per-second=none", "channels-per-address=none"];
+    let limits = none.iter().chain(&keys).chain(&others).chain(limits);
     Server::start(&limits.flat_map(|limit| ["--limit", limit]).collect::<Vec<_>>())
 }
 

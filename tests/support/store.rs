@@ -303,7 +303,7 @@ pub fn registered(id: u64) -> Draft {
 
 /// A guest and their connection, of the same number.
 pub fn came(id: u64) -> Draft {
-    draft(None, Event::Came { session: session(id), who: user(id) })
+    draft(None, Event::Came { session: session(id), who: user(id), address: None })
 }
 
 /// They are gone.

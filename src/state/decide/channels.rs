@@ -22,11 +22,27 @@ impl Deciding<'_> {
             return refused(Code::Quota, format!("there are {count} channels already (limit channels); JOIN one of them"));
         }
         self.may_join_another(actor)?;
+        self.may_create_another(actor)?;
         let channel = self.next_seq();
         let created = Event::Created { channel: name.clone(), owner: actor.who.clone(), key: key.map(Arc::clone) };
         self.happens_in(channel, created);
+        if let Some(address) = actor.address {
+            self.happens_in(channel, Event::Counted { address });
+        }
         self.enter(actor, channel, false);
         Ok(Answer::Channel(name.clone()))
+    }
+
+    /// Whether the address has a channel left of its share. Neither another name, nor a login, nor another connection gives it
+    /// more; only the end of one of its channels does.
+    fn may_create_another(&self, actor: &Actor) -> Result<(), Refusal> {
+        let count = actor.address.map_or(0, |address| self.state.channels_from(address));
+        if count < self.context.limits.channels_per_address {
+            return Ok(());
+        }
+        let text =
+            format!("{count} channels were created from your address (limit channels-per-address); CLOSE one of them first");
+        refused(Code::Quota, text)
     }
 
     fn may_join_another(&self, actor: &Actor) -> Result<(), Refusal> {

@@ -9,6 +9,7 @@ mod people;
 mod talk;
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 
 use smallvec::SmallVec;
 
@@ -125,6 +126,8 @@ struct Actor {
     session: SessionId,
     who: Who,
     is_account: bool,
+    /// The address to which the connection is counted.
+    address: Option<IpAddr>,
 }
 
 /// A decision that is being made.
@@ -138,7 +141,7 @@ impl<'a> Deciding<'a> {
     fn request<A: Archive>(&mut self, proposal: &Proposal, archive: &mut A) -> Result<Result<Answer, Refusal>, A::Error> {
         let session = proposal.origin.session;
         match &proposal.request {
-            Request::Come => return Ok(self.come(session)),
+            Request::Come { address } => return Ok(self.come(session, *address)),
             Request::Go => return Ok(self.go(session)),
             Request::Expire(channel, since) => return Ok(self.expire(*channel, *since)),
             Request::EndNode(node) => return Ok(self.end_node(*node)),
@@ -159,17 +162,17 @@ impl<'a> Deciding<'a> {
             Request::Leave(name) => self.leave(&actor, name.as_str()),
             Request::Topic(name, text) => self.topic(&actor, name.as_str(), text),
             Request::Close(name) => self.close(&actor, name.as_str()),
-            Request::Come | Request::Go | Request::Expire(..) | Request::EndNode(_) => {
+            Request::Come { .. } | Request::Go | Request::Expire(..) | Request::EndNode(_) => {
                 unreachable!("invariant: these were decided above")
             }
         })
     }
 
     fn actor(&self, session: SessionId) -> Result<Actor, Refusal> {
-        let found = self.state.session(session).and_then(|Session { user, .. }| {
+        let found = self.state.session(session).and_then(|Session { user, address, .. }| {
             let row = self.state.users.get(user)?;
             let who = Who { name: row.name.clone(), id: *user };
-            Some(Actor { session, who, is_account: row.password.is_some() })
+            Some(Actor { session, who, is_account: row.password.is_some(), address: *address })
         });
         found.ok_or_else(|| Refusal::new(Code::Unavailable, "the server has given up this connection; connect again"))
     }

@@ -1,6 +1,7 @@
 //! Coming and going, names, registering and logging in.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::code::{Code, Refusal};
@@ -13,7 +14,7 @@ use crate::state::decide::{Actor, Deciding, Storage, refused};
 
 impl Deciding<'_> {
     /// A new connection is a guest, with an id that was never given to anybody else.
-    pub(super) fn come(&mut self, session: SessionId) -> Result<Answer, Refusal> {
+    pub(super) fn come(&mut self, session: SessionId, address: Option<IpAddr>) -> Result<Answer, Refusal> {
         let counters = self.state.counters;
         let id = counters.next_id;
         if id >= counters.ids_below {
@@ -25,7 +26,7 @@ impl Deciding<'_> {
         }
         self.happens(None, Event::Given { id });
         let who = Who { name: Name::guest(id), id };
-        self.happens(None, Event::Came { session, who: who.clone() });
+        self.happens(None, Event::Came { session, who: who.clone(), address });
         Ok(Answer::Who(who))
     }
 

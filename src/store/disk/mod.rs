@@ -26,7 +26,6 @@ use crate::event::{Entry, RoomId};
 use crate::limits::BALLAST_BYTES;
 use crate::names::{Seq, UserId};
 use crate::store::backend::{Backend, Batch, Change, Floor, Head, KeyUse, Look, Record, StoreError, Waste, below};
-use crate::store::Promise;
 use aside::Aside;
 use damage::Damage;
 use log::Log;
