@@ -35,6 +35,8 @@ class Attack:
     # How much more time an answer may take in the short form, which runs beside other tests and with a server that was built
     # without optimisation.
     SHORT_SLACK = 10
+    # The same for what counts as this machine's own noise.
+    SHORT_NOISE = 50
 
     def __init__(self, binary, full):
         self.binary, self.full, self.figures = binary, full, []
@@ -56,7 +58,7 @@ class Attack:
         self.that(what, f"{seen:,} in {tried:,}", "0", seen == 0 and tried > 0)
 
     def at_most(self, what, seen, bound, unit):
-        self.that(what, f"{seen:,.3g} {unit}" if isinstance(seen, float) else f"{seen:,} {unit}", f"≤ {bound:,} {unit}", seen <= bound)
+        self.that(what, f"{seen:,.3g} {unit}" if isinstance(seen, float) else f"{seen:,} {unit}", f"≤ {bound:,.6g} {unit}", seen <= bound)
 
     def soon(self, what, seen, bound, unit):
         """A time. The short form has a bound of its own, and says so."""
@@ -67,7 +69,7 @@ class Attack:
 
     def beside(self, what, seen, before, noise):
         """Times in ms: at most twice what they were before, or what this machine's own noise makes of nothing."""
-        noise = noise if self.full else noise * self.SHORT_SLACK
+        noise = noise if self.full else noise * self.SHORT_NOISE
         bound = max(2 * before, noise)
         text = f"≤ {bound:.3g} ms: 2 × the {before:.3g} before, or {noise:g}, which is noise{'' if self.full else ' in the short form'}"
         self.that(what, f"{seen:.3g} ms", text, seen <= bound)

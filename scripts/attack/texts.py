@@ -140,7 +140,7 @@ def controls(attack):
             eve.ok("JOIN #room")
             bob.line()
             received = pathlib.Path(home, "nc")
-            netcat = shutil.which("nc")
+            netcat = next(filter(None, map(shutil.which, ("nc", "nc.openbsd", "nc.traditional", "ncat"))), None)
             if not netcat:
                 raise lab.CannotRun("nc is missing: apt-get install netcat-openbsd")
             with received.open("wb") as output:
