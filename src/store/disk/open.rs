@@ -186,7 +186,12 @@ fn connect(directory: &Path) -> Result<(Connection, Vec<Connection>), OpenError>
         connection.execute_batch(&format!("BEGIN IMMEDIATE; {tables} {ADDED} {stamp} COMMIT;")).map_err(failed)?;
     }
     check(&connection, &path, failed)?;
-    let reader = || Connection::open_with_flags(&real, OpenFlags::SQLITE_OPEN_READ_ONLY | flags);
+    let reader = || {
+        let reader = Connection::open_with_flags(&real, OpenFlags::SQLITE_OPEN_READ_ONLY | flags)?;
+        // SQLite opens the log with the first read. Later there may be no descriptor left for it.
+        reader.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+        Ok(reader)
+    };
     let readers = (0..READS_AT_ONCE).map(|_| reader()).collect::<Result<_, _>>().map_err(failed)?;
     Ok((connection, readers))
 }
