@@ -38,7 +38,9 @@ pub use supervisor::Failure;
 /// Connections that the system holds until they are accepted.
 const BACKLOG: u32 = 1024;
 /// How long accepting pauses when the system refuses another connection.
-const REST: Duration = Duration::from_millis(500);
+const REST: Duration = Duration::from_millis(50);
+/// How often the operator is told of it.
+const TOLD: Duration = Duration::from_secs(1);
 /// How long a server that has failed goes on, so that everybody who waits for an answer is told.
 const FAREWELL: Duration = Duration::from_millis(300);
 /// How much of the time for stopping the sessions have; the rest is the store's.
@@ -301,12 +303,16 @@ fn cannot_listen(address: SocketAddr, error: io::Error) -> StartError {
 
 /// Never ends: when the system refuses, it is asked again.
 async fn accept(door: Arc<Door>, listener: TcpListener) -> Ended {
+    let mut told = None;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => welcome(&door, stream, peer),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "connections cannot be accepted; trying again in half a second");
+                if told.is_none_or(|told| clock::since(told) >= TOLD) {
+                    told = Some(clock::now());
+                    tracing::warn!(%error, "connections cannot be accepted; trying again and again");
+                }
                 tokio::time::sleep(REST).await;
             }
         }
