@@ -156,7 +156,11 @@ class Server:
         self.data = data or f"{self.home}/data"
         self.log = pathlib.Path(self.home, "log")
         self.process = None
-        self.start()
+        try:
+            self.start()
+        except Broken:
+            shutil.rmtree(self.home, ignore_errors=True)
+            raise
 
     def start(self):
         """Starts it, again if need be; Broken when it says why it does not."""
