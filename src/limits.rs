@@ -93,7 +93,7 @@ limits! {
         "channels there are that were created from one address since the server started; nobody may take all the names that there are";
     members "members" = 20000 "users" 1..=1000000 or_none,
         "members of one channel; a message wakes each of them";
-    inbox "inbox" = 10000 "messages" 1..=10000000 or_none,
+    inbox "inbox" = 4500 "messages" 1..=10000000 or_none,
         "unread messages one inbox holds before senders are told INBOX_FULL; an inbox nobody reads must not fill the disk";
     keep_days "keep-days" = 18446744073709551615 "days" 1..=36500 or_none,
         "how long what was said in a channel is kept, and what was read in an inbox, by the server's clock; readers of older ones are told GAP";

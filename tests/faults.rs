@@ -215,7 +215,8 @@ fn sweep(calls: &str, faults: &[&str]) -> usize {
         let (was_killed, said) = server.end();
         let trace = fs::read_to_string(log.path()).expect("a log");
         let struck = was_killed || trace.contains("(INJECTED)");
-        assert!(struck || count == 0, "{calls}:{fault}:{point} did not strike: {trace}");
+        // How proposals gather, and so how many calls there are, differs from run to run; the first call always comes.
+        assert!(struck || point > 1 || count == 0, "{calls}:{fault}:{point} did not strike: {trace}");
         let stored = stored(data.path());
         let what = format!("{calls}:{fault}:when={point}: {answers:?}, stored {stored:?}; it said: {said}");
         assert!(answers.kept.is_subset(&stored), "lost what was OK: {what}");
@@ -223,7 +224,7 @@ fn sweep(calls: &str, faults: &[&str]) -> usize {
         // Whoever was not answered has learnt why, or it was killed.
         let unanswered = messages() - answers.kept.len() - answers.refused.len();
         assert!(unanswered == 0 || fault == "signal=KILL" || said.contains("linechat: "), "it ended without a word: {what}");
-        done += 1;
+        done += usize::from(struck);
     }
     eprintln!("{calls}: {count} calls, {done} faults, nothing lost");
     done

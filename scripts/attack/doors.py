@@ -221,7 +221,7 @@ def say_until_closed(stopping, port, number):
 def terminated(attack):
     count, senders = attack.size(500, 5_000), attack.size(4, 8)
     with attack.server() as server, contextlib.ExitStack() as stack:
-        owner = stack.enter_context(server.account("owner"))
+        owner = stack.enter_context(server.account("olga"))
         owner.ok("CREATE #room")
         sources = lab.addresses()
         each = [next(sources) for _ in range(1 + count // 500)]
@@ -256,7 +256,7 @@ def terminated(attack):
                     "answered in order, or closed", not strange and all(result[1] for result in results))
         server.start()
         with server.client() as back:
-            back.ok(f"LOGIN owner {lab.PASSWORD}")
+            back.ok(f"LOGIN olga {lab.PASSWORD}")
             kept, before = set(), ""
             while (page := back.lines(f"HISTORY #room 1000{before}"))[:-1]:
                 kept |= {line.split(" ")[6] for line in page[:-1]}

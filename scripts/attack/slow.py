@@ -126,7 +126,7 @@ def heard(port, channel, rate, size, seconds, count):
 def deaf(attack):
     count, rate, seconds, size = attack.size(100, 500), attack.size(300, 1000), attack.size(3, 20), 200
     # Departures are how the listeners know the end.
-    with attack.server("--limit", "announce-members=2000") as server, server.client("owner") as owner:
+    with attack.server("--limit", "announce-members=2000") as server, server.client("olga") as owner:
         owner.ok("CREATE #room")
         owner.ok("TOPIC #room deaf")
         before, _, _ = heard(server.port, "#room", rate, size, seconds, 3)
