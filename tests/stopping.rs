@@ -42,7 +42,7 @@ fn seq(line: &str) -> u64 {
 #[test]
 fn a_signal_in_the_middle_of_many_pipelines() {
     for signal in ["TERM", "INT"] {
-        let mut server = open(&[]);
+        let mut server = open(&["--limit", "inbox=none"]);
         let mut clients: Vec<Raw> = (0..CLIENTS).map(|_| Raw::connect(server.address())).collect();
         let lines: Vec<u8> = (0..LINES).flat_map(|number| format!("MSG ana {number}\n").into_bytes()).collect();
         clients.iter_mut().for_each(|client| client.write(&lines));

@@ -65,6 +65,7 @@ impl Spoil {
             }
             Self::Count => spoiled[place].text = counted(records, place, chance)?,
             Self::Owner => spoiled[place].text = owned(records, place, chance)?,
+            Self::Ack if chance.below(4) > 0 => "OK ACK 0".clone_into(&mut spoiled[place].text),
             Self::Ack | Self::Seq => spoiled[place].text = moved(&records[place].text, chance)?,
             Self::Lost => lose(&mut spoiled, place)?,
             Self::AfterLeave => {
@@ -92,7 +93,9 @@ impl Spoil {
             (Self::Swapped, _, _) => live && next_of_room(records, place).is_some(),
             (Self::Count, "OK", "INBOX" | "HISTORY" | "LIST" | "CHANNELS" | "LOGIN" | "JOIN") => true,
             (Self::Count | Self::Owner, "-", "CHANNEL") => true,
-            (Self::Ack, "OK", "ACK") | (Self::Seq, "OK", "MSG") => true,
+            // Where nothing was marked, the other number may be that of a message whose sender was cut off before the OK.
+            (Self::Ack, "OK", "ACK") => words[2] != "0",
+            (Self::Seq, "OK", "MSG") => true,
             (Self::Lost, "-", "MSG") => is_quiet(records, place) && was_ok(records, place),
             (Self::AfterLeave, "OK", "LEAVE") => left_event(records, place).is_some(),
             (Self::Retry, "OK", "MSG") => record.text.ends_with(" dup"),
