@@ -93,8 +93,8 @@ impl Spoil {
             (Self::Swapped, _, _) => live && next_of_room(records, place).is_some(),
             (Self::Count, "OK", "INBOX" | "HISTORY" | "LIST" | "CHANNELS" | "LOGIN" | "JOIN") => true,
             (Self::Count | Self::Owner, "-", "CHANNEL") => true,
-            // Where nothing was marked, the other number may be that of a message whose sender was cut off before the OK.
-            (Self::Ack, "OK", "ACK") => words[2] != "0",
+            // A mark at a message that was not answered by then may as well lie elsewhere.
+            (Self::Ack, "OK", "ACK") => was_ok(&records[..=place], place),
             (Self::Seq, "OK", "MSG") => true,
             (Self::Lost, "-", "MSG") => is_quiet(records, place) && was_ok(records, place),
             (Self::AfterLeave, "OK", "LEAVE") => left_event(records, place).is_some(),
