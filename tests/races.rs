@@ -289,20 +289,17 @@ fn a_name_is_a_guests_or_an_accounts() {
 
 #[test]
 fn the_last_channel_is_created_by_one() {
-    let server = unpaced(&["channels=1"]);
-    let mut people = [(); 8].map(|()| server.connect());
-    for round in 0..ROUNDS {
-        let lines = std::array::from_fn(|place| format!("CREATE #room{round}-{place}"));
-        let answers = at_once(round, people.each_mut(), lines);
-        let place = winner(&answers, "CREATE", "QUOTA");
-        assert_eq!(people[(place + 1) % 8].ok("CHANNELS"), "OK CHANNELS 1");
-        people[place].ok(&format!("CLOSE #room{round}-{place}"));
-    }
+    one_creates_the_last("channels=1");
 }
 
 #[test]
 fn the_last_channel_of_an_address_is_created_by_one() {
-    let server = unpaced(&["channels-per-address=1"]);
+    one_creates_the_last("channels-per-address=1");
+}
+
+/// Eight create a channel at once, where this limit leaves room for one.
+fn one_creates_the_last(limit: &str) {
+    let server = unpaced(&[limit]);
     let mut people = [(); 8].map(|()| server.connect());
     for round in 0..ROUNDS {
         let lines = std::array::from_fn(|place| format!("CREATE #room{round}-{place}"));
