@@ -183,7 +183,11 @@ fn count(prepared: &Path, calls: &str) -> usize {
     let answers = script(&server);
     assert_eq!(answers.kept.len(), messages(), "nothing fails yet");
     server.end();
-    let log = fs::read_to_string(log.path()).expect("a log");
+    busiest(&fs::read_to_string(log.path()).expect("a log"))
+}
+
+/// How many calls the thread that made the most made, by strace's log.
+fn busiest(log: &str) -> usize {
     let mut threads = std::collections::BTreeMap::<&str, usize>::new();
     for line in log.lines().filter(|line| line.contains('(') && !line.contains("resumed>")) {
         *threads.entry(line.split(' ').next().unwrap_or_default()).or_default() += 1;
@@ -215,8 +219,8 @@ fn sweep(calls: &str, faults: &[&str]) -> usize {
         let (was_killed, said) = server.end();
         let trace = fs::read_to_string(log.path()).expect("a log");
         let struck = was_killed || trace.contains("(INJECTED)");
-        // How proposals gather, and so how many calls there are, differs from run to run; the first call always comes.
-        assert!(struck || point > 1 || count == 0, "{calls}:{fault}:{point} did not strike: {trace}");
+        // How proposals gather, and so how many calls there are, differs from run to run; where it did not strike there were fewer.
+        assert!(struck || busiest(&trace) < point, "{calls}:{fault}:{point} did not strike: {trace}");
         let stored = stored(data.path());
         let what = format!("{calls}:{fault}:when={point}: {answers:?}, stored {stored:?}; it said: {said}");
         assert!(answers.kept.is_subset(&stored), "lost what was OK: {what}");

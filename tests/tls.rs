@@ -179,18 +179,13 @@ fn a_certificate_is_replaced_without_dropping_anyone() {
     let first = server.fingerprint();
     assert_eq!(early.fingerprint(), first);
 
-    let file = |name: &str| server.dir.path().join(name);
-    ["cert.pem", "key.pem"]
-        .iter()
-        .for_each(|name| std::fs::rename(file(name), file(&format!("old-{name}"))).expect("it moves"));
-    certify(server.dir.path());
-    server.signal("HUP");
-    until("the new certificate is read", || server.log().contains(&server.fingerprint()).then_some(()));
+    server.change_certificate();
     assert_ne!(server.fingerprint(), first);
     assert_eq!(server.connect().fingerprint(), server.fingerprint());
     early.ok("PING still here");
 
     // A key that is not the certificate's: the server goes on with what it has, and says why.
+    let file = |name: &str| server.dir.path().join(name);
     std::fs::copy(file("old-key.pem"), file("key.pem")).expect("it can be copied");
     server.signal("HUP");
     let log = until("the log says so", || Some(server.log()).filter(|log| log.contains("the certificate stays as it was")));

@@ -65,7 +65,8 @@ impl Spoil {
             }
             Self::Count => spoiled[place].text = counted(records, place, chance)?,
             Self::Owner => spoiled[place].text = owned(records, place, chance)?,
-            Self::Ack if chance.below(4) > 0 => "OK ACK 0".clone_into(&mut spoiled[place].text),
+            // A mark is lost, or lies elsewhere.
+            Self::Ack if chance.below(2) == 0 => "OK ACK 0".clone_into(&mut spoiled[place].text),
             Self::Ack | Self::Seq => spoiled[place].text = moved(&records[place].text, chance)?,
             Self::Lost => lose(&mut spoiled, place)?,
             Self::AfterLeave => {

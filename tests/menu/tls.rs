@@ -58,17 +58,6 @@ fn complained(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The server gets another certificate.
-fn change(server: &TlsServer) {
-    let file = |name: &str| server.dir.path().join(name);
-    ["cert.pem", "key.pem"]
-        .iter()
-        .for_each(|name| std::fs::rename(file(name), file(&format!("old-{name}"))).expect("it moves"));
-    certify(server.dir.path());
-    server.signal("HUP");
-    until("the new certificate is read", || server.log().contains(&server.fingerprint()).then_some(()));
-}
-
 #[test]
 fn an_unknown_server_is_trusted_once_and_another_in_its_place_never() {
     let (server, home) = (TlsServer::start(&[]), Home::new());
@@ -88,7 +77,7 @@ fn an_unknown_server_is_trusted_once_and_another_in_its_place_never() {
 
     let again = home.run(&server, &["-c", "LIST"]);
     assert!(again.status.success() && complained(&again).is_empty(), "{again:?}");
-    change(&server);
+    server.change_certificate();
     let refused = home.run(&server, &["-c", "LIST"]);
     assert_eq!((refused.status.code(), said(&refused).as_str()), (Some(2), ""));
     let why = complained(&refused);
@@ -108,7 +97,7 @@ fn a_given_authority_is_the_only_one() {
     let run = |authority: &Path| home.run(&server, &["--tls-ca", authority.to_str().expect("its path is UTF-8"), "-c", "LIST"]);
     let trusted = run(&server.dir.path().join("cert.pem"));
     assert!(trusted.status.success() && complained(&trusted).is_empty(), "{trusted:?}");
-    change(&server);
+    server.change_certificate();
     let refused = run(&server.dir.path().join("old-cert.pem"));
     assert_eq!((refused.status.code(), said(&refused).as_str()), (Some(2), ""));
     assert!(complained(&refused).contains("its certificate is not trusted"), "{refused:?}");
@@ -123,7 +112,7 @@ fn whom_the_system_vouches_for_is_not_asked_about_and_must_stay_vouched_for() {
     std::fs::copy(server.dir.path().join("cert.pem"), home.roots()).expect("it can be copied");
     let vouched = home.run(&server, &["-c", "LIST"]);
     assert!(vouched.status.success() && complained(&vouched).is_empty(), "{vouched:?}");
-    change(&server);
+    server.change_certificate();
     let refused = home.run(&server, &["-c", "LIST"]);
     assert!(refused.status.code() == Some(2) && complained(&refused).contains("THE CERTIFICATE HAS CHANGED"), "{refused:?}");
     std::fs::copy(server.dir.path().join("cert.pem"), home.roots()).expect("it can be copied");

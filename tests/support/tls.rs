@@ -89,6 +89,17 @@ impl TlsServer {
         assert!(status.success());
     }
 
+    /// Gives it another certificate, which it reads.
+    pub fn change_certificate(&self) {
+        let file = |name: &str| self.dir.path().join(name);
+        for name in ["cert.pem", "key.pem"] {
+            std::fs::rename(file(name), file(&format!("old-{name}"))).expect("it moves");
+        }
+        certify(self.dir.path());
+        self.signal("HUP");
+        until("the new certificate is read", || self.log().contains(&self.fingerprint()).then_some(()));
+    }
+
     /// Waits until it has ended.
     pub fn wait(&mut self) -> ExitStatus {
         until("the server ends", || self.child.try_wait().expect("it can be waited for"))
