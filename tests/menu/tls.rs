@@ -10,8 +10,7 @@ use crate::person::OPTION;
 use crate::support::client::Client;
 use crate::support::pty::{Pty, menu};
 use crate::support::server::data_dir;
-use crate::support::tls::{TlsServer, certify};
-use crate::support::wait::until;
+use crate::support::tls::TlsServer;
 
 /// A person's computer, which knows no server yet. Its system's roots vouch for nobody.
 struct Home(TempDir);

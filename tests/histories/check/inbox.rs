@@ -18,6 +18,8 @@ struct Inbox<'a> {
     /// Those of which nobody knows, and by when they were stored if they ever were.
     unknown: Vec<(&'a Message, Moment)>,
     acks: Vec<&'a Op>,
+    /// The messages of all rooms, which have one order.
+    all: &'a [Message],
 }
 
 /// The mark that an OK tells, or the highest that the line may have set.
@@ -76,15 +78,15 @@ impl Inbox<'_> {
         }
     }
 
-    /// Whether a message of which nobody knows can have this seq: it was stored after those that were there before it was
-    /// sent, and before those that were sent when it was over.
+    /// Whether a message of which nobody knows can have this seq: no other message has it, and it was stored after those that
+    /// were there before it was sent, and before those that were sent when it was over.
     fn may_be_unknown(&self, mark: u64, op: &Op) -> bool {
         self.unknown.iter().filter(|(message, _)| message.sent < op.done).any(|(message, done)| {
-            let fits = |stored: &&Message| {
+            let fits = |stored: &Message| {
                 let seq = stored.seq.unwrap_or(0);
-                (stored.known >= message.sent || seq < mark) && (stored.sent <= *done || seq > mark)
+                seq != mark && (stored.known >= message.sent || seq < mark) && (stored.sent <= *done || seq > mark)
             };
-            self.stored.iter().all(fits)
+            self.all.iter().filter(|message| message.seq.is_some()).all(fits)
         })
     }
 
@@ -107,7 +109,7 @@ impl Inbox<'_> {
 /// What INBOX, ACK and LOGIN answered.
 pub fn inboxes(story: &Story, messages: &[Message], wrong: &mut Vec<String>) {
     let mut inboxes: BTreeMap<User, Inbox<'_>> = BTreeMap::new();
-    let empty = |user| Inbox { user, stored: Vec::new(), unknown: Vec::new(), acks: Vec::new() };
+    let empty = |user| Inbox { user, stored: Vec::new(), unknown: Vec::new(), acks: Vec::new(), all: messages };
     for message in messages {
         let Some(user) = message.room.as_ref().and_then(|room| room.strip_prefix('@')?.parse().ok()) else { continue };
         let inbox = inboxes.entry(user).or_insert_with(|| empty(user));
