@@ -2,7 +2,8 @@
 //!
 //! Writers with accounts send messages with keys, many in flight, to a channel and to an inbox, whose owner reads and marks
 //! meanwhile. After each kill the store is looked at as it was left; then the server starts on it, and what was not answered is
-//! sent again. `LINECHAT_KILL_ROUNDS` kills more often than in everyday tests, `LINECHAT_KILL_SEED` at other moments.
+//! sent again. `LINECHAT_KILL_ROUNDS` kills more often than in everyday tests, `LINECHAT_KILL_WRITERS` has more of them write,
+//! `LINECHAT_KILL_SERIES` does all of it several times on fresh stores, and `LINECHAT_KILL_SEED` kills at other moments.
 
 #[path = "support/store.rs"]
 mod store;
@@ -12,19 +13,22 @@ use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use linechat::event::{Entry, Event, RoomId};
 use linechat::names::Seq;
 use linechat::store::Start;
-use support::server::{PATIENCE, Server};
+use support::server::{PATIENCE, Server, data_dir};
 use support::wait::until;
 
 /// How many messages each writer has on the way: one at a time, a few, and whole batches.
 const IN_FLIGHT: [usize; 4] = [1, 7, 32, 200];
 const PASSWORD: &str = "a long and open secret";
-const LIMITS: [&str; 8] = [
+const LIMITS: [&str; 10] = [
+    "--limit",
+    "passwords-per-account=none",
     "--limit",
     "passwords-per-minute=none",
     "--limit",
@@ -251,16 +255,22 @@ impl Left {
     }
 }
 
-fn register(server: &Server) -> (Vec<Writer>, Owner) {
-    server.connect().ok(&format!("REGISTER ina {PASSWORD}"));
-    let writers = IN_FLIGHT.iter().enumerate().map(|(number, &in_flight)| {
-        let name = format!("writer{number}");
+/// A server, and the writers, who are all in the channel.
+fn start(directory: &Path, count: usize) -> (Server, Vec<Writer>) {
+    let in_flight = IN_FLIGHT.iter().cycle();
+    let writers: Vec<_> = (0..count)
+        .zip(in_flight)
+        .map(|(number, &in_flight)| Writer { name: format!("writer{number}"), in_flight, sent: Vec::new() })
+        .collect();
+    let names = writers.iter().map(|writer| writer.name.as_str());
+    store::accounts(directory, PASSWORD, names.chain(["ina"]));
+    let server = Server::start_in(directory, &LIMITS);
+    for (number, writer) in writers.iter().enumerate() {
         let mut client = server.connect();
-        client.ok(&format!("REGISTER {name} {PASSWORD}"));
+        client.ok(&format!("LOGIN {} {PASSWORD}", writer.name));
         client.ok(if number == 0 { "CREATE #kill" } else { "JOIN #kill" });
-        Writer { name, in_flight, sent: Vec::new() }
-    });
-    (writers.collect(), Owner::default())
+    }
+    (server, writers)
 }
 
 /// Lets everybody work until `end` returns; then `most` stops the writers, or the server has gone.
@@ -287,13 +297,21 @@ fn work(server: &mut Server, writers: &mut [Writer], owner: &mut Owner, most: us
 
 #[test]
 fn nothing_that_was_ok_is_lost_when_the_server_is_killed() {
-    let (rounds, seed) = (setting("LINECHAT_KILL_ROUNDS", 20), setting("LINECHAT_KILL_SEED", 20_260_107));
+    let (first, series) = (setting("LINECHAT_KILL_SEED", 20_260_107), setting("LINECHAT_KILL_SERIES", 2));
+    let (rounds, writers) = (setting("LINECHAT_KILL_ROUNDS", 25), setting("LINECHAT_KILL_WRITERS", 4));
+    let oks: usize = (first..first + series).map(|seed| one_series(seed, rounds, writers as usize)).sum();
+    eprintln!("{} kills, {writers} writers: {oks} OKs, each for a message that is there exactly once", series * rounds);
+}
+
+/// How many messages were OK.
+fn one_series(seed: u64, rounds: u64, count: usize) -> usize {
     let mut chance = Chance(seed.max(1));
-    let mut server = Server::start(&LIMITS);
-    let (mut writers, mut owner) = register(&server);
+    let directory = data_dir();
+    let (mut server, mut writers) = start(directory.path(), count);
+    let mut owner = Owner::default();
     for round in 0..rounds {
         // Some kills come while the first are still logging in, most in the middle of the work.
-        let count = if round % 5 == 4 { 0 } else { 1 + chance.below(1500) };
+        let count = if round % 5 == 4 { 0 } else { 1 + chance.below(1500.max(50 * count as u64)) };
         let moment = Duration::from_micros(chance.below(if count == 0 { 200_000 } else { 5_000 }));
         work(&mut server, &mut writers, &mut owner, usize::MAX, Some((count, moment)));
         Left::behind(&server).check(&mut writers, &mut owner);
@@ -322,4 +340,5 @@ fn nothing_that_was_ok_is_lost_when_the_server_is_killed() {
     let sent: usize = writers.iter().map(|writer| writer.sent.len()).sum();
     assert_eq!(left.channel.len() + left.inbox.len(), sent, "each key is there exactly once");
     eprintln!("{rounds} kills, seed {seed}: {sent} messages, each there exactly once");
+    sent
 }

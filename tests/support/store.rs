@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use argon2::PasswordHasher;
 use linechat::event::{Entry, Event, NodeId, RoomId, SessionId, Time};
 use linechat::names::{Name, Seq, UserId, Who};
 use linechat::state::archive::{Archive, Inbox, Used};
@@ -322,6 +323,24 @@ pub fn text(entry: &Entry) -> &str {
         Event::Said { text, .. } => text,
         other => panic!("no message: {other:?}"),
     }
+}
+
+/// Makes accounts in the closed store in this directory, whose password is cheap to check: many people who log in again and
+/// again should not be what a test waits for.
+pub fn accounts<'a>(directory: &Path, password: &str, names: impl Iterator<Item = &'a str>) {
+    let cheap = argon2::Params::new(8, 1, 1, None).expect("these are the least");
+    let argon = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, cheap);
+    let hash: Arc<str> = argon.hash_password(password.as_bytes()).expect("it can be hashed").to_string().into();
+    let registered = |(number, name)| {
+        let who = Who { name: Name::new(name), id: UserId(1000 + number) };
+        draft(None, Event::Registered { who, password: Arc::clone(&hash) })
+    };
+    let mut store = Store::disk(directory).expect("the store opens");
+    let drafts: Vec<_> = (0_u64..).zip(names).map(registered).collect();
+    let below = ids(1000 + drafts.len() as u64);
+    store.append(drafts);
+    store.commit(below);
+    store.close();
 }
 
 /// Fills the closed store in this directory with so many messages of 64 bytes: in a hundred channels that are there, and in the
