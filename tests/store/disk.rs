@@ -1,7 +1,7 @@
 //! What can only happen on a disk: damage, truncation, two servers at once, other versions, and readers that stay.
 //!
-//! `LINECHAT_FLIP_EVERY=1` flips every byte of a store, one after the other, which takes about an hour; everyday tests take a
-//! sample.
+//! `LINECHAT_FLIP_EVERY=1` flips every byte of a store, one after the other, and `LINECHAT_CUT_EVERY=1` cuts its log at each,
+//! which takes about an hour; everyday tests take a sample.
 
 use std::fs;
 use std::path::Path;
@@ -103,13 +103,17 @@ fn look(directory: &Path, bytes: &[u8]) -> Found {
     if whole { Found::Whole } else { Found::Prefix }
 }
 
+fn stride(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |stride| stride.parse().expect("a number"))
+}
+
 #[test]
 fn a_flipped_byte_is_noticed_or_harmless() {
     let (directory, bytes) = closed();
     assert_eq!(look(directory.path(), &bytes), Found::Whole);
     let (mut noticed, mut harmless) = (0, 0);
     // A prime stride, so that all parts of pages have their turn; the header, which describes the rest, has it more often.
-    let stride = std::env::var("LINECHAT_FLIP_EVERY").map_or(97, |stride| stride.parse().expect("a number"));
+    let stride = stride("LINECHAT_FLIP_EVERY", 97);
     let offsets = (0..bytes.len()).filter(|offset| offset % stride == 0 || (*offset < 128 && offset % 3 == 0));
     for offset in offsets {
         for mask in [0x01, 0x80, 0xff] {
@@ -154,8 +158,9 @@ fn a_log_that_was_cut_short_leaves_a_prefix() {
     fs::copy(directory.path().join("journal.db"), copy.path().join("journal.db")).expect("a copy");
     let log = fs::read(directory.path().join("journal.db-wal")).expect("a log");
     store.close();
-    let mut before = 0;
-    for length in (0..=log.len()).filter(|length| length % 2011 == 0 || *length == log.len()) {
+    let (mut before, mut cuts) = (0, 0);
+    let stride = stride("LINECHAT_CUT_EVERY", 2011);
+    for length in (0..=log.len()).filter(|length| length % stride == 0 || *length == log.len()) {
         let place = TempDir::with_prefix("linechat-cut-").expect("a directory");
         fs::copy(copy.path().join("journal.db"), place.path().join("journal.db")).expect("a copy");
         fs::write(place.path().join("journal.db-wal"), &log[..length]).expect("it can be written");
@@ -164,8 +169,9 @@ fn a_log_that_was_cut_short_leaves_a_prefix() {
         assert_eq!(texts, store.texts(channel(1)), "a batch is there whole or not at all");
         assert!(texts.iter().enumerate().all(|(at, text)| *text == at.to_string()), "{texts:?}");
         assert!(texts.len() >= before, "more of the log is more of the messages");
-        before = texts.len();
+        (before, cuts) = (texts.len(), cuts + 1);
     }
+    eprintln!("{cuts} cuts, a prefix each");
     assert_eq!(before, 60);
 }
 
