@@ -59,7 +59,7 @@ codes! {
     NotAllowed "NOT_ALLOWED" No "You may not do that here.";
     LoginFailed "LOGIN_FAILED" No "The name or the password is wrong; which of the two is not said.";
     KeyReused "KEY_REUSED" No "The @key was used for another message; nothing was stored.";
-    InboxFull "INBOX_FULL" Later "The inbox holds as many unread messages as it may.";
+    InboxFull "INBOX_FULL" Later "The inbox holds as many unread messages as it may, or as many of yours.";
     Quota "QUOTA" No "A limit on how many there may be was reached; the text names it.";
     RateLimited "RATE_LIMITED" Later "Too often; the text begins with retry-ms=N, the time to wait.";
     Timeout "TIMEOUT" Later "A line stayed half received for too long; the connection closes.";

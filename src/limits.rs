@@ -93,8 +93,14 @@ limits! {
         "channels there are that were created from one address since the server started; nobody may take all the names that there are";
     members "members" = 20000 "users" 1..=1000000 or_none,
         "members of one channel; a message wakes each of them";
-    inbox "inbox" = 4500 "messages" 1..=10000000 or_none,
+    inbox "inbox" = 10000 "messages" 1..=10000000 or_none,
         "unread messages one inbox holds before senders are told INBOX_FULL; an inbox nobody reads must not fill the disk";
+    inbox_bytes "inbox-bytes" = 16777216 "bytes" 4096..=1099511627776 or_none,
+        "the same in bytes of text: long messages fill a disk sooner than many";
+    inbox_per_sender "inbox-per-sender" = 1000 "messages" 1..=10000000 or_none,
+        "unread messages that one sender may leave in an inbox once a tenth of what it may hold is there, until its owner reads; nobody fills it alone";
+    inbox_per_address "inbox-per-address" = 2500 "messages" 1..=10000000 or_none,
+        "the same for all senders from one address: a new guest is nobody new, and a family behind one address fits";
     keep_days "keep-days" = 18446744073709551615 "days" 1..=36500 or_none,
         "how long what was said in a channel is kept, and what was read in an inbox, by the server's clock; readers of older ones are told GAP";
     keep_messages "keep-messages" = 18446744073709551615 "messages" 1..=1000000000000 or_none,
@@ -149,8 +155,12 @@ pub const LINE_BYTES: usize = 4096;
 pub const NAME_CHARS: usize = 32;
 /// The longest `@key`, and the longest key of a channel, in characters.
 pub const KEY_CHARS: usize = 64;
-/// How many of a user's latest `@key`s are remembered.
+/// How many of an account's latest `@key`s are remembered.
 pub const KEYS_REMEMBERED: usize = 4096;
+/// How many of a guest's: there may be a thousand guests from one address, and each of their keys is a row of the store.
+pub const KEYS_REMEMBERED_GUEST: usize = 256;
+/// Which part of what an inbox may hold is nobody's share: the first tenth. Up to there a message costs no counting.
+pub const INBOX_UNSHARED: u64 = 10;
 /// Bytes of an over-long line that are thrown away before the connection is closed.
 pub const FLOOD_BYTES: usize = 64 * 1024;
 /// Bytes of a telnet subnegotiation that are skipped before it counts as abandoned.
@@ -271,7 +281,13 @@ const FIXED: &[(&str, u64, &str, &str)] = &[
         "keys-remembered",
         KEYS_REMEMBERED as u64,
         "keys",
-        "how many @keys of a user make a retry safe; counted and not timed, part of the promise",
+        "how many @keys of an account make a retry safe; counted and not timed, part of the promise",
+    ),
+    (
+        "keys-remembered-guest",
+        KEYS_REMEMBERED_GUEST as u64,
+        "keys",
+        "the same of a guest: with connections-per-address, a bound on the keys that come from one address",
     ),
     ("password-length", PASSWORD_BYTES as u64, "bytes, at least", "a shorter password is guessed too soon"),
     ("hashes-at-once", HASHES_AT_ONCE as u64, "hashes", "passwords hashed at the same time; each takes 19 MiB and a core"),

@@ -30,14 +30,17 @@ use proposals::{Draw, People};
 const CASES: u32 = 10_000;
 const PROPOSALS: usize = 100;
 
-/// Small enough that they are reached.
-fn limits(announce_members: u64) -> Limits {
+/// Small enough that they are reached. Of three messages in an inbox, each is somebody's share, and of twelve all but the first.
+fn limits(announce_members: u64, inbox: u64) -> Limits {
     Limits {
         channels: 4,
         channels_per_user: 3,
         channels_per_address: 2,
         members: 3,
-        inbox: 3,
+        inbox,
+        inbox_bytes: 6 * inbox,
+        inbox_per_sender: 2,
+        inbox_per_address: 2 + inbox / 10,
         accounts: 3,
         announce_members,
         ..Limits::default()
@@ -270,12 +273,12 @@ fn same_lines(shown: &[(RoomId, String)], expected: &[Line]) -> Result<(), Strin
     if left.next().is_some() { Err(format!("the members were told {shown:?} instead of {expected:?}")) } else { Ok(()) }
 }
 
-fn cases(announce_members: u64, cases: u32) {
+fn cases(announce_members: u64, inbox: u64, cases: u32) {
     let draws = prop::collection::vec(any::<Draw>(), 1..2 * PROPOSALS);
     let mut runner =
         TestRunner::new(Config { cases, max_shrink_iters: 50_000, failure_persistence: None, ..Config::default() });
     let checked = runner.run(&draws, |draws| {
-        let mut bench = Bench::new(limits(announce_members));
+        let mut bench = Bench::new(limits(announce_members, inbox));
         bench.run(&draws).map_err(|why| TestCaseError::fail(bench.story(&why)))
     });
     match checked {
@@ -291,19 +294,19 @@ fn how_many() -> u32 {
 
 #[test]
 fn what_is_decided_is_what_the_protocol_says() {
-    cases(100, how_many() / 2);
+    cases(100, 3, how_many() / 2);
 }
 
 #[test]
 fn and_so_it_is_where_large_channels_hear_of_nobody() {
-    cases(2, how_many() / 2);
+    cases(2, 12, how_many() / 2);
 }
 
 #[test]
 fn the_last_keys_are_remembered() {
     use linechat::event::Recipient;
-    use linechat::limits::KEYS_REMEMBERED;
-    let mut order = Order::default();
+    use linechat::limits::{KEYS_REMEMBERED, KEYS_REMEMBERED_GUEST, NONE};
+    let mut order = Order { limits: Limits { inbox: NONE, ..Limits::default() }, ..Order::default() };
     let session = SessionId { node: NodeId(0), number: 1 };
     let mut take = |request| {
         let proposal = Proposal { origin: Origin { session, tag: 0 }, request };
@@ -316,14 +319,18 @@ fn the_last_keys_are_remembered() {
         key: Some(format!("k{key}").into()),
         text: text.into(),
     };
-    let first = take(say(0, "a")).expect("it is stored");
-    for key in 1..KEYS_REMEMBERED {
-        take(say(key, "a")).expect("it is stored");
+    for (window, from) in [(KEYS_REMEMBERED_GUEST, 0), (KEYS_REMEMBERED, 1_000)] {
+        let first = take(say(from, "a")).expect("it is stored");
+        for key in from + 1..from + window {
+            take(say(key, "a")).expect("it is stored");
+        }
+        assert_eq!(take(say(from, "a")), Ok(format!("{first} dup")));
+        assert_eq!(take(say(from, "b")).expect_err("it is another text").code.word(), "KEY_REUSED");
+        take(say(from + window, "a")).expect("it is stored");
+        assert!(!take(say(from, "b")).expect("the key is forgotten").ends_with("dup"));
+        // An account has more of them.
+        drop(take(Request::Register(Name::new("ana"), "$hash$1".into())));
     }
-    assert_eq!(take(say(0, "a")), Ok(format!("{first} dup")));
-    assert_eq!(take(say(0, "b")).expect_err("it is another text").code.word(), "KEY_REUSED");
-    take(say(KEYS_REMEMBERED, "a")).expect("it is stored");
-    assert!(!take(say(0, "b")).expect("the key is forgotten").ends_with("dup"));
 }
 
 /// A store of an older server may hold accounts whose names would not be given to both today, or to anybody.

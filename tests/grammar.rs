@@ -244,7 +244,7 @@ fn each_line(bytes: &[u8]) -> Vec<&[u8]> {
 }
 
 fn said(who: &Who, text: &str) -> Event {
-    Event::Said { from: who.clone(), key: None, text: text.into() }
+    Event::Said { from: who.clone(), key: None, text: text.into(), share: None }
 }
 
 fn events_of_a_channel(who: &Who, text: &str) -> Vec<Event> {

@@ -27,7 +27,7 @@ use support::wait::until;
 /// How many messages each writer has on the way: one at a time, a few, and whole batches.
 const IN_FLIGHT: [usize; 4] = [1, 7, 32, 200];
 const PASSWORD: &str = "a long and open secret";
-const LIMITS: [&str; 10] = [
+const LIMITS: [&str; 12] = [
     "--limit",
     "passwords-per-account=none",
     "--limit",
@@ -36,6 +36,8 @@ const LIMITS: [&str; 10] = [
     "passwords-per-address=none",
     "--limit",
     "inbox=none",
+    "--limit",
+    "inbox-bytes=none",
     "--limit",
     "commands-per-second=none",
 ];
@@ -234,7 +236,7 @@ impl Left {
         for (room, is_inbox) in [(&self.channel, false), (&self.inbox, true)] {
             assert!(room.windows(2).all(|pair| pair[0].seq < pair[1].seq), "a room is ordered by seq");
             for entry in room {
-                let Event::Said { from, text, key: Some(key) } = &entry.event else { panic!("{entry:?}") };
+                let Event::Said { from, text, key: Some(key), .. } = &entry.event else { panic!("{entry:?}") };
                 let number: usize =
                     key.rsplit('-').next().and_then(|number| number.parse().ok()).expect("keys end in a number");
                 assert_eq!(number % 2 == 1, is_inbox, "{key} is in the other room");

@@ -14,6 +14,8 @@ mod keys;
 mod lost;
 #[path = "store/reading.rs"]
 mod reading;
+#[path = "store/shares.rs"]
+mod shares;
 #[path = "support/small.rs"]
 mod small;
 #[path = "store/state.rs"]
@@ -24,6 +26,8 @@ mod store;
 mod tidying;
 #[path = "store/trimming.rs"]
 mod trimming;
+#[path = "store/upgrading.rs"]
+mod upgrading;
 #[path = "store/writing.rs"]
 mod writing;
 

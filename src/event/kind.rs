@@ -26,6 +26,9 @@ pub enum Event {
         key: Option<Arc<str>>,
         /// Its text, checked.
         text: Arc<str>,
+        /// To whom it counts, in an inbox that is filling up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        share: Option<Share>,
     },
     /// The owner of the inbox has read up to and including this entry.
     Acked {
@@ -170,6 +173,14 @@ pub enum Event {
         /// The first that may not.
         below: UserId,
     },
+}
+
+/// A message in an inbox that counts to its sender's share, and to that of the address that it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// The [address](crate::state::archive::near), if there is one: too few bits of it to tell which it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near: Option<u16>,
 }
 
 /// What an event does to the compaction keys. The newest entry that holds a key replaces all that held it before, so that the

@@ -159,7 +159,7 @@ mod tests {
         let nina = Who { name: Name::new("nina"), id: UserId(8763) };
         let from = Who { name: Name::new("bob"), id: UserId(7) };
         let mut out = Vec::new();
-        let said = |text: &str| Event::Said { from: from.clone(), text: text.into(), key: None };
+        let said = |text: &str| Event::Said { from: from.clone(), text: text.into(), key: None, share: None };
         let time = Time(1_795_352_401_007);
         said("hi  ana ").write_line(&mut out, Mark::Event, Seq(42), time, To::Channel(&Name::new("rust")));
         said("x").write_line(&mut out, Mark::Data, Seq(43), time, To::User(&nina));

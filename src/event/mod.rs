@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{Seq, UserId};
 
-pub use kind::{Compaction, Event};
+pub use kind::{Compaction, Event, Share};
 pub use line::{Mark, Stamp, To};
 pub use proposal::{Answer, Batch, Completion, NodeId, Origin, Proposal, Recipient, Request, SessionId};
 

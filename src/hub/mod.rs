@@ -162,7 +162,7 @@ mod tests {
         let begins = |number| News::Begins { session: handle.number, seq: Seq(0), room: room(number), title: title.clone() };
         hub.tell(&mut (1..=50).map(begins).collect());
         for seq in 1..=5_000 {
-            let event = Event::Said { from: ana.clone(), key: None, text: "x".repeat(1_000).into() };
+            let event = Event::Said { from: ana.clone(), key: None, text: "x".repeat(1_000).into(), share: None };
             let entry = Entry { seq: Seq(seq), time: Time(0), room: Some(room(1 + seq % 50)), via: None, event };
             hub.tell(&mut vec![News::Happened(entry)]);
             let held = hub.tails.bytes.load(Ordering::Relaxed);

@@ -1,4 +1,6 @@
-//! What a decision must look up outside the state: old keys, and how far an inbox has been read.
+//! What a decision must look up outside the state: old keys, how far an inbox has been read, and who is filling it.
+
+use std::net::IpAddr;
 
 use crate::event::{RoomId, Time};
 use crate::names::{Seq, UserId};
@@ -14,6 +16,17 @@ pub struct Inbox {
     pub read_count: u64,
     /// The newest message that the owner has read.
     pub read: Seq,
+    /// How many bytes of text the others have. Damaged messages count as far as they are known.
+    pub unread_bytes: u64,
+}
+
+/// Who has a share of an inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sharer {
+    /// One sender.
+    User(UserId),
+    /// All who send from one address, by its [`near`].
+    Near(u16),
 }
 
 /// The message for which a key was used.
@@ -44,12 +57,18 @@ pub trait Archive {
     /// When the store fails or is damaged.
     fn newest_until(&mut self, owner: UserId, seq: Seq) -> Result<Seq, Self::Error>;
 
-    /// The message for which the sender used the key, if it is among the last
-    /// [`KEYS_REMEMBERED`](crate::limits::KEYS_REMEMBERED) keys that they used.
+    /// How many messages of an inbox were counted to this sharer since its owner last read some.
     ///
     /// # Errors
     /// When the store fails or is damaged.
-    fn used(&mut self, sender: UserId, key: &str) -> Result<Option<Used>, Self::Error>;
+    fn share(&mut self, owner: UserId, sharer: Sharer) -> Result<u64, Self::Error>;
+
+    /// The message for which the sender used the key, if it is among the last `window` keys that they used. When a guest becomes
+    /// an account, what was forgotten stays forgotten.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    fn used(&mut self, sender: UserId, key: &str, window: usize) -> Result<Option<Used>, Self::Error>;
 }
 
 /// A hash of a message's room and text, by which a message that is sent again is recognized. Every build computes the same 64
@@ -62,4 +81,17 @@ pub fn content(room: RoomId, text: &str) -> u64 {
     };
     let hash = Blake2b512::new().chain_update([kind]).chain_update(number.to_le_bytes()).chain_update(text).finalize();
     u64::from_le_bytes(hash[..8].try_into().expect("invariant: a hash has 64 bytes"))
+}
+
+/// An address as it is counted in an inbox, and stored: 16 bits of a hash of both. That is enough to keep those who fill an inbox
+/// apart from its owner's friends, and too little to tell from the disk who they were. Every build computes the same.
+pub fn near(owner: UserId, address: IpAddr) -> u16 {
+    use blake2::{Blake2b512, Digest};
+    let hash = Blake2b512::new().chain_update(owner.0.to_le_bytes());
+    let hash = match address {
+        IpAddr::V4(address) => hash.chain_update(address.octets()),
+        IpAddr::V6(address) => hash.chain_update(address.octets()),
+    };
+    let hash = hash.finalize();
+    u16::from_le_bytes([hash[0], hash[1]])
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::event::{SessionId, Time};
 use crate::names::{Name, Seq, UserId, Who};
 
-pub use archive::{Archive, Inbox, Used};
+pub use archive::{Archive, Inbox, Sharer, Used};
 pub use decide::{Context, Decision, Storage, decide, preview};
 pub use view::{ListedChannel, ListedUser};
 

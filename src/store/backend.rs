@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::event::{Entry, RoomId};
 use crate::names::{Seq, UserId};
-use crate::state::archive::Used;
+use crate::state::archive::{Sharer, Used};
+use crate::store::inbox::Shares;
 
 /// How an entry is linked into its room. A seq or an `n` of 0 means none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,6 +63,10 @@ pub struct Head {
     pub read: Seq,
     /// The newest entry that is not shown: nobody reads these, but they must be found when the room has ended.
     pub hidden: Seq,
+    /// How many bytes of text its unread messages have, in an inbox.
+    pub unread_bytes: u64,
+    /// How many messages were counted to somebody's share since its owner last read some, in an inbox.
+    pub shared: u64,
 }
 
 /// A use of a key.
@@ -80,7 +85,7 @@ pub enum Waste {
     Room(RoomId),
     /// All keys of a sender who is gone.
     Keys(UserId),
-    /// A sender's keys before the last [`KEYS_REMEMBERED`](crate::limits::KEYS_REMEMBERED).
+    /// A sender's keys that are no longer remembered.
     OldKeys(UserId),
 }
 
@@ -120,7 +125,7 @@ pub enum Change {
     Relink(Record),
     /// This much of a room that goes on is deleted.
     Trimmed(RoomId, Floor),
-    /// Deletes the chain head of a room that has no entries any more.
+    /// Deletes the chain head of a room that has no entries any more, and all shares of it.
     DeleteHead(RoomId),
     /// Deletes the use of a key.
     DeleteKey(UserId, Arc<str>),
@@ -133,13 +138,15 @@ pub enum Change {
 /// Keys and their uses, by sender.
 pub type Keys = BTreeMap<UserId, BTreeMap<Arc<str>, KeyUse>>;
 
-/// Changes that are made together or not at all: entries and keys first, then the rest in order.
+/// Changes that are made together or not at all: entries, keys and shares first, then the rest in order.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Entries to store, their seqs rising and higher than all before.
     pub records: Vec<Record>,
     /// Uses of keys to store; a new use of a key replaces the old one.
     pub keys: Keys,
+    /// Shares of inboxes that have changed.
+    pub shares: Shares,
     /// Everything else.
     pub changes: Vec<Change>,
     /// The newest seq seen, even if nothing of it is stored; 0 for none.
@@ -161,6 +168,7 @@ impl Batch {
             // Even an empty map costs something to clear.
             self.keys.clear();
         }
+        self.shares.clear();
         self.changes.clear();
         (self.newest, self.lasts) = (Seq(0), false);
     }
@@ -262,6 +270,19 @@ pub trait Backend: Look + Send + 'static {
     /// # Errors
     /// When the store fails or is damaged.
     fn keys_after(&self, sender: UserId, key: &str, count: usize) -> Result<Vec<(Arc<str>, KeyUse)>, StoreError>;
+
+    /// How many messages in the inbox were counted to the sharer; 0 when that is damaged: a share that is given twice harms less
+    /// than a server that stops.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn share(&self, owner: UserId, sharer: Sharer) -> Result<u64, StoreError>;
+
+    /// Everybody who has a share of the inbox, in order, and how much of it is used.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    fn shares(&self, owner: UserId) -> Result<Vec<(Sharer, u64)>, StoreError>;
 
     /// Gives the durable entries that hold compaction keys to `each`, in the order of seqs.
     ///

@@ -3,7 +3,7 @@
 //! Keyed by an ever-growing seq and linked backward, an entry costs one append to the store and no index; a clustered
 //! `(room, seq)` key was measured at ten times the price.
 
-use crate::event::RoomId;
+use crate::event::{Event, RoomId};
 use crate::names::Seq;
 use crate::store::backend::{Head, Links, Look, Record, StoreError};
 use crate::store::{Page, Query, Start, What};
@@ -180,6 +180,24 @@ impl<'a, L: Look> Run<'a, L> {
             First::At(record) => (self.number_before(&record), self.before(&record.links)),
             First::AllGone | First::Nothing => self.newest(),
         })
+    }
+
+    /// How many bytes of text there are in the messages after number `after`, up to the one with this number and seq. Those that
+    /// are damaged, and what was given up, count nothing.
+    pub fn bytes(&self, (mut number, mut at): (u64, Seq), after: u64) -> Result<u64, StoreError> {
+        let mut bytes = 0;
+        while number > after {
+            let record = match self.linked(at) {
+                Ok(Some(record)) if record.links.said < at => record,
+                Ok(_) | Err(StoreError::Damaged(_)) => break,
+                Err(error) => return Err(error),
+            };
+            if let Event::Said { text, .. } = &record.entry.event {
+                bytes += text.len() as u64;
+            }
+            (number, at) = (number - 1, record.links.said);
+        }
+        Ok(bytes)
     }
 
     /// The counted entry with this number. It must be kept, and newer than `low`.

@@ -8,10 +8,10 @@ use std::collections::HashSet;
 use blake2::{Blake2b512, Digest};
 
 use crate::event::{Entry, RoomId};
-use crate::limits::KEYS_REMEMBERED;
 use crate::names::{Seq, UserId};
+use crate::state::archive::Sharer;
 use crate::store::Store;
-use crate::store::backend::{Backend, Links, StoreError, Waste};
+use crate::store::backend::{Backend, Head, Links, StoreError, Waste};
 
 struct Hash(Blake2b512);
 
@@ -41,8 +41,8 @@ impl Hash {
 }
 
 impl<B: Backend> Store<B> {
-    /// A hash of everything committed: entries with their links, keys, compaction keys and presence. Every build computes the
-    /// same. It reads the whole store. A store in memory and one on disk have the same digest until the one in memory has given
+    /// A hash of everything committed: entries with their links, keys, what is unread and whose, compaction keys and presence.
+    /// Every build computes the same. It reads the whole store. A store in memory and one on disk have the same digest until the one in memory has given
     /// something up, or has tidied away messages with keys.
     ///
     /// # Errors
@@ -58,21 +58,13 @@ impl<B: Backend> Store<B> {
                 [n, prev.0, skip.0, said_n, said.0].iter().for_each(|number| hash.number(*number));
             }
         })?;
-        let mut senders: Vec<_> = self.backend.owned()?;
-        senders.sort_unstable();
-        for waste in senders {
-            if let Waste::Keys(sender) = waste
-                && !wasted.contains(&waste)
-            {
-                let count = self.backend.key_count(sender)?;
-                [sender.0, count].iter().for_each(|number| hash.number(*number));
-                for (key, found) in self.backend.keys_after(sender, "", usize::MAX)? {
-                    if found.n + KEYS_REMEMBERED as u64 > count {
-                        hash.text(key.as_bytes());
-                        let time = found.used.time.0.cast_unsigned();
-                        [found.n, found.used.seq.0, time, found.used.content].iter().for_each(|number| hash.number(*number));
-                    }
-                }
+        let mut owned: Vec<_> = self.backend.owned()?;
+        owned.sort_unstable();
+        for waste in owned.into_iter().filter(|waste| !wasted.contains(waste)) {
+            match waste {
+                Waste::Keys(sender) => self.hash_keys(&mut hash, sender)?,
+                Waste::Room(RoomId::Inbox(owner)) => self.hash_inbox(&mut hash, owner)?,
+                Waste::Room(RoomId::Channel(_)) | Waste::OldKeys(_) => {}
             }
         }
         self.backend.held(&mut |key, entry| {
@@ -86,5 +78,31 @@ impl<B: Backend> Store<B> {
         }
         let bytes = hash.0.finalize();
         Ok(u64::from_le_bytes(bytes[..8].try_into().expect("invariant: a hash has 64 bytes")))
+    }
+
+    fn hash_keys(&self, hash: &mut Hash, sender: UserId) -> Result<(), StoreError> {
+        let count = self.backend.key_count(sender)?;
+        [sender.0, count].iter().for_each(|number| hash.number(*number));
+        for (key, found) in self.backend.keys_after(sender, "", usize::MAX)? {
+            if found.n + self.window(sender) > count {
+                hash.text(key.as_bytes());
+                let time = found.used.time.0.cast_unsigned();
+                [found.n, found.used.seq.0, time, found.used.content].iter().for_each(|number| hash.number(*number));
+            }
+        }
+        Ok(())
+    }
+
+    fn hash_inbox(&self, hash: &mut Hash, owner: UserId) -> Result<(), StoreError> {
+        let Head { read, unread_bytes, shared, .. } = self.backend.head(RoomId::Inbox(owner))?;
+        [owner.0, read.0, unread_bytes, shared].iter().for_each(|number| hash.number(*number));
+        for (sharer, count) in self.backend.shares(owner)? {
+            let (kind, who) = match sharer {
+                Sharer::User(user) => (1, user.0),
+                Sharer::Near(near) => (2, u64::from(near)),
+            };
+            [kind, who, count].iter().for_each(|number| hash.number(*number));
+        }
+        Ok(())
     }
 }

@@ -115,6 +115,16 @@ impl ChainHeads {
         Ok(count)
     }
 
+    /// Counts so many more, of a sender who has had some; nothing for the others.
+    pub fn count_more(&mut self, backend: &impl Backend, sender: UserId, more: u64) -> Result<(), StoreError> {
+        let count = self.count(backend, sender)?;
+        if count > 0 {
+            self.counts.insert(sender, count + more);
+            self.counted.push(sender);
+        }
+        Ok(())
+    }
+
     /// Forgets a room that no longer exists.
     pub fn remove_room(&mut self, room: RoomId) {
         self.heads.remove(&room);

@@ -11,6 +11,7 @@ use foldhash::HashMap;
 
 use crate::event::{Entry, Event, RoomId};
 use crate::names::{Seq, UserId};
+use crate::state::archive::Sharer;
 use crate::store::backend::{Backend, Batch, Change, Floor, Head, KeyUse, Keys, Look, Record, StoreError, Waste, below};
 use crate::store::{Page, Presence, Promise, Query, ReadError, Reader, Store, chain};
 
@@ -37,6 +38,7 @@ struct Kept {
     heads: HashMap<RoomId, Head>,
     keys: Keys,
     key_counts: HashMap<UserId, u64>,
+    shares: BTreeMap<UserId, BTreeMap<Sharer, u64>>,
     state: BTreeMap<String, Entry>,
     presence: BTreeMap<String, Entry>,
     waste: BTreeMap<Waste, Floor>,
@@ -155,7 +157,12 @@ impl Kept {
             Change::Delete(seq) => self.delete(*seq),
             // It bounds itself and is never trimmed.
             Change::Relink(_) | Change::Trimmed(..) => {}
-            Change::DeleteHead(room) => drop(self.heads.remove(room)),
+            Change::DeleteHead(room) => {
+                self.heads.remove(room);
+                if let RoomId::Inbox(owner) = room {
+                    self.shares.remove(owner);
+                }
+            }
             Change::DeleteKey(sender, key) => drop(self.keys.get_mut(sender).and_then(|keys| keys.remove(key))),
             Change::DeleteKeyCount(sender) => {
                 self.keys.remove(sender);
@@ -222,6 +229,15 @@ impl Backend for Memory {
         Ok(after.take(count).map(|(key, found)| (Arc::clone(key), *found)).collect())
     }
 
+    fn share(&self, owner: UserId, sharer: Sharer) -> Result<u64, StoreError> {
+        Ok(self.read().shares.get(&owner).and_then(|shares| shares.get(&sharer)).copied().unwrap_or_default())
+    }
+
+    fn shares(&self, owner: UserId) -> Result<Vec<(Sharer, u64)>, StoreError> {
+        let kept = self.read();
+        Ok(kept.shares.get(&owner).into_iter().flatten().map(|(sharer, count)| (*sharer, *count)).collect())
+    }
+
     fn held(&self, each: &mut dyn FnMut(&str, Entry) -> Result<(), StoreError>) -> Result<(), StoreError> {
         let held = by_seq(&self.read().state);
         held.into_iter().try_for_each(|(key, entry)| each(&key, entry))
@@ -258,6 +274,12 @@ impl Backend for Memory {
         }
         for record in batch.records.drain(..) {
             kept.push(record, self.most_bytes);
+        }
+        for owner in &batch.shares.forgotten {
+            kept.shares.remove(owner);
+        }
+        for (&(owner, sharer), &count) in &batch.shares.counted {
+            kept.shares.entry(owner).or_default().insert(sharer, count);
         }
         for change in &batch.changes {
             kept.change(change);

@@ -24,8 +24,9 @@
 //!    So are entries of a room that goes on, when they are [older, or more](Keep), than the operator wants to keep
 //!    ([`Store::trim`]); what an inbox's owner has not read is kept.
 //! 7. **Keys are remembered by number** ([`crate::state::Archive::used`]) and not by time: the last
-//!    [`KEYS_REMEMBERED`](crate::limits::KEYS_REMEMBERED) of each sender, over restarts too. A key is committed with its
-//!    message or not at all.
+//!    [`KEYS_REMEMBERED`](crate::limits::KEYS_REMEMBERED) of each account, over restarts too, and the last
+//!    [`KEYS_REMEMBERED_GUEST`](crate::limits::KEYS_REMEMBERED_GUEST) of a guest. A key is committed with its message or not at
+//!    all. **Shares of inboxes** ([`crate::state::Archive::share`]) are, too, and a read mark forgets those of its inbox.
 //! 8. **When the disk is full** ([`StoreError::Full`]), [`Store::give_reserve`] gives the reserve back, so that read marks can
 //!    still be stored. [`Store::take_reserve`] takes it again once there is room. [`Store::set_ids_aside`] needs no room at
 //!    all, so that newcomers can be let in.
@@ -37,6 +38,7 @@ mod chain;
 mod digest;
 mod disk;
 mod heads;
+mod inbox;
 mod memory;
 mod put;
 mod tidy;

@@ -1,7 +1,7 @@
 //! The store as its replica sees it: what an entry means for the store, committing entries in batches, and looking things up.
 //!
-//! It owns the batch that is not committed yet, and a cache of chain heads and key counts; everything else is its backend's. It
-//! must never decide whether an entry is allowed.
+//! It owns the batch that is not committed yet, which users are accounts, and a cache of chain heads and key counts; everything
+//! else is its backend's. It must never decide whether an entry is allowed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use crate::clock;
 use crate::event::{Compaction, Entry, Event, RoomId};
-use crate::limits::KEYS_REMEMBERED;
+use crate::limits::{KEYS_REMEMBERED, KEYS_REMEMBERED_GUEST};
 use crate::names::{Seq, UserId};
-use crate::state::archive::{Archive, Inbox, Used, content};
+use crate::state::archive::{Archive, Inbox, Sharer, Used, content};
 use crate::store::backend::{Backend, Batch, Change, Head, KeyUse, Links, Look, Record, StoreError, Waste};
 use crate::store::chain::Run;
 use crate::store::heads::ChainHeads;
@@ -30,6 +30,8 @@ pub struct Store<B> {
     /// What has been stored for users in this run and becomes waste when they go. Users who were never written to are not in
     /// it, so that they cost nothing to forget. At most an inbox and keys for each account and guest.
     pub(super) owned: HashSet<Waste>,
+    /// Who is an account, so that more of their keys are remembered. As many as the operator allows.
+    pub(super) accounts: HashSet<UserId>,
     /// What a crash has left without an owner, and is not in the backend's list of waste yet.
     pub(super) orphans: Vec<Waste>,
     /// What can be deleted now, the oldest first.
@@ -50,7 +52,7 @@ pub struct Store<B> {
 }
 
 /// Everything that was put: the batch, and beneath it the committed entries.
-struct Seen<'a, B>(&'a B, &'a Batch);
+pub(super) struct Seen<'a, B>(pub(super) &'a B, pub(super) &'a Batch);
 
 impl<B: Backend> Look for Seen<'_, B> {
     fn record(&self, seq: Seq) -> Result<Option<Record>, StoreError> {
@@ -81,6 +83,7 @@ impl<B: Backend> Store<B> {
             batch: Batch::default(),
             heads: ChainHeads::default(),
             owned: HashSet::new(),
+            accounts: HashSet::new(),
             orphans: Vec::new(),
             due: VecDeque::new(),
             rest: Duration::ZERO,
@@ -125,6 +128,9 @@ impl<B: Backend> Store<B> {
     /// When the store fails or is damaged; then the batch must be [rolled back](Store::rollback).
     pub fn put(&mut self, entry: &Entry) -> Result<(), StoreError> {
         self.waste(entry);
+        if let Event::Registered { who, .. } = &entry.event {
+            self.register(who.id)?;
+        }
         let lasts = entry.event.lasts();
         if !lasts && self.presence == Presence::Forgotten {
             return Ok(());
@@ -148,27 +154,39 @@ impl<B: Backend> Store<B> {
     /// Links a durable entry into its room.
     fn link(&mut self, entry: &Entry) -> Result<Links, StoreError> {
         let Some(room) = entry.room else { return Ok(Links::default()) };
-        match &entry.event {
-            Event::Said { from, key: Some(key), text } => {
+        match (&entry.event, room) {
+            (Event::Said { from, key: Some(key), text, .. }, _) => {
                 let used = Used { seq: entry.seq, time: entry.time, content: content(room, text) };
                 self.use_key(from.id, key, used)?;
             }
-            Event::Acked { upto, .. } => {
-                let (n, read) = self.until(room, *upto)?;
-                let chain = self.heads.change(&self.backend, room)?;
-                if n > chain.head.read_n {
-                    (chain.head.read_n, chain.head.read) = (n, read);
-                }
-            }
+            (Event::Acked { upto, .. }, RoomId::Inbox(owner)) => self.mark(owner, *upto)?,
             _ => {}
         }
+        if let (Event::Said { from, share: Some(share), .. }, RoomId::Inbox(owner)) = (&entry.event, room) {
+            self.count_share(owner, from.id, *share)?;
+        }
         let chain = self.heads.change(&self.backend, room)?;
-        if let RoomId::Inbox(_) = room
-            && chain.head == Head::default()
-        {
-            self.owned.insert(Waste::Room(room));
+        if let RoomId::Inbox(_) = room {
+            if chain.head.n == 0 && chain.head.hidden == Seq(0) {
+                self.owned.insert(Waste::Room(room));
+            }
+            if let Event::Said { text, .. } = &entry.event {
+                chain.head.unread_bytes += text.len() as u64;
+            }
         }
         Ok(if entry.event.is_shown() { chain.link(entry.seq, entry.event.is_message()) } else { chain.hide(entry.seq) })
+    }
+
+    /// How many of a sender's keys are remembered.
+    pub(super) fn window(&self, sender: UserId) -> u64 {
+        (if self.accounts.contains(&sender) { KEYS_REMEMBERED } else { KEYS_REMEMBERED_GUEST }) as u64
+    }
+
+    /// The guest is an account from here on. Its keys keep the guest's window, so that none that was forgotten, and perhaps
+    /// deleted, is remembered again: they become that much older than what comes.
+    fn register(&mut self, guest: UserId) -> Result<(), StoreError> {
+        self.accounts.insert(guest);
+        self.heads.count_more(&self.backend, guest, (KEYS_REMEMBERED - KEYS_REMEMBERED_GUEST) as u64)
     }
 
     fn use_key(&mut self, sender: UserId, key: &Arc<str>, used: Used) -> Result<(), StoreError> {
@@ -177,8 +195,9 @@ impl<B: Backend> Store<B> {
         if n == 1 {
             self.owned.insert(Waste::Keys(sender));
         }
+        let window = self.window(sender);
         // When the first window is full, none of its keys is old yet.
-        if n > KEYS_REMEMBERED as u64 && n.is_multiple_of(KEYS_REMEMBERED as u64) {
+        if n > window && n.is_multiple_of(window) {
             self.batch.changes.push(Change::Waste(Waste::OldKeys(sender)));
         }
         Ok(())
@@ -232,6 +251,11 @@ impl<B: Backend> Store<B> {
 
     /// Forgets the batch.
     pub fn rollback(&mut self) {
+        for record in &self.batch.records {
+            if let Event::Registered { who, .. } = &record.entry.event {
+                self.accounts.remove(&who.id);
+            }
+        }
         self.batch.clear();
         (self.heads, self.sought) = (ChainHeads::default(), None);
     }
@@ -263,7 +287,7 @@ impl<B: Backend> Store<B> {
     }
 
     /// The newest message of the room at or before `seq`, and its number.
-    fn until(&mut self, room: RoomId, seq: Seq) -> Result<(u64, Seq), StoreError> {
+    pub(super) fn until(&mut self, room: RoomId, seq: Seq) -> Result<(u64, Seq), StoreError> {
         if let Some((sought, found, number)) = self.sought
             && (sought, found) == (room, seq)
         {
@@ -280,21 +304,25 @@ impl<B: Backend> Archive for Store<B> {
     type Error = StoreError;
 
     fn inbox(&mut self, owner: UserId) -> Result<Inbox, StoreError> {
-        let Head { said_n, said, read_n, read, .. } = self.heads.head(&self.backend, RoomId::Inbox(owner))?;
-        Ok(Inbox { count: said_n, newest: said, read_count: read_n, read })
+        let Head { said_n, said, read_n, read, unread_bytes, .. } = self.heads.head(&self.backend, RoomId::Inbox(owner))?;
+        Ok(Inbox { count: said_n, newest: said, read_count: read_n, read, unread_bytes })
     }
 
     fn newest_until(&mut self, owner: UserId, seq: Seq) -> Result<Seq, StoreError> {
         Ok(self.until(RoomId::Inbox(owner), seq)?.1)
     }
 
-    fn used(&mut self, sender: UserId, key: &str) -> Result<Option<Used>, StoreError> {
+    fn share(&mut self, owner: UserId, sharer: Sharer) -> Result<u64, StoreError> {
+        self.share_of(owner, sharer)
+    }
+
+    fn used(&mut self, sender: UserId, key: &str, window: usize) -> Result<Option<Used>, StoreError> {
         let count = self.heads.count(&self.backend, sender)?;
         let found = match self.batch.keys.get(&sender).and_then(|keys| keys.get(key)) {
             Some(found) => Some(*found),
             None => self.backend.key(sender, key)?,
         };
-        let is_remembered = |found: &KeyUse| found.n + KEYS_REMEMBERED as u64 > count;
+        let is_remembered = |found: &KeyUse| found.n + window as u64 > count;
         Ok(found.filter(is_remembered).map(|found| found.used))
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::clock;
 use crate::event::{Entry, Event, RoomId};
-use crate::limits::{KEYS_REMEMBERED, TIDIED_AT_ONCE};
+use crate::limits::TIDIED_AT_ONCE;
 use crate::names::{Seq, UserId};
 use crate::store::backend::{Backend, Change, Floor, StoreError, Waste};
 use crate::store::chain::{Run, linked_hidden};
@@ -29,7 +29,7 @@ impl<B: Backend> Store<B> {
         if forgotten {
             present.clear();
         }
-        let mut accounts = HashSet::new();
+        let accounts = &mut self.accounts;
         let covering: HashSet<_> = present.iter().map(|(key, _)| key.clone()).collect();
         let mut present = present.into_iter().peekable();
         self.backend.held(&mut |key, entry| {
@@ -49,7 +49,7 @@ impl<B: Backend> Store<B> {
             Ok(())
         })?;
         present.for_each(|(_, entry)| each(&entry));
-        self.own(&accounts)?;
+        self.own()?;
         self.due.extend(self.backend.wasted()?);
         if forgotten {
             self.batch.changes.push(Change::ForgetPresence);
@@ -63,7 +63,8 @@ impl<B: Backend> Store<B> {
     }
 
     /// Finds what guests own. Where presence is kept the guests still exist; otherwise all of it is waste.
-    fn own(&mut self, accounts: &HashSet<UserId>) -> Result<(), StoreError> {
+    fn own(&mut self) -> Result<(), StoreError> {
+        let accounts = &self.accounts;
         let owner = |waste: &Waste| match waste {
             Waste::Room(RoomId::Inbox(owner)) | Waste::Keys(owner) | Waste::OldKeys(owner) => Some(*owner),
             Waste::Room(RoomId::Channel(_)) => None,
@@ -197,7 +198,7 @@ impl<B: Backend> Store<B> {
             Some((swept, key)) if swept == sender => key,
             _ => Arc::from(""),
         };
-        let old = self.heads.count(&self.backend, sender)?.saturating_sub(KEYS_REMEMBERED as u64);
+        let old = self.heads.count(&self.backend, sender)?.saturating_sub(self.window(sender));
         let keys = self.backend.keys_after(sender, &from, TIDIED_AT_ONCE)?;
         let looked_at = keys.len();
         self.swept = keys.last().map(|(key, _)| (sender, Arc::clone(key)));

@@ -25,7 +25,7 @@ fn batch(first: u64, keys: bool) -> Vec<Draft> {
     let one = |number: u64| {
         let key = keys.then(|| format!("{number:x}").into());
         let from = user(1 + number % SENDERS);
-        draft(Some(channel(1 + number % ROOMS)), Event::Said { from, text: TEXT.into(), key })
+        draft(Some(channel(1 + number % ROOMS)), Event::Said { from, text: TEXT.into(), key, share: None })
     };
     (first..first + BATCH).map(one).collect()
 }

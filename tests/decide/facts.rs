@@ -174,6 +174,7 @@ pub fn inboxes_agree(memory: &Memory, model: &Model, turn: usize) -> Result<(), 
         let inbox = memory.holds(id);
         same(&(inbox.count - inbox.read_count), &model.unread(id), format_args!("the unread messages of {id}"))?;
         same(&inbox.read, &model.mark(id), format_args!("the mark of {id}"))?;
+        same(&inbox.unread_bytes, &model.unread_bytes(id), format_args!("the unread bytes of {id}"))?;
         if model.user(id).is_some() && inbox.count - inbox.read_count > model.limits.inbox {
             return Err(format!("the inbox of {id} holds too much: {inbox:?}"));
         }

@@ -103,9 +103,16 @@ impl Model {
                 self.channels.retain(|channel| channel.id != id);
                 vec![closed]
             }
-            (Request::Say { .. }, Some(me)) => self.say(&proposal.request, me, time, Seq(number)),
+            (Request::Say { .. }, Some(me)) => {
+                let address = self.connection(session).and_then(|connection| connection.address);
+                self.say(&proposal.request, (me, address), time, Seq(number))
+            }
             (Request::Ack(seq), Some(me)) => {
                 let mark = self.acked(me, *seq);
+                if mark > self.mark(me) {
+                    let mine = self.messages.iter_mut().filter(|message| message.room == RoomId::Inbox(me));
+                    mine.for_each(|message| message.is_shared = false);
+                }
                 self.marks.retain(|(owner, _)| *owner != me);
                 self.marks.push((me, mark));
                 vec![]
@@ -113,7 +120,7 @@ impl Model {
         }
     }
 
-    fn say(&mut self, request: &Request, me: UserId, time: Time, seq: Seq) -> Lines {
+    fn say(&mut self, request: &Request, (me, address): (UserId, Option<IpAddr>), time: Time, seq: Seq) -> Lines {
         let Request::Say { to, key, text } = request else { unreachable!("only SAY says") };
         let room = self.room(me, to).expect("it was found");
         if self.messages.iter().any(|said| said.seq == seq) {
@@ -129,7 +136,8 @@ impl Model {
         };
         let shown = Line { room, text: format!("MSG {seq} {title} {} {text}", self.who(me)), must: true };
         let (key, text) = (key.as_deref().map(str::to_owned), text.to_string());
-        self.messages.push(Message { seq, time, room, from: me, key, text });
+        let is_shared = matches!(room, RoomId::Inbox(owner) if self.is_shared(owner));
+        self.messages.push(Message { seq, time, room, from: me, key, text, address, is_shared });
         vec![shown]
     }
 

@@ -57,6 +57,10 @@ pub struct Message {
     pub from: UserId,
     pub key: Option<String>,
     pub text: String,
+    /// From where.
+    pub address: Option<IpAddr>,
+    /// Whether it counts to somebody's share of an inbox.
+    pub is_shared: bool,
 }
 
 /// Everything there is.
@@ -150,6 +154,23 @@ impl Model {
         self.inbox(user).filter(|message| message.seq > mark).count() as u64
     }
 
+    pub fn unread_bytes(&self, user: UserId) -> u64 {
+        let mark = self.mark(user);
+        self.inbox(user).filter(|message| message.seq > mark).map(|message| message.text.len() as u64).sum()
+    }
+
+    /// Whether another message counts to somebody's share: the first tenth does not.
+    pub fn is_shared(&self, owner: UserId) -> bool {
+        self.unread(owner) >= self.limits.inbox / 10
+    }
+
+    fn has_used_their_share(&self, user: UserId, address: Option<IpAddr>, owner: UserId) -> bool {
+        let shared = || self.inbox(owner).filter(|message| message.is_shared);
+        let own = shared().filter(|message| message.from == user).count() as u64;
+        let from_there = shared().filter(|message| address.is_some() && message.address == address).count() as u64;
+        self.is_shared(owner) && (own >= self.limits.inbox_per_sender || from_there >= self.limits.inbox_per_address)
+    }
+
     /// Where the mark would be after an ACK.
     pub fn acked(&self, user: UserId, seq: Seq) -> Seq {
         let newest = self.inbox(user).map(|message| message.seq).filter(|message| *message <= seq).max();
@@ -185,6 +206,10 @@ impl Model {
             (Request::Create(name, _), Some(user)) => {
                 let address = self.connection(session).and_then(|connection| connection.address);
                 self.creating(user, name.as_str(), address, storage != Storage::Free)
+            }
+            (Request::Say { to, key, text }, Some(user)) => {
+                let address = self.connection(session).and_then(|connection| connection.address);
+                self.saying((user, address), to, key.as_deref(), text, storage != Storage::Free)
             }
             (request, Some(user)) => self.of_user(request, user, storage != Storage::Free),
         }
@@ -228,7 +253,6 @@ impl Model {
                 codes.extend((channel.owner != Some(user.id)).then_some("NOT_ALLOWED"));
                 codes
             }),
-            Request::Say { to, key, text } => self.saying(user, to, key.as_deref(), text, is_full),
             other => unreachable!("{other:?} is not a user's"),
         }
     }
@@ -297,7 +321,14 @@ impl Model {
         somebody.map(|user| RoomId::Inbox(user.id)).ok_or("NO_SUCH_USER")
     }
 
-    fn saying(&self, user: &User, to: &Recipient, key: Option<&str>, text: &str, is_full: bool) -> Verdict {
+    fn saying(
+        &self,
+        (user, address): (&User, Option<IpAddr>),
+        to: &Recipient,
+        key: Option<&str>,
+        text: &str,
+        is_full: bool,
+    ) -> Verdict {
         let used = self.messages.iter().rev().find(|said| key.is_some() && said.from == user.id && said.key.as_deref() == key);
         let room = match self.room(user.id, to) {
             Ok(room) => room,
@@ -313,7 +344,10 @@ impl Model {
         }
         let mut codes = full(is_full);
         if let RoomId::Inbox(owner) = room {
-            codes.extend((self.unread(owner) >= self.limits.inbox).then_some("INBOX_FULL"));
+            let is_too_much = self.unread(owner) >= self.limits.inbox
+                || self.unread_bytes(owner) + text.len() as u64 > self.limits.inbox_bytes
+                || self.has_used_their_share(user.id, address, owner);
+            codes.extend(is_too_much.then_some("INBOX_FULL"));
         }
         verdict(codes, || "? now".into())
     }

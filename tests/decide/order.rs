@@ -5,35 +5,50 @@ use std::convert::Infallible;
 
 use linechat::code::Refusal;
 use linechat::event::{Answer, Compaction, Entry, Event, Proposal, RoomId, Time};
-use linechat::limits::{KEYS_REMEMBERED, Limits};
+use linechat::limits::{KEYS_REMEMBERED, KEYS_REMEMBERED_GUEST, Limits};
 use linechat::names::{Seq, UserId};
 use linechat::state::archive::content;
-use linechat::state::{Archive, Context, Decision, Inbox, State, Storage, Used, decide};
+use linechat::state::{Archive, Context, Decision, Inbox, Sharer, State, Storage, Used, decide};
 
 /// What was stored, as lists.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
-    /// The messages of each inbox, the oldest first.
-    inboxes: BTreeMap<UserId, Vec<Seq>>,
+    /// The messages of each inbox and their bytes, the oldest first.
+    inboxes: BTreeMap<UserId, Vec<(Seq, u64)>>,
     marks: BTreeMap<UserId, Seq>,
-    /// The keys that each sender used, the oldest first.
-    keys: BTreeMap<UserId, Vec<(String, Used)>>,
+    /// How much of the shares of each inbox is used.
+    shares: BTreeMap<UserId, BTreeMap<Sharer, u64>>,
+    /// The keys that each sender used, the oldest first; and nothing where a guest became an account, whose keys then are as old
+    /// as if there were more.
+    keys: BTreeMap<UserId, Vec<Option<(String, Used)>>>,
 }
 
 impl Memory {
     fn put(&mut self, entry: &Entry) {
         let &Entry { seq, time, room, .. } = entry;
         match (&entry.event, room) {
-            (Event::Said { from, key, text }, Some(room)) => {
+            (Event::Said { from, key, text, share }, Some(room)) => {
                 if let RoomId::Inbox(owner) = room {
-                    self.inboxes.entry(owner).or_default().push(seq);
+                    self.inboxes.entry(owner).or_default().push((seq, text.len() as u64));
+                    let near = share.and_then(|share| share.near).map(Sharer::Near);
+                    for sharer in share.map(|_| Sharer::User(from.id)).into_iter().chain(near) {
+                        *self.shares.entry(owner).or_default().entry(sharer).or_default() += 1;
+                    }
                 }
                 if let Some(key) = key {
                     let used = Used { seq, time, content: content(room, text) };
-                    self.keys.entry(from.id).or_default().push((key.to_string(), used));
+                    self.keys.entry(from.id).or_default().push(Some((key.to_string(), used)));
                 }
             }
-            (Event::Acked { by, upto }, _) => drop(self.marks.insert(*by, *upto)),
+            (Event::Acked { by, upto }, _) => {
+                self.marks.insert(*by, *upto);
+                self.shares.remove(by);
+            }
+            (Event::Registered { who, .. }, _) => {
+                if let Some(keys) = self.keys.get_mut(&who.id) {
+                    keys.resize(keys.len() + KEYS_REMEMBERED - KEYS_REMEMBERED_GUEST, None);
+                }
+            }
             _ => {}
         }
     }
@@ -42,9 +57,10 @@ impl Memory {
     pub fn holds(&self, owner: UserId) -> Inbox {
         let messages = self.inboxes.get(&owner).map_or(&[][..], Vec::as_slice);
         let read = self.marks.get(&owner).copied().unwrap_or_default();
-        let read_count = messages.partition_point(|seq| *seq <= read);
-        let newest = messages.last().copied().unwrap_or_default();
-        Inbox { count: messages.len() as u64, newest, read_count: read_count as u64, read }
+        let read_count = messages.partition_point(|(seq, _)| *seq <= read);
+        let newest = messages.last().copied().unwrap_or_default().0;
+        let unread_bytes = messages[read_count..].iter().map(|(_, bytes)| bytes).sum();
+        Inbox { count: messages.len() as u64, newest, read_count: read_count as u64, read, unread_bytes }
     }
 }
 
@@ -57,13 +73,17 @@ impl Archive for Memory {
 
     fn newest_until(&mut self, owner: UserId, seq: Seq) -> Result<Seq, Infallible> {
         let messages = self.inboxes.get(&owner).map_or(&[][..], Vec::as_slice);
-        let until = messages.partition_point(|message| *message <= seq);
-        Ok(messages[..until].last().copied().unwrap_or_default())
+        let until = messages.partition_point(|(message, _)| *message <= seq);
+        Ok(messages[..until].last().copied().unwrap_or_default().0)
     }
 
-    fn used(&mut self, sender: UserId, key: &str) -> Result<Option<Used>, Infallible> {
+    fn share(&mut self, owner: UserId, sharer: Sharer) -> Result<u64, Infallible> {
+        Ok(self.shares.get(&owner).and_then(|shares| shares.get(&sharer)).copied().unwrap_or_default())
+    }
+
+    fn used(&mut self, sender: UserId, key: &str, window: usize) -> Result<Option<Used>, Infallible> {
         let used = self.keys.get(&sender).map_or(&[][..], Vec::as_slice);
-        let mut last = used.iter().rev().take(KEYS_REMEMBERED);
+        let mut last = used.iter().rev().take(window).flatten();
         Ok(last.find(|(other, _)| other == key).map(|(_, used)| *used))
     }
 }

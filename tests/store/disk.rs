@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use linechat::event::Event;
-use linechat::limits::BALLAST_BYTES;
+use linechat::limits::{BALLAST_BYTES, KEYS_REMEMBERED};
 use linechat::names::Seq;
 use linechat::store::{OpenError, Query, Start, What};
 use tempfile::TempDir;
@@ -95,7 +95,7 @@ fn look(directory: &Path, bytes: &[u8]) -> Found {
     };
     // The keys must be the ones that were used, too.
     for number in [0, 150, MESSAGES - 1] {
-        match store.driven.used(linechat::names::UserId(9), &format!("key-{number}")) {
+        match store.driven.used(linechat::names::UserId(9), &format!("key-{number}"), KEYS_REMEMBERED) {
             Ok(used) => whole &= used.is_some_and(|used| used.seq == Seq(store_seq(number))),
             Err(_) => return Found::Noticed,
         }
@@ -196,10 +196,10 @@ fn a_store_of_another_version_is_refused_and_left_alone() {
     let (directory, mut bytes) = closed();
     let path = directory.path().join("journal.db");
     for (version, advice) in [
-        (4, "has version 4, and this linechat reads up to version 3; run the newer linechat that wrote it"),
+        (5, "has version 5, and this linechat reads up to version 4; run the newer linechat that wrote it"),
         (
             1,
-            "has version 1, and this linechat reads only versions 2 to 3; run the older linechat that wrote it, or move it away",
+            "has version 1, and this linechat reads only versions 2 to 4; run the older linechat that wrote it, or move it away",
         ),
     ] {
         bytes[VERSION_AT + 3] = version;

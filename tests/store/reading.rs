@@ -214,7 +214,7 @@ fn reading_beside_the_writer_sees_whole_rooms(place: &Place) {
     let mut store = place.open();
     let (runtime, reader, driven) = store.parts();
     let entry = |number: u64| {
-        let event = Event::Said { from: crate::store::user(2), text: format!("{number}").into(), key: None };
+        let event = Event::Said { from: crate::store::user(2), text: format!("{number}").into(), key: None, share: None };
         Entry { seq: Seq(number + 1), time: linechat::event::Time(0), room: Some(inbox(7)), via: None, event }
     };
     std::thread::scope(|scope| {

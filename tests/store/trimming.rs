@@ -100,20 +100,3 @@ fn what_was_not_read_is_kept_however_old_it_is() {
     assert_eq!(store.ack(7, seqs[14].0), Some(seqs[14]));
     assert_eq!(store.read(inbox(7), Start::Unread, 100).entries.len(), 5);
 }
-
-/// A store that an earlier linechat wrote lacks a table, and gets it.
-#[test]
-fn a_store_of_the_version_before_is_read() {
-    let place = Place::new(Kind::Disk);
-    let mut store = place.open();
-    let (rust, _) = filled(&mut store);
-    store.close();
-    let file = Connection::open(place.directory().join("journal.db")).expect("it opens");
-    file.execute_batch("DROP TABLE floors; PRAGMA user_version = 2").expect("so it was");
-    drop(file);
-    let mut store = place.open();
-    assert_eq!(store.texts(rust).len(), 600);
-    trim(&mut store, Keep { age: None, count: Some(3) }, 0);
-    store = place.reopen(store);
-    assert_eq!(texts(&store.read(rust, Start::After(Seq(0)), 100)), ["597", "598", "599"]);
-}

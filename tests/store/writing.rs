@@ -1,6 +1,6 @@
 //! Writing: order, whole batches, read marks, and what costs nothing.
 
-use linechat::event::Event;
+use linechat::event::{Event, Share};
 use linechat::names::{Seq, UserId};
 use linechat::store::{Start, What};
 
@@ -39,7 +39,13 @@ fn every_part_of_an_entry_is_kept(place: &Place) {
     let mut store = place.open();
     let room = channel(1);
     let events = [
-        Event::Said { from: user(7), key: Some("a key".into()), text: " \"quoted\" \\ ünicode 名前 \u{1f600} ".into() },
+        Event::Said {
+            from: user(7),
+            key: Some("a key".into()),
+            text: " \"quoted\" \\ ünicode 名前 \u{1f600} ".into(),
+            share: Some(Share { near: Some(u16::MAX) }),
+        },
+        Event::Said { from: user(7), key: None, text: "x".into(), share: Some(Share { near: None }) },
         Event::Topic { who: user(8), text: "".into() },
         Event::Joined { who: user(9), since: linechat::event::Time(-5), rank: Seq(3), lasts: true, shown: true },
         Event::Left { who: user(9), reason: Some("disconnected".into()), lasts: true, shown: true },

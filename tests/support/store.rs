@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use argon2::PasswordHasher;
-use linechat::event::{Entry, Event, NodeId, RoomId, SessionId, Time};
+use linechat::event::{Entry, Event, NodeId, RoomId, SessionId, Share, Time};
+use linechat::limits::KEYS_REMEMBERED;
 use linechat::names::{Name, Seq, UserId, Who};
-use linechat::state::archive::{Archive, Inbox, Used};
+use linechat::state::archive::{Archive, Inbox, Sharer, Used};
 use linechat::store::{self, Backend, Keep, OpenError, Page, Presence, Query, ReadError, Reader, Start, StoreError, What};
 use tokio::runtime::Runtime;
 
@@ -186,9 +187,19 @@ impl Store {
         self.driven.inbox(UserId(id)).expect("the store is whole")
     }
 
-    /// What a key was used for.
+    /// What an account used a key for.
     pub fn used(&mut self, sender: u64, key: &str) -> Option<Used> {
-        self.driven.used(UserId(sender), key).expect("the store is whole")
+        self.used_of_last(KEYS_REMEMBERED, sender, key)
+    }
+
+    /// What one of a sender's last keys was used for.
+    pub fn used_of_last(&mut self, window: usize, sender: u64, key: &str) -> Option<Used> {
+        self.driven.used(UserId(sender), key, window).expect("the store is whole")
+    }
+
+    /// How much of a share of an inbox is used.
+    pub fn share(&mut self, owner: u64, sharer: Sharer) -> u64 {
+        self.driven.share(UserId(owner), sharer).expect("the store is whole")
     }
 
     /// Tidies to the end; says how many steps that took.
@@ -253,12 +264,21 @@ pub fn draft(room: Option<RoomId>, event: Event) -> Draft {
 
 /// A message.
 pub fn said(room: RoomId, from: u64, text: &str) -> Draft {
-    Draft { room: Some(room), via: Some(UserId(from)), event: Event::Said { from: user(from), text: text.into(), key: None } }
+    Draft { room: Some(room), via: Some(UserId(from)), event: spoken(from, None, text) }
 }
 
 /// A message with a key.
 pub fn keyed(room: RoomId, from: u64, key: &str, text: &str) -> Draft {
-    let event = Event::Said { from: user(from), text: text.into(), key: Some(key.into()) };
+    Draft { room: Some(room), via: Some(UserId(from)), event: spoken(from, Some(key), text) }
+}
+
+fn spoken(from: u64, key: Option<&str>, text: &str) -> Event {
+    Event::Said { from: user(from), text: text.into(), key: key.map(Into::into), share: None }
+}
+
+/// A message that counts to its sender's share of an inbox, and to an address's.
+pub fn shared(room: RoomId, from: u64, near: Option<u16>, text: &str) -> Draft {
+    let event = Event::Said { from: user(from), text: text.into(), key: None, share: Some(Share { near }) };
     Draft { room: Some(room), via: Some(UserId(from)), event }
 }
 

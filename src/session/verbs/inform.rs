@@ -29,13 +29,14 @@ impl Session {
 
     pub(super) fn caps(&mut self) {
         let shared = &self.shared;
+        let keys = if self.is_account { limits::KEYS_REMEMBERED } else { limits::KEYS_REMEMBERED_GUEST };
         let fields = [
             ("protocol", u64::from(PROTOCOL).to_string()),
             ("durable", shared.reader.durability().to_owned()),
             ("line", limits::LINE_BYTES.to_string()),
             ("text", shared.limits.text_bytes.to_string()),
             ("name", limits::NAME_CHARS.to_string()),
-            ("keys", limits::KEYS_REMEMBERED.to_string()),
+            ("keys", keys.to_string()),
             ("page", limits::PAGE_LINES_MAX.to_string()),
         ];
         let fields: String = fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();

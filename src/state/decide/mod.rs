@@ -17,7 +17,7 @@ use crate::code::{Code, Refusal};
 use crate::event::{Answer, Event, Proposal, Request, RoomId, SessionId, Time};
 use crate::limits::Limits;
 use crate::names::{Seq, UserId, Who};
-use crate::state::archive::{Archive, Inbox, Used};
+use crate::state::archive::{Archive, Inbox, Sharer, Used};
 use crate::state::{Channel, Session, State};
 
 /// Everything from outside the state; it is the same for a whole batch.
@@ -98,7 +98,11 @@ impl Archive for Nothing {
         Ok(Seq(0))
     }
 
-    fn used(&mut self, _: UserId, _: &str) -> Result<Option<Used>, Infallible> {
+    fn share(&mut self, _: UserId, _: Sharer) -> Result<u64, Infallible> {
+        Ok(0)
+    }
+
+    fn used(&mut self, _: UserId, _: &str, _: usize) -> Result<Option<Used>, Infallible> {
         Ok(None)
     }
 }

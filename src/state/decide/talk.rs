@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::code::{Code, Refusal};
-use crate::event::{Answer, Event, Recipient, RoomId};
+use crate::event::{Answer, Event, Recipient, RoomId, Share};
+use crate::limits::{INBOX_UNSHARED, KEYS_REMEMBERED, KEYS_REMEMBERED_GUEST};
 use crate::names::{Seq, UserId, fold};
-use crate::state::archive::{Archive, content};
+use crate::state::archive::{Archive, Sharer, content, near};
 use crate::state::decide::{Actor, Deciding, refused};
 
 impl Deciding<'_> {
@@ -21,8 +22,9 @@ impl Deciding<'_> {
             Ok(room) => room,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        let window = if actor.is_account { KEYS_REMEMBERED } else { KEYS_REMEMBERED_GUEST };
         if let Some(key) = key
-            && let Some(used) = archive.used(actor.who.id, key)?
+            && let Some(used) = archive.used(actor.who.id, key, window)?
         {
             if used.content == content(room, text) {
                 return Ok(Ok(Answer::Said { seq: used.seq, time: used.time, dup: true }));
@@ -30,16 +32,48 @@ impl Deciding<'_> {
             let text = format!("you used this key for another message, {}; nothing was stored", used.seq);
             return Ok(refused(Code::KeyReused, text));
         }
-        if let RoomId::Inbox(owner) = room {
-            let inbox = archive.inbox(owner)?;
-            if inbox.count - inbox.read_count >= self.context.limits.inbox {
-                let text = "their inbox is full of unread messages; nothing was stored, try later";
-                return Ok(refused(Code::InboxFull, text));
-            }
-        }
+        let share = match room {
+            RoomId::Channel(_) => None,
+            RoomId::Inbox(owner) => match self.takes(actor, owner, text, archive)? {
+                Ok(share) => share,
+                Err(refusal) => return Ok(Err(refusal)),
+            },
+        };
         let answer = Answer::Said { seq: self.next_seq(), time: self.context.time, dup: false };
-        self.happens(Some(room), Event::Said { from: actor.who.clone(), key: key.map(Arc::clone), text: Arc::clone(text) });
+        let said = Event::Said { from: actor.who.clone(), key: key.map(Arc::clone), text: Arc::clone(text), share };
+        self.happens(Some(room), said);
         Ok(Ok(answer))
+    }
+
+    /// Whether an inbox takes another message, and to whose share it counts.
+    fn takes<A: Archive>(
+        &self,
+        actor: &Actor,
+        owner: UserId,
+        text: &str,
+        archive: &mut A,
+    ) -> Result<Result<Option<Share>, Refusal>, A::Error> {
+        let (limits, inbox) = (self.context.limits, archive.inbox(owner)?);
+        let unread = inbox.count - inbox.read_count;
+        if unread >= limits.inbox || inbox.unread_bytes + text.len() as u64 > limits.inbox_bytes {
+            let text = "their inbox is full of unread messages; nothing was stored, try later";
+            return Ok(refused(Code::InboxFull, text));
+        }
+        if unread < limits.inbox / INBOX_UNSHARED {
+            return Ok(Ok(None));
+        }
+        if archive.share(owner, Sharer::User(actor.who.id))? >= limits.inbox_per_sender {
+            let text = "your share of their inbox is full (limit inbox-per-sender); nothing was stored, try later";
+            return Ok(refused(Code::InboxFull, text));
+        }
+        let near = actor.address.map(|address| near(owner, address));
+        if let Some(near) = near
+            && archive.share(owner, Sharer::Near(near))? >= limits.inbox_per_address
+        {
+            let text = "your address's share of their inbox is full (limit inbox-per-address); nothing was stored, try later";
+            return Ok(refused(Code::InboxFull, text));
+        }
+        Ok(Ok(Some(Share { near })))
     }
 
     fn room(&self, actor: &Actor, to: &Recipient) -> Result<RoomId, Refusal> {

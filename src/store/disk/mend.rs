@@ -133,7 +133,7 @@ impl Mender<'_> {
 fn stand_in(is_message: bool) -> Event {
     if is_message {
         let from = Who { name: Name::new("damaged"), id: UserId(0) };
-        Event::Said { from, key: None, text: "".into() }
+        Event::Said { from, key: None, text: "".into(), share: None }
     } else {
         Event::Ids { below: UserId(0) }
     }

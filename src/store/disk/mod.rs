@@ -13,7 +13,9 @@ mod mend;
 mod open;
 mod reader;
 mod row;
+mod shares;
 mod table;
+mod upgrade;
 
 use std::fs::File;
 use std::io::Write;
@@ -25,6 +27,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, ffi, params};
 use crate::event::{Entry, RoomId};
 use crate::limits::BALLAST_BYTES;
 use crate::names::{Seq, UserId};
+use crate::state::archive::Sharer;
 use crate::store::backend::{Backend, Batch, Change, Floor, Head, KeyUse, Look, Record, StoreError, Waste, below};
 use aside::Aside;
 use damage::Damage;
@@ -87,16 +90,7 @@ impl Look for Connection {
     }
 
     fn head(&self, room: RoomId) -> Result<Head, StoreError> {
-        let found = HEADS.get(self, row::room(room))?.map(|numbers| numbers.map(row::unsigned));
-        Ok(found.map_or(Head::default(), |[n, seq, said_n, said, read_n, read, hidden]| Head {
-            n,
-            seq: Seq(seq),
-            said_n,
-            said: Seq(said),
-            read_n,
-            read: Seq(read),
-            hidden: Seq(hidden),
-        }))
+        Ok(HEADS.get(self, row::room(room))?.map_or(Head::default(), row::head))
     }
 
     fn floor(&self, room: RoomId) -> Result<Seq, StoreError> {
@@ -182,11 +176,7 @@ impl Disk {
             }
             Change::FreePresence(key) => self.free_presence(key),
             Change::ForgetPresence => self.run("DELETE FROM presence", []),
-            Change::Head(room, head) => {
-                let Head { n, seq, said_n, said, read_n, read, hidden } = *head;
-                let numbers = [n, seq.0, said_n, said.0, read_n, read.0, hidden.0].map(row::signed);
-                HEADS.set(connection, row::room(*room), numbers)
-            }
+            Change::Head(room, head) => HEADS.set(connection, row::room(*room), row::head_numbers(head)),
             Change::KeyCount(sender, count) => KEY_COUNTS.set(connection, row::signed(sender.0), [row::signed(*count)]),
             Change::Waste(waste) => WASTE.add(connection, row::waste(*waste), [0, 0]),
             Change::Gone(waste, Floor { n, seq }) => {
@@ -202,6 +192,9 @@ impl Disk {
             }
             Change::DeleteHead(room) => {
                 FLOORS.delete(connection, row::room(*room))?;
+                if let RoomId::Inbox(owner) = room {
+                    shares::forget(connection, *owner)?;
+                }
                 HEADS.delete(connection, row::room(*room))
             }
             Change::DeleteKey(sender, key) => {
@@ -217,6 +210,7 @@ impl Disk {
         for (sender, keys) in &batch.keys {
             keys.iter().try_for_each(|(key, found)| self.use_key(*sender, key, found))?;
         }
+        shares::write(&self.connection, &batch.shares)?;
         let deletes = batch.changes.iter().any(|change| matches!(change, Change::Delete(_)));
         let newest = if deletes { self.last()? } else { Seq(0) }.max(batch.newest);
         if newest > Seq(0) {
@@ -260,6 +254,14 @@ impl Backend for Disk {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         let rows = statement.query_map(params![row::signed(sender.0), key, count], row::read_key).map_err(store_error)?;
         rows.map(|row| row.map_err(store_error)?.map(|(_, key, found)| (key, found))).collect()
+    }
+
+    fn share(&self, owner: UserId, sharer: Sharer) -> Result<u64, StoreError> {
+        shares::get(&self.connection, owner, sharer)
+    }
+
+    fn shares(&self, owner: UserId) -> Result<Vec<(Sharer, u64)>, StoreError> {
+        shares::list(&self.connection, owner)
     }
 
     fn held(&self, each: &mut dyn FnMut(&str, Entry) -> Result<(), StoreError>) -> Result<(), StoreError> {

@@ -6,23 +6,24 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
 use crate::limits::{CHECKED_AT_START_BYTES, READS_AT_ONCE};
-use crate::store::backend::Backend;
+use crate::store::backend::{Backend, StoreError};
 use crate::store::disk::aside::Aside;
 use crate::store::disk::damage::Damage;
 use crate::store::disk::log::Log;
 use crate::store::disk::reader::DiskReader;
+use crate::store::disk::upgrade::{ADDED, HEADS_TABLE, upgrade};
 use crate::store::disk::{Disk, files, is_full};
 use crate::store::{Presence, Reader, Store};
 
 /// "line", so that `file` and a newcomer know whose database it is.
 const APPLICATION_ID: i32 = 0x6c69_6e65;
 /// Must be raised whenever an older linechat could not read a store any more.
-const VERSION: i32 = 3;
-/// The oldest that can be read: it lacks only tables, which [`ADDED`] adds.
+const VERSION: i32 = 4;
+/// The oldest that can be read, after an [`upgrade()`].
 const OLDEST: i32 = 2;
 
 /// Entries are keyed by their ever-growing seq and have no other index: so an append costs 1.2 µs; with a `(room, seq)` key it
@@ -33,10 +34,6 @@ const SCHEMA: &str = "
         seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, room INTEGER, via INTEGER,
         n INTEGER NOT NULL, prev INTEGER NOT NULL, skip INTEGER NOT NULL, said_n INTEGER NOT NULL, said INTEGER NOT NULL,
         event TEXT NOT NULL, sum INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE heads (
-        room INTEGER PRIMARY KEY, n INTEGER NOT NULL, seq INTEGER NOT NULL, said_n INTEGER NOT NULL, said INTEGER NOT NULL,
-        read_n INTEGER NOT NULL, read INTEGER NOT NULL, hidden INTEGER NOT NULL, sum INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE keys (
         sender INTEGER NOT NULL, key TEXT NOT NULL, n INTEGER NOT NULL, seq INTEGER NOT NULL, time INTEGER NOT NULL,
@@ -50,11 +47,6 @@ const SCHEMA: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE waste (id INTEGER PRIMARY KEY, n INTEGER NOT NULL, seq INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
     CREATE TABLE newest (id INTEGER PRIMARY KEY, seq INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
-";
-/// What version 2 did not have.
-const ADDED: &str = "
-    CREATE TABLE IF NOT EXISTS floors (room INTEGER PRIMARY KEY, n INTEGER NOT NULL, seq INTEGER NOT NULL, sum INTEGER NOT NULL)
-        STRICT;
 ";
 /// How many prepared statements are cached; there are fewer.
 const STATEMENTS: usize = 64;
@@ -181,9 +173,14 @@ fn connect(directory: &Path) -> Result<(Connection, Vec<Connection>), OpenError>
     connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;").map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     if found != Some(VERSION) {
-        let tables = if found.is_none() { SCHEMA } else { "" };
+        // All of it or nothing, even in a crash.
+        let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Immediate).map_err(failed)?;
+        match found {
+            None => transaction.execute_batch(&format!("{SCHEMA} {HEADS_TABLE} {ADDED}")).map_err(failed)?,
+            Some(_) => upgrade(&transaction).map_err(|error| not_upgraded(&path, error))?,
+        }
         let stamp = format!("PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION};");
-        connection.execute_batch(&format!("BEGIN IMMEDIATE; {tables} {ADDED} {stamp} COMMIT;")).map_err(failed)?;
+        transaction.execute_batch(&stamp).and_then(|()| transaction.commit()).map_err(failed)?;
     }
     check(&connection, &path, failed)?;
     let reader = || {
@@ -194,6 +191,16 @@ fn connect(directory: &Path) -> Result<(Connection, Vec<Connection>), OpenError>
     };
     let readers = (0..READS_AT_ONCE).map(|_| reader()).collect::<Result<_, _>>().map_err(failed)?;
     Ok((connection, readers))
+}
+
+/// Why an old store stays what it was.
+fn not_upgraded(path: &Path, error: StoreError) -> OpenError {
+    let path = path.to_owned();
+    match error {
+        StoreError::Full => OpenError::Full(path),
+        StoreError::Damaged(found) => OpenError::Damaged { path, found },
+        StoreError::Failed(error) => OpenError::Failed { path, error },
+    }
 }
 
 /// The version of the database, `None` when it is still empty; an error when it is not ours or of a version that cannot be read.
@@ -242,6 +249,7 @@ fn check(connection: &Connection, path: &Path, failed: impl Fn(rusqlite::Error) 
             "PRAGMA quick_check(presence)",
             "PRAGMA quick_check(waste)",
             "PRAGMA quick_check(floors)",
+            "PRAGMA quick_check(shares)",
         ]
     };
     for check in checks {

@@ -1,4 +1,4 @@
-//! Records to rows and back. Only this file knows the columns of `entries`, `presence` and `keys`.
+//! Records to rows and back. Only this file knows the columns of `entries`, `presence`, `keys` and `heads`.
 //!
 //! Each row ends with a checksum of all its columns, so that damage is found where SQLite does not look for it.
 
@@ -11,7 +11,7 @@ use rusqlite::{CachedStatement, Row};
 use crate::event::{Entry, RoomId, Time};
 use crate::names::{Seq, UserId};
 use crate::state::archive::Used;
-use crate::store::backend::{KeyUse, Links, Record, StoreError, Waste};
+use crate::store::backend::{Head, KeyUse, Links, Record, StoreError, Waste};
 
 /// How many columns an entry has, without its event and its checksum.
 const COLUMNS: usize = 9;
@@ -74,6 +74,19 @@ pub fn read_waste(number: i64) -> Waste {
         2 => Waste::Keys(UserId(id)),
         _ => Waste::OldKeys(UserId(id)),
     }
+}
+
+/// A chain head as the numbers of its row.
+pub fn head_numbers(head: &Head) -> [i64; 9] {
+    let Head { n, seq, said_n, said, read_n, read, hidden, unread_bytes, shared } = *head;
+    [n, seq.0, said_n, said.0, read_n, read.0, hidden.0, unread_bytes, shared].map(signed)
+}
+
+/// The inverse of [`head_numbers`].
+pub fn head(numbers: [i64; 9]) -> Head {
+    let [n, seq, said_n, said, read_n, read, hidden, unread_bytes, shared] = numbers.map(unsigned);
+    let [seq, said, read, hidden] = [seq, said, read, hidden].map(Seq);
+    Head { n, seq, said_n, said, read_n, read, hidden, unread_bytes, shared }
 }
 
 /// The checksum of a row: of its numbers, a text that marks its own end, and a key.

@@ -45,7 +45,11 @@ macro_rules! table {
 }
 
 /// The chain heads of rooms.
-pub const HEADS: Table<7> = table!("heads", "room", "n, seq, said_n, said, read_n, read, hidden, sum", "(?,?,?,?,?,?,?,?,?)");
+pub const HEADS: Table<9> =
+    table!("heads", "room", "n, seq, said_n, said, read_n, read, hidden, unread_bytes, shared, sum", "(?,?,?,?,?,?,?,?,?,?,?)");
+/// The same of versions 2 and 3, while a store is upgraded.
+pub const OLD_HEADS: Table<7> =
+    table!("old_heads", "room", "n, seq, said_n, said, read_n, read, hidden, sum", "(?,?,?,?,?,?,?,?,?)");
 /// How many messages with keys a sender has had.
 pub const KEY_COUNTS: Table<1> = table!("key_counts", "sender", "count, sum", "(?,?,?)");
 /// What is waste, and how much of it is deleted.

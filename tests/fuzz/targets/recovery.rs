@@ -49,7 +49,7 @@ fn look(directory: &Path) {
         }
     }
     for number in 0..MESSAGES {
-        let _ = store.driven.used(linechat::names::UserId(9), &format!("key-{number}"));
+        let _ = store.driven.used(linechat::names::UserId(9), &format!("key-{number}"), linechat::limits::KEYS_REMEMBERED);
     }
 }
 
