@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::net::Ipv4Addr;
+
 use support::client::Client;
 use support::raw::{Raw, server_lines};
 use support::server::Server;
@@ -137,6 +139,60 @@ fn an_inbox_that_is_full_works_again_after_ack() {
     bob.write(&b"MSG ana hello\n".repeat(5));
     let answers: Vec<String> = (0..5).flat_map(|_| bob.answer()).map(|answer| answer[..6].to_owned()).collect();
     assert_eq!(answers, ["OK MSG", "OK MSG", "OK MSG", "ERR IN", "ERR IN"]);
+}
+
+/// A guest comes, sends so many messages at once, and goes; how many were taken, and what the last of the others was told.
+fn spam(server: &Server, count: usize) -> (usize, String) {
+    let mut guest = server.connect();
+    guest.write("MSG ana spam\n".repeat(count).as_bytes());
+    guest.send("QUIT");
+    let answers = server_lines(&guest.raw_rest());
+    assert_eq!(answers.len(), count + 1);
+    let refused = answers.iter().rfind(|answer| answer.starts_with("ERR INBOX_FULL MSG ")).cloned();
+    (answers.iter().filter(|answer| answer.starts_with("OK MSG ")).count(), refused.unwrap_or_default())
+}
+
+/// Nobody is online to read it. One guest, and then many from one address, take their share and no more, over a restart too; a
+/// friend from elsewhere is heard.
+#[test]
+fn an_inbox_is_not_filled_by_one_address() {
+    const FRIEND: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 77);
+    let mut server = with(&["commands-per-second=none"]);
+    let mut ana = server.connect();
+    ana.ok("REGISTER ana correct horse battery");
+    drop(ana);
+    let (taken, told) = spam(&server, 2_200);
+    assert!(taken == 2_000 && told.contains("(limit inbox-per-sender)"), "{taken}: {told}");
+    server.kill();
+    server.restart();
+    assert_eq!(spam(&server, 1_100).0, 1_000, "another guest");
+    let (taken, told) = spam(&server, 600);
+    assert!(taken == 500 && told.contains("(limit inbox-per-address)"), "{taken}: {told}");
+    let mut friend = Client::connect_from(FRIEND, server.address());
+    friend.ok("MSG ana are you there?");
+    let mut ana = server.connect();
+    assert!(ana.ok("LOGIN ana correct horse battery").ends_with(" 3501"));
+    ana.ok("ACK *");
+    server.connect().ok("MSG ana I am sorry");
+}
+
+#[test]
+fn an_inbox_is_bounded_in_bytes() {
+    let server = with(&["inbox-bytes=4096"]);
+    let (mut ana, mut bob) = (server.connect(), server.connect());
+    ana.ok("NAME ana");
+    let sent = [1_000, 3_000, 96].map(|length| bob.ok(&format!("MSG ana {}", "x".repeat(length))));
+    assert_eq!(
+        bob.err("MSG ana y", "INBOX_FULL"),
+        "ERR INBOX_FULL MSG their inbox is full of unread messages; nothing was stored, try later"
+    );
+    // What was read makes as much room as it had taken.
+    ana.ok(&format!("ACK {}", sent[0].split(' ').nth(2).expect("it has a seq")));
+    bob.err(&format!("MSG ana {}", "x".repeat(1_001)), "INBOX_FULL");
+    bob.ok(&format!("MSG ana {}", "x".repeat(1_000)));
+    bob.err("MSG ana y", "INBOX_FULL");
+    ana.ok("ACK *");
+    bob.ok(&format!("MSG ana {}", "x".repeat(3_600)));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 """A16, A17: one who takes all that there is, and one who is very busy."""
 
 import contextlib
+import itertools
 import time
 
 from attack import lab
@@ -74,9 +75,17 @@ def caps(attack):
         attack.that("names taken", f"{len(names):,}", f"{attack.size(300, 15_000):,}", names[-1].ask("WHOAMI").startswith(f"OK WHOAMI name{len(names) - 1}:"))
         history = sum(fill_history(server, stack, sources, attack.size(500, 20_000)))
         attack.that("lines of history", f"{history:,}", "some", history > 0)
+        # One address alone, with guest after guest; its victim's friend is still heard.
+        alone, refusal = fill_inbox(server, itertools.repeat("127.42.0.1"), who)
+        attack.that("one address takes of an inbox", f"{alone:,} messages, {alone * TEXT / lab.MIB:.1f} MiB", f"≤ {INBOX // 2:,}, and not all of 16 MiB",
+                    0 < alone <= INBOX // 2 and (alone + 1) * TEXT <= INBOX_BYTES)
+        attack.that("and then is told", refusal[:80], "ERR INBOX_FULL", refusal.startswith("ERR INBOX_FULL MSG your "))
+        with server.client(source="127.40.0.2") as friend:
+            attack.that("a friend's MSG", friend.ask(f"MSG {who} hello")[:6], "OK MSG", friend.ask(f"MSG {who} hi").startswith("OK MSG "))
         taken, refusal = fill_inbox(server, sources, who)
+        taken += alone + 2
         attack.that("an inbox takes", f"{taken:,} messages, {taken * TEXT / lab.MIB:.1f} MiB", f"≤ {INBOX:,} and 16 MiB",
-                    0 < taken <= INBOX and taken * TEXT <= INBOX_BYTES)
+                    0 < taken <= INBOX and (taken - 2) * TEXT <= INBOX_BYTES)
         attack.that("and then says", refusal[:80], "ERR INBOX_FULL or QUOTA", refusal.startswith(("ERR INBOX_FULL MSG ", "ERR QUOTA MSG ")))
         attack.at_most("memory at its most", server.peak() / lab.MIB, 512, "MiB")
         with server.client(source="127.40.0.1") as back:

@@ -1,5 +1,7 @@
 //! What an accepted proposal changes in the model, and which lines the members of a room are shown.
 
+use std::net::IpAddr;
+
 use linechat::event::{NodeId, Proposal, Request, RoomId, SessionId, Time};
 use linechat::names::{Seq, UserId};
 
@@ -107,17 +109,20 @@ impl Model {
                 let address = self.connection(session).and_then(|connection| connection.address);
                 self.say(&proposal.request, (me, address), time, Seq(number))
             }
-            (Request::Ack(seq), Some(me)) => {
-                let mark = self.acked(me, *seq);
-                if mark > self.mark(me) {
-                    let mine = self.messages.iter_mut().filter(|message| message.room == RoomId::Inbox(me));
-                    mine.for_each(|message| message.is_shared = false);
-                }
-                self.marks.retain(|(owner, _)| *owner != me);
-                self.marks.push((me, mark));
-                vec![]
-            }
+            (Request::Ack(seq), Some(me)) => self.ack(me, *seq),
         }
+    }
+
+    /// A mark that moves gives everybody a new share.
+    fn ack(&mut self, me: UserId, seq: Seq) -> Lines {
+        let mark = self.acked(me, seq);
+        if mark > self.mark(me) {
+            let mine = self.messages.iter_mut().filter(|message| message.room == RoomId::Inbox(me));
+            mine.for_each(|message| message.is_shared = false);
+        }
+        self.marks.retain(|(owner, _)| *owner != me);
+        self.marks.push((me, mark));
+        vec![]
     }
 
     fn say(&mut self, request: &Request, (me, address): (UserId, Option<IpAddr>), time: Time, seq: Seq) -> Lines {
