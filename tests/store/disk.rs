@@ -16,7 +16,7 @@ use crate::store::{Refused, Store, acked, channel, created, ids, inbox, joined, 
 use crate::{Kind, Place};
 
 const INBOXES: u64 = 3;
-const MESSAGES: u64 = 300;
+const MESSAGES: u64 = 360;
 
 /// A small store that was closed, and its file's bytes. The text of each message follows from its number.
 fn closed() -> (TempDir, Vec<u8>) {
