@@ -144,7 +144,7 @@ limits! {
     tails_bytes "tails" = 67108864 "bytes" 65536..=17179869184 never_none,
         "memory for the recent lines of all channels and inboxes together; a reader who needs older ones is served from the journal";
     buffered_bytes "buffered" = 268435456 "bytes" 65536..=17179869184 or_none,
-        "all that is buffered for people: unread input, answers and events that wait, recent lines; beyond it newcomers are turned away, and nothing that was answered OK is given up";
+        "all that is buffered for people: unread input, answers and events that wait, recent lines; near it fewer recent lines are kept, then newcomers are turned away, beyond it who takes nothing is closed, and nothing that was answered OK is given up";
     memory_journal_bytes "memory-journal" = 268435456 "bytes" 65536..=1099511627776 never_none,
         "what --journal memory keeps; beyond it the oldest messages go and readers are told GAP";
 }
@@ -214,6 +214,12 @@ pub const READ_BYTES: usize = 16 * 1024;
 pub const OUT_BYTES: usize = 64 * 1024;
 /// Bytes of events copied for a connection at a time, and so the most that can wait to be sent.
 pub const FOLLOW_BYTES: usize = 32 * 1024;
+/// Sixteenths of [`Limits::buffered_bytes`]. Beyond this many fewer recent lines are kept: readers get them from the store.
+pub const FEWER_TAILS_SIXTEENTHS: u64 = 12;
+/// Beyond this many newcomers are turned away. Beyond all of them connections are closed whose peers take nothing.
+pub const NO_NEWCOMERS_SIXTEENTHS: u64 = 14;
+/// This many may always be recent lines, so that whoever keeps up is served from memory and misses nothing that is not stored.
+pub const LEAST_TAILS_SIXTEENTHS: u64 = 1;
 /// Bytes of recent lines that one room keeps.
 pub const TAIL_BYTES: usize = 256 * 1024;
 /// Calls of `propose` that may wait to be ordered; with [`IN_FLIGHT_BYTES`] this bounds the queue's memory at 128 MiB of text.
@@ -317,6 +323,11 @@ impl Limits {
         let fixed =
             FIXED.iter().map(|&(name, value, unit, reason)| Row { name, value, unit, range: None, may_be_none: false, reason });
         self.settable().into_iter().chain(fixed).collect()
+    }
+
+    /// So many sixteenths of [`Limits::buffered_bytes`].
+    pub fn buffered_sixteenths(&self, sixteenths: u64) -> u64 {
+        self.buffered_bytes / 16 * sixteenths
     }
 
     /// Sets one limit from `NAME=VALUE`, as given to `--limit`; `none` switches it off where that is possible.

@@ -4,6 +4,7 @@
 //! nothing and knows no verb.
 
 mod admission;
+mod shedding;
 mod supervisor;
 mod sweep;
 mod tls;
@@ -110,7 +111,7 @@ impl Server {
         let sockets = bind_all(&config.listen)?;
         let tls_sockets = bind_all(config.tls.as_ref().map_or(&[], |tls| &tls.listen))?;
         let limits = Arc::new(config.limits.clone());
-        let hub = Arc::new(Hub::new(limits.tails_bytes));
+        let hub = Arc::new(Hub::new(&limits));
         let mut supervisor = Supervisor::default();
         let stopping = CancellationToken::new();
         let runs = match config.journal {
@@ -367,7 +368,7 @@ fn converse(
     let handle = shared.hub.admit();
     // At debug level only: a span is a tenth of what a silent connection costs.
     let span = tracing::debug_span!("connection", session = handle.number, %peer);
-    let mut session = Session::new(Arc::clone(shared), transport, address, handle);
+    let mut session = Session::new(Arc::clone(shared), transport, address, Arc::clone(&handle));
     if !takes_passwords {
         session.refuse_passwords();
     }
@@ -379,7 +380,7 @@ fn converse(
             Err(error) => tracing::debug!(%error, "cut off"),
         }
     };
-    shared.tracker.spawn(work.instrument(span));
+    handle.runs_in(shared.tracker.spawn(work.instrument(span)).abort_handle());
 }
 
 impl Door {

@@ -197,11 +197,16 @@ fn an_inbox_is_bounded_in_bytes() {
 
 #[test]
 fn an_overloaded_server_turns_newcomers_away_and_recovers() {
-    let server = with(&["buffered=65536", "stalled-seconds=none", "commands-per-second=none"]);
-    let mut ana = server.connect();
+    let server = with(&["buffered=65536", "half-line-seconds=none"]);
+    let (mut ana, mut sleeper) = (server.connect(), Raw::connect(server.address()));
     ana.ok("CREATE #rust");
-    let deaf = Raw::connect_narrowly(server.address());
-    drop(deaf.write_beside(b"HELP\n".repeat(20_000)));
+    sleeper.write(b"JOIN #rust\n");
+    sleeper.lines_until("OK JOIN");
+    // Together they are nearly as much as may be, and whoever has sent half a line is owed nothing that they could take.
+    let mut halves: Vec<_> = (0..17).map(|_| Raw::connect(server.address())).collect();
+    for half in &mut halves {
+        half.write(&[&b"PING "[..], &[b'x'; 3595]].concat());
+    }
     let told = until("more is buffered than may be", || {
         let mut newcomer = Client::connect_silently(server.address());
         Some(newcomer.line()).filter(|line| line.starts_with("ERR "))
@@ -210,8 +215,45 @@ fn an_overloaded_server_turns_newcomers_away_and_recovers() {
     // Who was there before notices nothing.
     assert!(ana.ok("SAY #rust hello").starts_with("OK SAY "));
     assert_eq!(ana.ask("HISTORY #rust").pop().as_deref(), Some("OK HISTORY 1"));
-    drop(deaf);
+    // There is hardly any memory for recent lines, so whoever does not read at once is shown them from the store.
+    let said: Vec<_> = (0..200).map(|number| ana.ok(&format!("SAY #rust {number} {}", "x".repeat(300)))).collect();
+    sleeper.write(b"PING\n");
+    let shown = sleeper.lines_until("OK PING");
+    assert_eq!(shown.iter().filter(|line| line.starts_with("* MSG ")).count(), 1 + said.len());
+    for mut half in halves {
+        half.write(b"\n");
+        assert!(half.line().starts_with("OK PING xxx"), "nobody was closed");
+    }
     admitted(&server).ok("JOIN #rust");
+}
+
+#[test]
+fn an_overloaded_server_closes_guests_who_take_nothing_first_and_no_more_than_it_must() {
+    // Each of the deaf has 64 to 82 KiB waiting: one of them is less than may be, and two are more.
+    let server = with(&["buffered=100000", "stalled-seconds=none", "commands-per-second=none"]);
+    let mut ana = server.connect();
+    ana.ok("CREATE #rust");
+    let mut deaf: Vec<_> = (0..3).map(|_| Raw::connect_narrowly(server.address())).collect();
+    for (number, one) in deaf.iter_mut().enumerate() {
+        let who = if number == 1 { "REGISTER patient correct horse battery\n" } else { "PING\n" };
+        one.write(format!("{who}JOIN #rust\n").as_bytes());
+        one.lines_until("OK JOIN");
+    }
+    let floods: Vec<_> = deaf.iter().map(|one| one.write_beside(b"HELP\n".repeat(5_000))).collect();
+    let left = until("the guests are closed", || {
+        let listed = ana.ask("LIST #rust");
+        (listed.len() == 3).then_some(listed)
+    });
+    assert!(left.iter().any(|line| line.starts_with("- USER patient:") && line.contains(" online ")), "{left:?}");
+    // Now there is room again, and nobody else is closed.
+    let mut late = admitted(&server);
+    late.ok("JOIN #rust");
+    assert!(ana.ok("SAY #rust hello").starts_with("OK SAY "));
+    assert!(late.line().starts_with("* MSG "));
+    let mut patient = deaf.swap_remove(1);
+    drop(deaf);
+    assert!(patient.lines_until("* MSG ").last().is_some_and(|line| line.ends_with(" hello")), "it has missed nothing");
+    drop(floods);
 }
 
 #[test]

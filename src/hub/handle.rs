@@ -4,11 +4,12 @@
 //! A burst in its rooms costs a sleeping session one wake. The notices are as many as the session has proposals in flight, which
 //! it bounds, and the rooms in which its reading began or ended meanwhile.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::task::{Context, Poll};
 
 use atomic_waker::AtomicWaker;
+use tokio::task::AbortHandle;
 
 use crate::event::{Completion, RoomId};
 use crate::hub::room::{Cursor, Subscription};
@@ -25,6 +26,13 @@ pub enum Notice {
     Ends(RoomId, Cursor),
 }
 
+/// The peer takes all that it is sent.
+const TAKES_ALL: u8 = 0;
+/// The peer left something, and has taken something, or begun to leave it, since the hub looked last.
+const LEAVES_SOME: u8 = 1;
+/// The peer left something when the hub looked last, and has taken nothing since.
+const TAKES_NOTHING: u8 = 2;
+
 /// A connection, as the hub sees it.
 #[derive(Debug)]
 pub struct SessionHandle {
@@ -33,7 +41,11 @@ pub struct SessionHandle {
     woken: AtomicBool,
     has_notices: AtomicBool,
     is_overrun: AtomicBool,
+    /// What the peer does with what it is sent: one of the three above.
+    takes: AtomicU8,
     waker: AtomicWaker,
+    /// The task of the session, once it runs.
+    task: OnceLock<AbortHandle>,
     /// Bytes that the session buffers, as it said last.
     pub(super) held: AtomicU64,
     notices: Mutex<Vec<Notice>>,
@@ -46,7 +58,9 @@ impl SessionHandle {
             woken: AtomicBool::new(false),
             has_notices: AtomicBool::new(false),
             is_overrun: AtomicBool::new(false),
+            takes: AtomicU8::new(TAKES_ALL),
             waker: AtomicWaker::new(),
+            task: OnceLock::new(),
             held: AtomicU64::new(0),
             notices: Mutex::default(),
         }
@@ -79,6 +93,35 @@ impl SessionHandle {
     /// Whether there were more notices than the session may leave unread: it has missed something, and must end.
     pub fn is_overrun(&self) -> bool {
         self.is_overrun.load(Ordering::Acquire)
+    }
+
+    /// Notes the task that the session runs in, so that it can be ended from outside.
+    pub fn runs_in(&self, task: AbortHandle) {
+        // A session runs in one task only.
+        let _ = self.task.set(task);
+    }
+
+    /// Ends the session's task where it waits: a peer that takes nothing cannot be told anything, either.
+    pub(super) fn cut_off(&self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+
+    /// Notes that the peer has taken all that it was sent.
+    pub fn takes_all(&self) {
+        self.takes.store(TAKES_ALL, Ordering::Relaxed);
+    }
+
+    /// Notes that the peer has taken something but not all, or has just begun to leave something.
+    pub fn leaves_some(&self) {
+        self.takes.store(LEAVES_SOME, Ordering::Relaxed);
+    }
+
+    /// Whether something waits of which the peer has taken nothing since the last call.
+    pub(super) fn takes_nothing(&self) -> bool {
+        let looked = self.takes.compare_exchange(LEAVES_SOME, TAKES_NOTHING, Ordering::Relaxed, Ordering::Relaxed);
+        looked == Err(TAKES_NOTHING)
     }
 
     /// Ready if [`SessionHandle::wake`] was called since this was last ready.

@@ -19,6 +19,7 @@ use foldhash::HashMap;
 use slab::Slab;
 
 use crate::event::RoomId;
+use crate::limits::{FEWER_TAILS_SIXTEENTHS, LEAST_TAILS_SIXTEENTHS, Limits};
 
 pub use handle::{Notice, SessionHandle};
 pub use news::{News, Title};
@@ -43,20 +44,32 @@ pub struct Hub {
 #[derive(Debug)]
 struct Tails {
     most: u64,
+    /// How much they may be together with what the sessions buffer.
+    most_with_held: u64,
+    /// How much they may be, however much the sessions buffer.
+    least: u64,
     bytes: AtomicU64,
     /// The rooms that were listed first give their tails back first.
     rooms: Mutex<VecDeque<Arc<Room>>>,
 }
 
 impl Hub {
-    /// A hub whose tails together take up to about `tails` bytes.
-    pub fn new(tails: u64) -> Self {
+    /// A hub whose tails together take about as many bytes as these limits allow at most, and fewer when the sessions buffer
+    /// much.
+    pub fn new(limits: &Limits) -> Self {
+        let tails = Tails {
+            most: limits.tails_bytes,
+            most_with_held: limits.buffered_sixteenths(FEWER_TAILS_SIXTEENTHS),
+            least: limits.buffered_sixteenths(LEAST_TAILS_SIXTEENTHS),
+            bytes: AtomicU64::new(0),
+            rooms: Mutex::default(),
+        };
         Self {
             sessions: RwLock::default(),
             count: AtomicU64::new(0),
             held: AtomicU64::new(0),
             rooms: Mutex::default(),
-            tails: Tails { most: tails, bytes: AtomicU64::new(0), rooms: Mutex::default() },
+            tails,
         }
     }
 
@@ -105,15 +118,36 @@ impl Hub {
         self.held.load(Ordering::Relaxed) + self.tails.bytes.load(Ordering::Relaxed)
     }
 
+    /// The connections that left something when this was called last and have taken nothing since, with the bytes that each
+    /// buffers.
+    pub fn deaf(&self) -> Vec<(u64, u64)> {
+        let sessions = self.sessions.read().expect("invariant: nothing panics under this lock");
+        let deaf = sessions.iter().filter(|(_, handle)| handle.takes_nothing());
+        deaf.map(|(_, handle)| (handle.number, handle.held.load(Ordering::Relaxed))).collect()
+    }
+
+    /// Ends a connection without a word, if there still is one with this number.
+    pub fn cut_off(&self, session: u64) {
+        if let Some(handle) = self.handle(session) {
+            handle.cut_off();
+        }
+    }
+
     /// Wakes every session, because something that concerns them all has changed.
     pub fn wake_all(&self) {
         let sessions = self.sessions.read().expect("invariant: nothing panics under this lock");
         sessions.iter().for_each(|(_, handle)| handle.wake());
     }
 
-    /// Gives back the tails of rooms that have had no new line since the last call. It is called once a second.
+    /// Gives back the tails of rooms that have had no new line since the last call, and others that there is no memory for. It
+    /// is called once a second.
     pub fn sweep_tails(&self) {
         self.tails.rooms().retain(|room| !room.give_back_if_quiet(&self.tails.bytes));
+        self.keep_tails_within_limit();
+    }
+
+    fn keep_tails_within_limit(&self) {
+        self.tails.keep_within_limit(self.held.load(Ordering::Relaxed));
     }
 
     fn rooms(&self) -> MutexGuard<'_, HashMap<RoomId, Arc<Room>>> {
@@ -131,9 +165,11 @@ impl Tails {
         self.rooms().push_back(Arc::clone(room));
     }
 
-    /// Makes rooms give back their tails until all tails together are within the limit; their readers go on from the store.
-    fn keep_within_limit(&self) {
-        while self.bytes.load(Ordering::Relaxed) > self.most {
+    /// Makes rooms give back their tails until all tails together are within the limit, where the sessions buffer `held` bytes.
+    /// Their readers go on from the store.
+    fn keep_within_limit(&self, held: u64) {
+        let most = self.most_with_held.saturating_sub(held).max(self.least).min(self.most);
+        while self.bytes.load(Ordering::Relaxed) > most {
             let Some(room) = self.rooms().pop_front() else { return };
             room.give_back(&self.bytes);
         }
@@ -146,7 +182,7 @@ mod tests {
 
     use super::{Hub, News, Notice, RoomId, Title};
     use crate::event::{Entry, Event, Time};
-    use crate::limits::NOTICES;
+    use crate::limits::{Limits, NOTICES};
     use crate::names::{Name, Seq, UserId, Who};
 
     /// The limit holds for all rooms together, however many there are, and readers learn from their cursors that they are
@@ -154,7 +190,7 @@ mod tests {
     #[test]
     fn the_tails_of_all_rooms_together_stay_within_their_limit() {
         const MOST: u64 = 256 * 1024;
-        let hub = Hub::new(MOST);
+        let hub = Hub::new(&Limits { tails_bytes: MOST, ..Limits::default() });
         let ana = Who { name: Name::new("ana"), id: UserId(1000) };
         let handle = hub.admit();
         let title = Title::Channel(Name::new("rust"));
@@ -175,10 +211,59 @@ mod tests {
         assert!(subscriptions.filter(|subscription| subscription.has_more()).count() == 50);
     }
 
+    /// What the sessions buffer comes out of the tails, but never all of it.
+    #[test]
+    fn tails_get_smaller_when_the_sessions_buffer_much_and_grow_again() {
+        const MIB: u64 = 1024 * 1024;
+        let hub = Hub::new(&Limits { tails_bytes: 4 * MIB, buffered_bytes: 16 * MIB, ..Limits::default() });
+        let handle = hub.admit();
+        let title = Title::Channel(Name::new("rust"));
+        let room = |number| RoomId::Channel(Seq(number));
+        let begins = |number| News::Begins { session: handle.number, seq: Seq(0), room: room(number), title: title.clone() };
+        hub.tell(&mut (1..=50).map(begins).collect());
+        let ana = Who { name: Name::new("ana"), id: UserId(1000) };
+        let mut talked = 0;
+        let mut talk = |held| {
+            hub.hold(&handle, held);
+            for _ in 0..5_000 {
+                talked += 1;
+                let event = Event::Said { from: ana.clone(), key: None, text: "x".repeat(1_000).into() };
+                let entry = Entry { seq: Seq(talked), time: Time(0), room: Some(room(1 + talked % 50)), via: None, event };
+                hub.tell(&mut vec![News::Happened(entry)]);
+            }
+            hub.tails.bytes.load(Ordering::Relaxed)
+        };
+        assert!((3 * MIB..=4 * MIB).contains(&talk(8 * MIB)), "there is room for all");
+        assert!((MIB..=2 * MIB).contains(&talk(10 * MIB)), "three quarters are 12 MiB");
+        assert!((MIB / 2..=MIB).contains(&talk(20 * MIB)), "a sixteenth is always theirs");
+        assert!(talk(0) > 3 * MIB);
+        // Nobody need say anything.
+        hub.hold(&handle, 20 * MIB);
+        hub.sweep_tails();
+        assert!(hub.tails.bytes.load(Ordering::Relaxed) <= MIB);
+    }
+
+    /// Whoever takes something now and then is not deaf, however much waits.
+    #[test]
+    fn deaf_is_who_takes_nothing_from_one_look_to_the_next() {
+        let hub = Hub::new(&Limits::default());
+        let (ana, bob) = (hub.admit(), hub.admit());
+        hub.hold(&bob, 7);
+        ana.leaves_some();
+        bob.leaves_some();
+        assert_eq!(hub.deaf(), []);
+        ana.leaves_some();
+        assert_eq!(hub.deaf(), [(bob.number, 7)]);
+        ana.takes_all();
+        assert_eq!(hub.deaf(), [(bob.number, 7)]);
+        bob.takes_all();
+        assert_eq!(hub.deaf(), []);
+    }
+
     /// The notices of a peer who takes nothing are bounded, whatever its account does elsewhere.
     #[test]
     fn notices_that_nobody_takes_are_bounded() {
-        let hub = Hub::new(1 << 20);
+        let hub = Hub::new(&Limits::default());
         let handle = hub.admit();
         let end = |seq| Notice::Ends(RoomId::Channel(Seq(seq)), super::Cursor { position: 0, seq: Seq(seq) });
         handle.give((1..=NOTICES as u64).map(end));

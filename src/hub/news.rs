@@ -100,7 +100,7 @@ impl Hub {
             }
         }
         wake(&mut touched);
-        self.tails.keep_within_limit();
+        self.keep_tails_within_limit();
         let completed = |news| match news {
             News::Completed { session, completion } => (session, completion),
             other => unreachable!("invariant: completions without a place come last, and not {other:?}"),

@@ -10,7 +10,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 use crate::code::{Code, Refusal};
-use crate::limits::Limits;
+use crate::limits::{Limits, NO_NEWCOMERS_SIXTEENTHS};
 use crate::wire::reply;
 
 /// A peer that vanished without a word is noticed in about 90 seconds, by TCP: a person at nc would not answer a PING.
@@ -54,9 +54,9 @@ impl Admission {
     ///
     /// # Errors
     /// `QUOTA`: there are too many connections, in all or from this address. `UNAVAILABLE`: too much is buffered; newcomers
-    /// are the first that an overloaded server does without.
+    /// are the first people that an overloaded server does without.
     pub fn admit(this: &Arc<Self>, address: IpAddr, buffered: u64) -> Result<Permit, Refusal> {
-        if buffered > this.limits.buffered_bytes {
+        if buffered > this.limits.buffered_sixteenths(NO_NEWCOMERS_SIXTEENTHS) {
             let text = "the server buffers as much as it may (limit buffered); try again in a few seconds";
             return Err(Refusal::new(Code::Unavailable, text));
         }

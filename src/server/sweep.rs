@@ -1,4 +1,4 @@
-//! The work of every second: giving back the memory of quiet rooms, and ending orphaned channels.
+//! The work of every second: giving back the memory of quiet rooms, shedding load, and ending orphaned channels.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use crate::clock;
 use crate::event::{Origin, Proposal, Request, SessionId};
 use crate::limits::NONE;
 use crate::names::Seq;
+use crate::server::shedding;
 use crate::server::supervisor::Ended;
 use crate::session::Shared;
 
@@ -29,6 +30,7 @@ pub async fn run(shared: Arc<Shared>) -> Ended {
     for second in 0u64.. {
         ticks.tick().await;
         shared.hub.sweep_tails();
+        shedding::shed(&shared).await;
         if second % ATTEMPTS == 0 {
             shared.passwords.sweep();
         }

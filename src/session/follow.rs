@@ -42,7 +42,7 @@ impl Session {
         let ends = self.reading.ends();
         while self.reading.is_before(&ends) {
             self.follow(Which::All).await?;
-            self.socket.flush().await?;
+            self.flush().await?;
             tokio::task::coop::consume_budget().await;
         }
         Ok(())
@@ -54,7 +54,7 @@ impl Session {
         self.reading.drop_ended();
         while self.reading.has_news(Which::Ending) {
             self.follow(Which::Ending).await?;
-            self.socket.flush().await?;
+            self.flush().await?;
             tokio::task::coop::consume_budget().await;
         }
         Ok(())
@@ -62,7 +62,7 @@ impl Session {
 
     /// Sends one page from the store to a reader who is behind the tail.
     async fn catch_up(&mut self, Behind { index, floor, lost }: Behind) -> Result<(), Gone> {
-        self.socket.flush().await?;
+        self.flush().await?;
         let subscription = self.reading.room(index);
         let (room, after) = (subscription.room.id, subscription.cursor.seq);
         let query = Query { room, start: Start::After(after), count: READ_ENTRIES, what: What::Everything };

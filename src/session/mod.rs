@@ -138,7 +138,7 @@ impl Session {
             shared,
             address,
             handle,
-            socket: Socket::new(transport, stall),
+            socket: Socket::new(transport, Arc::clone(&handle), stall),
             decoder: LineDecoder::default(),
             unread: Vec::new(),
             awaits_input: false,
@@ -224,7 +224,7 @@ impl Session {
         }
         Box::pin(async {
             self.settle().await?;
-            self.socket.flush().await
+            self.flush().await
         })
         .await
     }
@@ -239,7 +239,7 @@ impl Session {
                 self.execute_slow(&line).await?;
             }
             self.settle().await?;
-            self.socket.flush().await?;
+            self.flush().await?;
             if took_all || self.ending.is_some() {
                 break;
             }
@@ -250,7 +250,7 @@ impl Session {
             }
         }
         self.socket.write(reply::shutdown);
-        self.socket.flush().await
+        self.flush().await
     }
 
     /// Whether another line may be executed before something else happens.

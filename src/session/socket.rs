@@ -6,11 +6,13 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::clock;
+use crate::hub::SessionHandle;
 use crate::limits::{FLOOD_BYTES, LINGER_SECONDS, READ_BYTES};
 use crate::session::transport::Transport;
 
@@ -49,6 +51,8 @@ pub enum Gone {
 pub struct Socket {
     pub(super) transport: Box<dyn Transport>,
     waiting: Vec<u8>,
+    /// Is told whether the peer takes what it is sent.
+    handle: Arc<SessionHandle>,
     /// When the peer last took something, while something waits.
     blocked_since: Option<Instant>,
     stall_seconds: u64,
@@ -75,8 +79,8 @@ fn end_lines_in_crlf(bytes: &mut Vec<u8>, from: usize) {
 }
 
 impl Socket {
-    pub fn new(transport: Box<dyn Transport>, stall_seconds: u64) -> Self {
-        Self { transport, waiting: Vec::new(), blocked_since: None, stall_seconds, crlf: false }
+    pub fn new(transport: Box<dyn Transport>, handle: Arc<SessionHandle>, stall_seconds: u64) -> Self {
+        Self { transport, waiting: Vec::new(), handle, blocked_since: None, stall_seconds, crlf: false }
     }
 
     /// How many bytes wait for the peer.
@@ -140,9 +144,12 @@ impl Socket {
 
     fn note_progress(&mut self, sent: usize) -> Result<(), Gone> {
         if self.waiting.is_empty() {
-            self.blocked_since = None;
+            if self.blocked_since.take().is_some() {
+                self.handle.takes_all();
+            }
         } else if sent > 0 || self.blocked_since.is_none() {
             self.blocked_since = Some(clock::now());
+            self.handle.leaves_some();
         }
         match self.stall_deadline() {
             Some(deadline) if deadline <= clock::now() => Err(Gone::Stalled(self.stall_seconds)),

@@ -138,6 +138,12 @@ impl Session {
         self.shared.hub.hold(&self.handle, (input + self.socket.waiting() + self.replies.bytes()) as u64);
     }
 
+    /// Sends everything that waits, as fast as the peer takes it. Meanwhile it counts as buffered.
+    pub(super) async fn flush(&mut self) -> Result<(), Gone> {
+        self.note_held();
+        self.socket.flush().await
+    }
+
     /// Waits for a wake, for input that may be taken, for room to send, or for a deadline.
     pub(super) async fn wait(&mut self) -> Result<(), Gone> {
         self.note_held();

@@ -144,7 +144,7 @@ pub fn shared() -> Arc<Shared> {
     let (order, batches) = local::open(clock, Runs::InTask);
     let (store, reader) = store::open_memory(1 << 20, Presence::Forgotten);
     let replica = Replica::open(NodeId(0), Arc::clone(&limits), store).expect("the store is empty");
-    let (state, hub) = (replica.state(), Arc::new(Hub::new(limits.tails_bytes)));
+    let (state, hub) = (replica.state(), Arc::new(Hub::new(&limits)));
     tokio::spawn(replica.run(batches, Outlet::Hub(Arc::clone(&hub))));
     Arc::new(Shared {
         node: NodeId(0),

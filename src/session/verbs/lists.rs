@@ -30,7 +30,7 @@ impl Session {
             if users.len() < LIST_LINES {
                 return Ok(Ok(shown.to_string()));
             }
-            self.socket.flush().await?;
+            self.flush().await?;
         }
     }
 
@@ -48,7 +48,7 @@ impl Session {
             if channels.len() < LIST_LINES {
                 return Ok(Ok(shown.to_string()));
             }
-            self.socket.flush().await?;
+            self.flush().await?;
         }
     }
 
@@ -152,7 +152,7 @@ impl Session {
                 Some(last) if shown < count && page.remaining > 0 => start = Start::After(last),
                 _ => return Ok(Ok((shown, page.remaining))),
             }
-            self.socket.flush().await?;
+            self.flush().await?;
         }
     }
 
