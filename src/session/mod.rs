@@ -137,8 +137,8 @@ impl Session {
         Box::new(Self {
             shared,
             address,
-            handle,
             socket: Socket::new(transport, Arc::clone(&handle), stall),
+            handle,
             decoder: LineDecoder::default(),
             unread: Vec::new(),
             awaits_input: false,
