@@ -64,13 +64,7 @@ impl Hub {
             bytes: AtomicU64::new(0),
             rooms: Mutex::default(),
         };
-        Self {
-            sessions: RwLock::default(),
-            count: AtomicU64::new(0),
-            held: AtomicU64::new(0),
-            rooms: Mutex::default(),
-            tails,
-        }
+        Self { sessions: RwLock::default(), count: AtomicU64::new(0), held: AtomicU64::new(0), rooms: Mutex::default(), tails }
     }
 
     /// Admits a connection and returns its handle. The connection reads nothing until the order knows of it. Call
