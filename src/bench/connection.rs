@@ -3,18 +3,16 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io::ErrorKind;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::sync::Mutex;
 
 use crate::bench::dialect::{Dialect, Seen};
+use crate::bench::target::{Incoming, Outgoing, Target};
 
 /// How long a connection may take to enter.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,10 +26,10 @@ thread_local! {
 
 /// One connection, read and written by the same task.
 pub struct Connection {
-    reader: RefCell<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
+    reader: RefCell<Incoming>,
+    // Two may write: who sends, and who answers what the server demands.
+    writer: Mutex<Outgoing>,
     partial: RefCell<Vec<u8>>,
-    writing: Mutex<()>,
 }
 
 impl Connection {
@@ -39,11 +37,9 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection fails, is refused, or takes longer than a minute.
-    pub async fn enter<D: Dialect>(dialect: &D, server: &str, me: usize, lines: &[u8]) -> Result<Self> {
-        let stream = TcpStream::connect(server).await.with_context(|| format!("connection {me} to {server}"))?;
-        stream.set_nodelay(true)?;
-        let (reader, writer) = stream.into_split();
-        let connection = Self { reader: RefCell::new(reader), writer, partial: RefCell::default(), writing: Mutex::default() };
+    pub async fn enter<D: Dialect>(dialect: &D, server: &Target, me: usize, lines: &[u8]) -> Result<Self> {
+        let (reader, writer) = server.open().await.with_context(|| format!("connection {me} to {}", server.address()))?;
+        let connection = Self { reader: RefCell::new(reader), writer: Mutex::new(writer), partial: RefCell::default() };
         connection.write(lines).await?;
         tokio::time::timeout(PATIENCE, connection.entered(dialect, me))
             .await
@@ -75,17 +71,10 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection fails.
-    pub async fn write(&self, mut bytes: &[u8]) -> std::io::Result<()> {
-        // Two may write: who sends, and who answers what the server demands.
-        let _turn = self.writing.lock().await;
-        while !bytes.is_empty() {
-            match self.writer.try_write(bytes) {
-                Ok(written) => bytes = &bytes[written..],
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writer.writable().await?,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    pub async fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
+        let mut writer = self.writer.lock().await;
+        writer.write_all(bytes).await?;
+        writer.flush().await
     }
 
     /// Waits until something can be read, and shows the meaning of each whole frame of it to `see`. False when the server has

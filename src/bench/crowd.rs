@@ -13,6 +13,7 @@ use crate::bench::dialect::Dialect;
 use crate::bench::load::{Pattern, Plan, Rhythm, Run};
 use crate::bench::process::Process;
 use crate::bench::report::Report;
+use crate::bench::target::Target;
 
 /// Time for a server to give back what connecting took.
 const REST: Duration = Duration::from_secs(4);
@@ -23,7 +24,7 @@ const REST: Duration = Duration::from_secs(4);
 /// When a connection fails.
 pub async fn idle<D: Dialect + 'static>(
     dialect: D,
-    server: &str,
+    server: &Target,
     room: &str,
     options: &Options,
     process: Option<Process>,
@@ -70,7 +71,7 @@ pub async fn idle<D: Dialect + 'static>(
 /// When a connection fails.
 pub async fn connect<D: Dialect>(
     dialect: &D,
-    server: &str,
+    server: &Target,
     room: &str,
     options: &Options,
     process: Option<Process>,

@@ -11,6 +11,7 @@ use crate::bench::connection::Connection;
 use crate::bench::dialect::{Dialect, Seen};
 use crate::bench::flight::{Flights, Had};
 use crate::bench::process::{Process, Usage};
+use crate::bench::target::Target;
 
 /// How long the last messages may take to land.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -106,7 +107,7 @@ async fn stay_awake() {
 /// When a connection fails, something is refused, or a message is lost, doubled or reordered.
 pub async fn run<D: Dialect + 'static>(
     dialect: D,
-    server: &str,
+    server: &Target,
     room: &str,
     plan: Plan,
     process: Option<Process>,
@@ -128,7 +129,7 @@ impl<D: Dialect + 'static> Run<D> {
         Rc::new(Self { dialect, plan, room: room.to_owned(), flights: Flights::new(audiences) })
     }
 
-    async fn measure(self: Rc<Self>, server: &str, process: Option<Process>) -> Result<Measured> {
+    async fn measure(self: Rc<Self>, server: &Target, process: Option<Process>) -> Result<Measured> {
         let mut connections = vec![Rc::clone(&self).enter_first(server).await?];
         connections.extend(Rc::clone(&self).enter_others(server).await?);
         tokio::task::spawn_local(stay_awake());
@@ -176,22 +177,22 @@ impl<D: Dialect + 'static> Run<D> {
     }
 
     /// Connection 0 makes the room.
-    pub(super) async fn enter_first(self: Rc<Self>, server: &str) -> Result<Rc<Connection>> {
+    pub(super) async fn enter_first(self: Rc<Self>, server: &Target) -> Result<Rc<Connection>> {
         let lines = match self.plan.pattern {
             Pattern::Fanout => self.dialect.create(&self.room),
             Pattern::Pairs => self.dialect.enter(0, None),
         };
-        self.enter(0, server.to_owned(), lines).await
+        self.enter(0, server.clone(), lines).await
     }
 
     /// Then all others enter, some at a time.
-    pub(super) async fn enter_others(self: Rc<Self>, server: &str) -> Result<Vec<Rc<Connection>>> {
+    pub(super) async fn enter_others(self: Rc<Self>, server: &Target) -> Result<Vec<Rc<Connection>>> {
         let room = (self.plan.pattern == Pattern::Fanout).then_some(self.room.as_str());
         let room_of = |me| room.filter(|_| D::SENDERS_LISTEN || me >= self.plan.senders);
         let turns = Rc::new(Semaphore::new(ENTERING));
         let entering: Vec<_> = (1..self.plan.connections)
             .map(|me| {
-                let (this, turns, server) = (Rc::clone(&self), Rc::clone(&turns), server.to_owned());
+                let (this, turns, server) = (Rc::clone(&self), Rc::clone(&turns), server.clone());
                 let lines = self.dialect.enter(me, room_of(me));
                 tokio::task::spawn_local(async move {
                     let _turn = turns.acquire().await?;
@@ -206,7 +207,7 @@ impl<D: Dialect + 'static> Run<D> {
         Ok(connections)
     }
 
-    async fn enter(self: Rc<Self>, me: usize, server: String, lines: Vec<u8>) -> Result<Rc<Connection>> {
+    async fn enter(self: Rc<Self>, me: usize, server: Target, lines: Vec<u8>) -> Result<Rc<Connection>> {
         let connection = Rc::new(Connection::enter(&self.dialect, &server, me, &lines).await?);
         tokio::task::spawn_local(self.receive(me, Rc::clone(&connection)));
         Ok(connection)

@@ -8,7 +8,9 @@ pub mod flight;
 pub mod load;
 pub mod process;
 pub mod report;
+pub mod target;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -17,6 +19,7 @@ use dialect::{Dialect, Linechat};
 use load::{Pattern, Plan, Rhythm};
 use process::Process;
 use report::Report;
+use target::Target;
 
 /// What to do to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -40,6 +43,9 @@ pub struct Options {
     /// The server; start it with '--limit commands-per-second=none --limit connections-per-address=none'.
     #[arg(value_name = "HOST:PORT", default_value = "127.0.0.1:12000")]
     pub server: String,
+    /// Speaks TLS to the server, and trusts only the certificate in this file.
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
     /// Connections.
     #[arg(long, default_value_t = 100)]
     pub connections: usize,
@@ -91,7 +97,7 @@ async fn measure(options: &Options) -> Result<Report> {
     let room = format!("#bench-{run}");
     let dialect = Linechat { run };
     let process = options.pid.map(Process);
-    let server = options.server.as_str();
+    let server = &Target::new(&options.server, options.tls_ca.as_deref())?;
     match options.work {
         Work::Idle => crowd::idle(dialect, server, &room, options, process).await,
         Work::Connect => crowd::connect(&dialect, server, &room, options, process).await,

@@ -118,6 +118,7 @@ mod tests {
         let options = Options {
             work: Work::Idle,
             server: String::new(),
+            tls_ca: None,
             connections: 1,
             senders: 1,
             in_flight: 1,

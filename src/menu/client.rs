@@ -17,6 +17,8 @@ use crate::wire::{Incoming, Rejected, incoming, parse};
 const ANSWER: Duration = Duration::from_secs(20);
 /// The longest line that the protocol allows, in bytes, its ending included.
 const LINE_BYTES: usize = 4096;
+/// The most that one answer may hold, in bytes: what the largest lists take many times over.
+const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// Why the client ends before its menu does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,10 +188,16 @@ impl Client {
             self.terminal.show(Look::Dim, &format!("--> {}", without_password(line)));
         }
         self.link.send(line).map_err(|error| Lost(error.to_string()))?;
-        let mut data = Vec::new();
+        let (mut data, mut bytes) = (Vec::new(), 0);
         loop {
             match self.line(Instant::now() + ANSWER)? {
-                Some(Incoming::Data(item)) => data.push(item),
+                Some(Incoming::Data(item)) => {
+                    bytes += item.kind.len() + item.fields.len() + size_of::<Item>();
+                    if bytes > ANSWER_BYTES {
+                        return Err(Lost("the server sent an answer without end".into()));
+                    }
+                    data.push(item);
+                }
                 Some(Incoming::Ok { fields, .. }) => return Ok(Answer::Ok(data, fields)),
                 Some(Incoming::Err { code, text, .. }) => return Ok(Answer::Err(code, text)),
                 Some(Incoming::Event(item)) => self.event(&item),

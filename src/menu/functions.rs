@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::menu::client::{Again, Answer, Channel, Client, Ended, name_of};
+use crate::menu::recover::PAGES;
 use crate::menu::terminal::{Look, Typed};
 use crate::wire::incoming::Item;
 
@@ -91,7 +92,7 @@ impl Client {
 
     fn my_messages(&mut self) -> Result<(), Ended> {
         let mut is_first = true;
-        loop {
+        for _ in 0..PAGES {
             let (data, counts) = match self.command("INBOX", Again::Yes)? {
                 Answer::Ok(data, counts) => (data, counts),
                 other => {
@@ -115,6 +116,8 @@ impl Client {
                 return Ok(());
             }
         }
+        self.terminal.show(Look::Bold, "There are more; option 3 shows them.");
+        Ok(())
     }
 
     fn show_message(&mut self, item: &Item) -> Option<u64> {

@@ -7,6 +7,8 @@ use crate::wire::incoming::Item;
 
 /// How many messages are asked for at a time.
 const PAGE: usize = 1000;
+/// The most pages that are asked for in a row: a server that always has more must not keep a person waiting for ever.
+pub(super) const PAGES: usize = 100;
 /// How often a message is sent while the server says that it is unsure whether the message was stored.
 const TRIES: usize = 3;
 
@@ -114,7 +116,8 @@ impl Client {
             return Ok(());
         }
         let mut since = channel.seen;
-        while let Answer::Ok(data, _) = self.exchange(&format!("HISTORY #{name} {PAGE} since {since}"))? {
+        for page in 1..=PAGES {
+            let Answer::Ok(data, _) = self.exchange(&format!("HISTORY #{name} {PAGE} since {since}"))? else { break };
             let mine = [before.to_owned(), self.who.clone()];
             let is_mine = |item: &Item| item.split().is_some_and(|([_, _, _, from], _)| mine.iter().any(|me| me == from));
             let held = self.held.take();
@@ -126,6 +129,9 @@ impl Client {
             }
             if data.len() < PAGE {
                 break;
+            }
+            if page == PAGES {
+                self.terminal.show(Look::Red, "More was said meanwhile than is shown here.");
             }
         }
         let held = self.held.take().unwrap_or_default();

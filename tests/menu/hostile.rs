@@ -153,3 +153,53 @@ fn what_the_server_is_not_sure_of_is_tried_again_with_the_same_key() {
     let sent = server.join().expect("the server ends");
     assert!(sent.len() == 2 && sent[0] == sent[1] && sent[0].starts_with("MSG @menu-"), "{sent:?}");
 }
+
+/// A server that answers INBOX by `answer`, which gets the number of the question, and all else by OK.
+fn inbox_server(answer: impl Fn(usize) -> String + Send + 'static) -> (String, thread::JoinHandle<usize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let address = listener.local_addr().expect("it listens").to_string();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("the client comes");
+        let lines = BufReader::new(stream.try_clone().expect("a socket can be cloned"));
+        let _ = stream.write_all(b"* HELLO endless/1 1 guest-1:1 hello\n");
+        let mut asked = 0;
+        for line in lines.lines().map_while(Result::ok) {
+            let verb = line.split(' ').next().unwrap_or_default();
+            let told = if verb == "INBOX" {
+                asked += 1;
+                answer(asked)
+            } else {
+                format!("OK {verb} nina:1\n")
+            };
+            let _ = stream.write_all(told.as_bytes());
+        }
+        asked
+    });
+    (address, server)
+}
+
+#[test]
+fn an_inbox_that_never_ends_is_left_alone_after_a_while() {
+    let more = |number| format!("- MSG {number} 2026-11-22T13:00:01.007Z nina:1 eve:2 number {number}.\nOK INBOX 1 7\n");
+    let (address, server) = inbox_server(more);
+    let mut nina = Pty::start(&[&address, "--name", "nina"]);
+    nina.answers(OPTION, "3");
+    nina.sees("number 100.");
+    nina.sees("There are more; option 3 shows them.");
+    nina.answers(OPTION, "3");
+    nina.sees("number 200.");
+    nina.answers(OPTION, "6");
+    assert_eq!(nina.ends(), 0);
+    assert_eq!(server.join().expect("the server ends"), 200);
+}
+
+#[test]
+fn an_answer_without_end_is_cut_off() {
+    let (address, _server) = inbox_server(|_| format!("- MSG {}\n", "x".repeat(60 * 1024)).repeat(1200));
+    let mut nina = Pty::start(&[&address, "--name", "nina"]);
+    nina.answers(OPTION, "3");
+    nina.sees("The connection to the server was lost: the server sent an answer without end.");
+    nina.sees("Reconnect? (y/n)");
+    nina.enters("n");
+    assert_eq!(nina.ends(), 2);
+}

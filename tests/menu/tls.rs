@@ -1,8 +1,12 @@
 //! The menu over TLS: whom it trusts, what it shows, and what it keeps.
 
+use std::io::copy;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use tempfile::TempDir;
 
@@ -43,6 +47,41 @@ impl Home {
         command.args(["menu", "--tls", &address(server)]).args(more);
         self.at(command).output().expect("the client runs")
     }
+}
+
+/// An address that stays while the server moves to another port. It carries bytes and knows nothing of TLS.
+struct Relay {
+    port: u16,
+    server: Arc<Mutex<SocketAddr>>,
+}
+
+impl Relay {
+    fn start(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let port = listener.local_addr().expect("it listens").port();
+        let server = Arc::new(Mutex::new(server));
+        let now = Arc::clone(&server);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let server = *now.lock().expect("no thread panics");
+                let Ok(server) = TcpStream::connect(server) else { continue };
+                let both = || (client.try_clone().expect("a socket"), server.try_clone().expect("a socket"));
+                let (there, back) = (both(), both());
+                thread::spawn(move || carry(&there.0, &there.1));
+                thread::spawn(move || carry(&back.1, &back.0));
+            }
+        });
+        Self { port, server }
+    }
+
+    fn lead_to(&self, server: SocketAddr) {
+        *self.server.lock().expect("no thread panics") = server;
+    }
+}
+
+fn carry(mut from: &TcpStream, mut to: &TcpStream) {
+    let _ = copy(&mut from, &mut to);
+    let _ = to.shutdown(Shutdown::Both);
 }
 
 fn address(server: &TlsServer) -> String {
@@ -139,4 +178,35 @@ fn a_port_without_tls_is_said_to_be_one() {
     command.args(["menu", "--tls", &server.plain.to_string(), "-c", "LIST"]);
     let output = home.at(command).output().expect("the client runs");
     assert!(output.status.code() == Some(2) && complained(&output).contains("there is no TLS at that port"), "{output:?}");
+}
+
+#[test]
+fn a_server_that_was_restarted_is_found_again_and_another_in_its_place_is_refused() {
+    let (mut server, home) = (TlsServer::start(&[]), Home::new());
+    let relay = Relay::start(server.address);
+    let known = server.fingerprint();
+    let mut nina = Pty::run(home.at(menu(&["--tls", &format!("localhost:{}", relay.port), "--name", "nina"])));
+    nina.sees(&known);
+    nina.sees("Client Name: nina");
+    nina.asks(OPTION);
+    server.restart();
+    relay.lead_to(server.address);
+    nina.sees("The connection to the server was lost: ");
+    nina.answers("Reconnect? (y/n) ", "y");
+    let again = nina.sees("Connected again. You are nina:");
+    assert!(!again.contains(&known), "it was known already: {again}");
+    nina.answers(OPTION, "1");
+    nina.sees("Users in server: nina:");
+    nina.asks(OPTION);
+
+    server.change_certificate();
+    server.restart();
+    relay.lead_to(server.address);
+    nina.sees("The connection to the server was lost: ");
+    nina.answers("Reconnect? (y/n) ", "y");
+    let refused = nina.sees("No connection: THE CERTIFICATE HAS CHANGED.");
+    assert!(refused.contains(&known) && refused.contains(&server.fingerprint()), "{refused}");
+    nina.answers("Reconnect? (y/n) ", "n");
+    assert_eq!(nina.ends(), 2);
+    assert_eq!(Client::connect(server.plain).ask("LIST").len(), 2, "nobody came to the other one");
 }

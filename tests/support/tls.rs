@@ -51,26 +51,15 @@ impl TlsServer {
     pub fn start(options: &[&str]) -> Self {
         let dir = data_dir();
         certify(dir.path());
-        let mut child = Command::new(env!("CARGO_BIN_EXE_linechat"))
-            .current_dir(dir.path())
-            .args(["serve", "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--data-dir", "data"])
-            .args(["--tls-cert", "cert.pem", "--tls-key", "key.pem"])
-            .args(options)
-            .stdout(Stdio::piped())
-            .stderr(File::create(dir.path().join("log")).expect("a log can be written"))
-            .spawn()
-            .expect("the binary runs");
-        let mut output = BufReader::new(child.stdout.take().expect("stdout is piped"));
-        let mut greeting = String::new();
-        while !greeting.contains("type HELP") {
-            assert!(output.read_line(&mut greeting).expect("it greets") > 0, "it starts: {greeting}");
-        }
-        let listens = |end: &str| {
-            let line = greeting.lines().find_map(|line| line.strip_suffix(end)?.rsplit(" listens on ").next());
-            line.and_then(|address| address.parse().ok()).expect("it says where")
-        };
-        let (plain, address) = (listens(""), listens(" with TLS"));
+        let (child, plain, address) = spawn(dir.path(), options);
         Self { child, dir, plain, address }
+    }
+
+    /// Kills it and starts it again on the same data, at other ports.
+    pub fn restart(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        (self.child, self.plain, self.address) = spawn(self.dir.path(), &[]);
     }
 
     /// What it has logged so far.
@@ -115,6 +104,29 @@ impl TlsServer {
     pub fn fingerprint(&self) -> String {
         fingerprint(&CertificateDer::from_pem_file(self.dir.path().join("cert.pem")).expect("there is a certificate"))
     }
+}
+
+/// A server's process, and where it speaks plain lines and TLS.
+fn spawn(dir: &Path, options: &[&str]) -> (Child, SocketAddr, SocketAddr) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_linechat"))
+        .current_dir(dir)
+        .args(["serve", "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--data-dir", "data"])
+        .args(["--tls-cert", "cert.pem", "--tls-key", "key.pem"])
+        .args(options)
+        .stdout(Stdio::piped())
+        .stderr(File::create(dir.join("log")).expect("a log can be written"))
+        .spawn()
+        .expect("the binary runs");
+    let mut output = BufReader::new(child.stdout.take().expect("stdout is piped"));
+    let mut greeting = String::new();
+    while !greeting.contains("type HELP") {
+        assert!(output.read_line(&mut greeting).expect("it greets") > 0, "it starts: {greeting}");
+    }
+    let listens = |end: &str| {
+        let line = greeting.lines().find_map(|line| line.strip_suffix(end)?.rsplit(" listens on ").next());
+        line.and_then(|address| address.parse().ok()).expect("it says where")
+    };
+    (child, listens(""), listens(" with TLS"))
 }
 
 impl Drop for TlsServer {

@@ -20,6 +20,7 @@ use linechat::bench::Work;
 use linechat::bench::dialect::Dialect;
 use linechat::bench::process::Process;
 use linechat::bench::report::Report;
+use linechat::bench::target::Target;
 use linechat::bench::{Options, crowd, load, plan};
 use stream_readers::StreamReaders;
 
@@ -48,7 +49,8 @@ enum Peer {
 }
 
 async fn measure<D: Dialect + 'static>(dialect: D, options: &Options) -> Result<Report> {
-    let (server, room, process) = (options.server.as_str(), "#bench", options.pid.map(Process));
+    let server = &Target::new(&options.server, options.tls_ca.as_deref())?;
+    let (room, process) = ("#bench", options.pid.map(Process));
     match options.work {
         Work::Idle => crowd::idle(dialect, server, room, options, process).await,
         Work::Connect => crowd::connect(&dialect, server, room, options, process).await,
