@@ -168,7 +168,7 @@ fn sqlite_shows(server: &Server, expected: &str) {
     if !clients::is_installed("sqlite3", "sqlite3") {
         return;
     }
-    let [.., sqlite, _, _, _, _] = shown();
+    let [.., sqlite, _, _, _, _, _, _] = shown();
     let command = sqlite.replace("~/.local/state/linechat", server.dir().to_str().expect("its path is UTF-8"));
     let output = Command::new("bash").args(["-c", &command]).output().expect("bash runs");
     assert!(output.status.success() && said(&output).contains(expected), "{}", said(&output));
@@ -176,10 +176,12 @@ fn sqlite_shows(server: &Server, expected: &str) {
 
 #[test]
 fn the_test_commands_are_there() {
-    let [.., peers, test, protocol] = shown();
+    let [.., peers, test, advisories, sbom, protocol] = shown();
     assert_eq!(peers, "scripts/bench-peers\n");
-    assert_eq!((test, protocol), ("scripts/test\n", "scripts/protocol/run localhost 12000\n"));
-    for command in [peers, test, protocol] {
+    assert_eq!((test, advisories), ("scripts/test\n", "scripts/advisories\n"));
+    assert_eq!(protocol, "scripts/protocol/run localhost 12000\n");
+    let sbom = sbom.lines().last().expect("the SBOM is made last");
+    for command in [peers, test, advisories, sbom, protocol] {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(command.split_whitespace().next().expect("a command"));
         let mode = file.metadata().expect("it is there").permissions().mode();
         assert!(mode & 0o111 != 0, "{command}");
@@ -188,7 +190,7 @@ fn the_test_commands_are_there() {
 
 #[test]
 fn the_load_is_run() {
-    let [.., load, _, _, _] = shown();
+    let [.., load, _, _, _, _, _] = shown();
     let arguments = load.trim().strip_prefix("cargo run --release -- ").expect("the load");
     let server = Server::start(&[]);
     let load = format!("{} {arguments} --seconds 0.3 --warm-up 0.1", env!("CARGO_BIN_EXE_linechat"));

@@ -77,7 +77,7 @@ class Bench:
                 command = [self.programs["growth"], address, *arguments]
             else:
                 words = adapted(kind, arguments)
-                command = [*self.load(kind), words[0], address, *words[1:], *seconds, "--json", "--pid", str(server.pid())]
+                command = [*self.load(kind), words[0], address, *words[1:], *seconds, *server.trusted(), "--json", "--pid", str(server.pid())]
             try:
                 return self.giving_way(command) if work.gives_way else self.run(LOAD_CORE, command)
             except Failed as why:
@@ -113,7 +113,7 @@ class Bench:
 def adapted(kind, arguments):
     """The arguments of the load, so that the work is the same."""
     arguments = list(arguments)
-    if kind in ("redis", "stream-readers", "jetstream"):
+    if kind in ("redis", "redis-tls", "stream-readers", "jetstream"):
         # A connection that reads does not send: in a channel the senders come on top, and in pairs everybody has two.
         at = arguments.index("--connections") + 1
         senders = int(arguments[arguments.index("--senders") + 1]) if "--senders" in arguments else 4

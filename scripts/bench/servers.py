@@ -16,12 +16,14 @@ SERVER_CORE, LOAD_CORE = "0", "1"
 BOTH_CORES = "0,1"
 START_SECONDS = 20
 START_TRIES = 3
+# What `linechat tls self-signed` makes; all servers that speak TLS show such a certificate.
+CERTIFICATE, KEY = "cert.pem", "key.pem"
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """A server: how people call it, the dialect of the load, the program with its Debian package, if it is a peer, the journal, if
-    it is linechat, and where it runs."""
+    it is linechat, where it runs, and whether the load speaks TLS to it."""
 
     label: str
     dialect: str
@@ -29,6 +31,7 @@ class Kind:
     package: str | None = None
     journal: str | None = None
     cores: str = SERVER_CORE
+    tls: bool = False
 
     @property
     def is_ours(self):
@@ -45,6 +48,8 @@ SERVERS = {
     "memory-two": Kind("linechat, memory, two cores", "linechat", journal="memory", cores=BOTH_CORES),
     "disk-two": Kind("linechat, disk, two cores", "linechat", journal="disk", cores=BOTH_CORES),
     "redis": Kind("Redis", "redis", "redis-server", "redis-server"),
+    "memory-tls": Kind("linechat, memory, TLS", "linechat", journal="memory", tls=True),
+    "redis-tls": Kind("Redis, TLS", "redis", "redis-server", "redis-server", tls=True),
     "streams": Kind("Redis Streams", "streams", "redis-server", "redis-server"),
     "stream-readers": Kind("Redis Streams", "stream-readers", "redis-server", "redis-server"),
     "nats": Kind("NATS", "nats", "nats-server", "nats-server"),
@@ -117,15 +122,19 @@ def command(kind, port, directory, programs):
     """What starts a server of this kind."""
     address = f"127.0.0.1:{port}"
     if SERVERS[kind].is_ours:
-        return [programs["linechat"], "serve", "--listen", address, "--data-dir", f"{directory}/data",
+        listens = ["--listen", "127.0.0.1:0", "--tls-listen", address, "--tls-cert", f"{directory}/{CERTIFICATE}",
+                   "--tls-key", f"{directory}/{KEY}"] if SERVERS[kind].tls else ["--listen", address]
+        return [programs["linechat"], "serve", *listens, "--data-dir", f"{directory}/data",
                 "--journal", SERVERS[kind].journal, *[word for name in LINECHAT_LIMITS for word in ("--limit", f"{name}=none")]]
     if kind == "floor":
         return [programs["floor"], address]
     if SERVERS[kind].program == "redis-server":
         # A rewrite of the log would fork in the middle of a measurement.
-        keeps = ["--appendonly", "no"] if kind == "redis" else ["--appendonly", "yes", "--appendfsync", "always",
+        keeps = ["--appendonly", "no"] if SERVERS[kind].dialect == "redis" else ["--appendonly", "yes", "--appendfsync", "always",
                                                                 "--auto-aof-rewrite-percentage", "0"]
-        return ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", *keeps, "--maxclients", "20000",
+        listens = ["--port", "0", "--tls-port", str(port), "--tls-cert-file", CERTIFICATE, "--tls-key-file", KEY, "--tls-ca-cert-file",
+                   CERTIFICATE, "--tls-auth-clients", "no"] if SERVERS[kind].tls else ["--port", str(port)]
+        return ["redis-server", "--bind", "127.0.0.1", *listens, "--save", "", *keeps, "--maxclients", "20000",
                 "--tcp-backlog", "4096", "--client-output-buffer-limit", "pubsub 0 0 0", "--dir", directory]
     if SERVERS[kind].program == "nats-server":
         stores = ["-js", "-sd", directory] if kind == "jetstream" else []
@@ -146,6 +155,9 @@ class Server:
     def __init__(self, kind, programs, work_dir):
         self.kind, self.port = kind, free_port()
         self.dir = tempfile.mkdtemp(prefix=f"{kind}-", dir=work_dir)
+        if SERVERS[kind].tls:
+            make = [programs["linechat"], "tls", "self-signed", "--name", "127.0.0.1", "--out", self.dir]
+            subprocess.run(make, check=True, stdout=subprocess.DEVNULL)
         with open(f"{self.dir}/log", "w") as log:
             self.process = subprocess.Popen(
                 ["taskset", "-c", SERVERS[kind].cores, *command(kind, self.port, self.dir, programs)],
@@ -177,6 +189,10 @@ class Server:
         """Why it is not there any more, or nothing."""
         code = self.process.poll()
         return f"the server ended with {code}: {self._last_words()}" if code is not None else ""
+
+    def trusted(self):
+        """What tells the load which certificate to trust, where it is to speak TLS."""
+        return ["--tls-ca", f"{self.dir}/{CERTIFICATE}"] if SERVERS[self.kind].tls else []
 
     def pid(self):
         return self.process.pid
