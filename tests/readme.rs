@@ -29,7 +29,7 @@ const LIMITS: &[&str] =
     &["line-length", "text-length", "inbox", "members", "connections", "connections-per-address", "commands-per-second"];
 
 /// The shell commands that README shows, in its order.
-fn shown() -> [&'static str; 11] {
+fn shown() -> [&'static str; 13] {
     let blocks = README.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     let blocks: Vec<_> = blocks.collect();
     blocks.try_into().unwrap_or_else(|blocks: Vec<_>| panic!("each block has its test: {blocks:#?}"))
