@@ -41,7 +41,10 @@ fn an_sbom_tells_what_the_binary_was_built_from() {
     assert_eq!((made["bomFormat"].as_str(), made["specVersion"].as_str()), (Some("CycloneDX"), Some("1.5")));
     assert_eq!(made["metadata"]["component"]["purl"], "pkg:cargo/linechat@0.1.0");
     let of = |index: usize, key: &str| made["components"][index][key].as_str().expect("it is said").to_owned();
-    assert_eq!((of(0, "name"), of(0, "scope"), of(1, "purl")), ("cc".into(), "excluded".into(), "pkg:cargo/tokio@1.54.0".into()));
+    assert_eq!(
+        (of(0, "name"), of(0, "scope"), of(1, "purl")),
+        ("cc".into(), "excluded".into(), "pkg:cargo/tokio@1.54.0".into())
+    );
     let needed = made["dependencies"].as_array().expect("there is a list").iter();
     let mut needed = needed.filter(|one| one["ref"] == "pkg:cargo/linechat@0.1.0").map(|one| one["dependsOn"].to_string());
     assert_eq!(needed.next().as_deref(), Some(r#"["pkg:cargo/cc@1.2.3","pkg:cargo/tokio@1.54.0"]"#));

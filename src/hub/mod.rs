@@ -221,7 +221,7 @@ mod tests {
             hub.hold(&handle, held);
             for _ in 0..5_000 {
                 talked += 1;
-                let event = Event::Said { from: ana.clone(), key: None, text: "x".repeat(1_000).into() };
+                let event = Event::Said { from: ana.clone(), key: None, text: "x".repeat(1_000).into(), share: None };
                 let entry = Entry { seq: Seq(talked), time: Time(0), room: Some(room(1 + talked % 50)), via: None, event };
                 hub.tell(&mut vec![News::Happened(entry)]);
             }
