@@ -180,8 +180,10 @@ fn the_test_commands_are_there() {
     assert_eq!(peers, "scripts/bench-peers\n");
     assert_eq!((test, advisories), ("scripts/test\n", "scripts/advisories\n"));
     assert_eq!(protocol, "scripts/protocol/run localhost 12000\n");
+    let inline = ["scripts/seeded-bugs", "scripts/mutants"];
+    inline.iter().for_each(|command| has(&format!("`{command}`")));
     let sbom = sbom.lines().last().expect("the SBOM is made last");
-    for command in [peers, test, advisories, sbom, protocol] {
+    for command in [peers, test, advisories, sbom, protocol].iter().chain(&inline) {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(command.split_whitespace().next().expect("a command"));
         let mode = file.metadata().expect("it is there").permissions().mode();
         assert!(mode & 0o111 != 0, "{command}");

@@ -1,5 +1,5 @@
 //! Replicas that take the same batches hold the same, however often one of them is reopened; and each tells only its own people
-//! what their proposals came to.
+//! what their proposals came to, once it is stored.
 //!
 //! `LINECHAT_PROPOSALS` says how many proposals there are, and `LINECHAT_SEED` which ones: a failed test prints its seed.
 
@@ -14,10 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use linechat::event::{Batch, Completion, Entry, NodeId, RoomId, SessionId, Time};
+use linechat::event::{Batch, Completion, Entry, NodeId, Origin, Proposal, Recipient, Request, RoomId, SessionId, Time};
 use linechat::hub::News;
 use linechat::limits::Limits;
-use linechat::replica::Replica;
+use linechat::order::Batches;
+use linechat::replica::{Outlet, Replica};
 use linechat::state::{State, Storage};
 use linechat::store::{self, Backend, Disk, Presence, open_disk, open_memory};
 use proptest::prelude::RngExt;
@@ -258,4 +259,38 @@ fn replicas_that_take_the_same_hold_the_same() {
     println!("LINECHAT_SEED={seed}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
     runtime.block_on(replicas_agree(proposals, seed));
+}
+
+/// Batches that were made beforehand.
+struct Made(std::vec::IntoIter<Batch>);
+
+impl Batches for Made {
+    async fn next(&mut self) -> Option<Batch> {
+        self.0.next()
+    }
+}
+
+/// Neither the sender nor anybody else hears of a message that the disk has not taken.
+#[tokio::test]
+async fn nothing_is_told_of_what_was_not_stored() {
+    let directory = TempDir::new().expect("there is room for a directory");
+    let replica = open(directory.path(), NodeId(0));
+    let disk = Connection::open(directory.path().join("journal.db")).expect("there is a database");
+    let no =
+        "CREATE TRIGGER no BEFORE INSERT ON entries WHEN NEW.event LIKE '%not stored%' BEGIN SELECT RAISE(ABORT, 'no'); END";
+    disk.execute_batch(no).expect("it is SQL");
+    let origin = Origin { session: SessionId { node: NodeId(0), number: 1 }, tag: 1 };
+    let says = |text: &str| Request::Say { to: Recipient::Name("guest-1000".into()), key: None, text: text.into() };
+    let batch = |request| Batch { time: Time(0), proposals: vec![Proposal { origin, request }] };
+    let batches = [Request::Come { address: None }, says("stored"), says("not stored")].map(batch);
+    let (sender, mut told) = tokio::sync::mpsc::channel(10);
+    let ended = replica.run(Made(batches.to_vec().into_iter()), Outlet::Channel(sender)).await;
+    assert!(matches!(ended, Err(store::StoreError::Failed(_))), "{ended:?}");
+    let mut news = Vec::new();
+    while let Some(more) = told.recv().await {
+        news.extend(more);
+    }
+    let completed = news.iter().filter(|news| matches!(news, News::Completed { .. })).count();
+    let shown: Vec<_> = news.iter().filter(|news| matches!(news, News::Happened(_))).collect();
+    assert!(completed == 2 && shown.len() == 1 && format!("{shown:?}").contains("\"stored\""), "{news:?}");
 }

@@ -326,3 +326,33 @@ impl<B: Backend> Archive for Store<B> {
         Ok(found.filter(is_remembered).map(|found| found.used))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Event, Presence, Seq, UserId};
+    use crate::event::{SessionId, Time};
+    use crate::names::{Name, Who};
+    use crate::store::open_memory;
+
+    /// People come and go in the batch of a message, before and after it, and it must be synced all the same.
+    #[test]
+    fn a_batch_with_anything_durable_is_synced_whatever_comes_after_it() {
+        let who = Who { name: Name::new("ana"), id: UserId(1000) };
+        let session = SessionId { node: crate::event::NodeId(1), number: 1 };
+        let came = Event::Came { session, who: who.clone(), address: None };
+        let said = Event::Said { from: who, key: None, text: "hi".into() };
+        for presence in [Presence::Forgotten, Presence::Kept] {
+            let (mut store, _) = open_memory(1 << 20, presence);
+            let mut put = |seq, event: &Event| {
+                let room = event.is_message().then_some(crate::event::RoomId::Inbox(UserId(1000)));
+                store
+                    .put(&Entry { seq: Seq(seq), time: Time(0), room, via: None, event: event.clone() })
+                    .expect("memory is there");
+                store.batch.lasts
+            };
+            assert_eq!([put(1, &came), put(2, &said), put(3, &came)], [false, true, true]);
+            store.commit().expect("memory is there");
+            assert!(!store.batch.lasts);
+        }
+    }
+}

@@ -44,6 +44,22 @@ fn a_key_tells_its_message(place: &Place) {
     }
 }
 
+/// The disk takes messages and refuses keys: then nothing is stored. A message without its key would be stored again by a retry.
+#[test]
+fn a_key_is_stored_with_its_message() {
+    let place = Place::new(Kind::Disk);
+    let mut store = opened(&place, &[2]);
+    let disk = rusqlite::Connection::open(place.directory().join("journal.db")).expect("the store");
+    disk.execute_batch("CREATE TRIGGER no BEFORE INSERT ON keys BEGIN SELECT RAISE(ABORT, 'no keys'); END").expect("a trigger");
+    store.commit(said(channel(1), 2, "without a key"));
+    assert!(store.try_append(vec![keyed(channel(1), 2, "k", "with a key")]).is_err());
+    drop(store);
+    disk.execute_batch("DROP TRIGGER no").expect("it is there");
+    let mut store = place.open();
+    assert_eq!(store.texts(channel(1)), ["without a key"]);
+    assert_eq!(store.used(2, "k"), None);
+}
+
 fn keys_are_each_senders_own(place: &Place) {
     let mut store = opened(place, &[2, 3]);
     let first = store.commit(keyed(channel(1), 2, "k", "hi"));
