@@ -362,3 +362,33 @@ fn names_from_before_the_rules_keep_working() {
     }
     assert_eq!(take(9, Request::Name(Name::new("Root"))), Err("BAD_NAME"));
 }
+
+/// What was read long ago may be damaged by now; whoever marks it again does not stumble over that.
+#[test]
+fn what_is_marked_already_is_not_looked_up_again() {
+    use linechat::state::{Archive, Context, Decision, Inbox, Used, decide};
+    struct Damaged;
+    impl Archive for Damaged {
+        type Error = &'static str;
+        fn inbox(&mut self, _: UserId) -> Result<Inbox, Self::Error> {
+            Ok(Inbox { count: 3, newest: Seq(9), read_count: 2, read: Seq(5) })
+        }
+        fn newest_until(&mut self, _: UserId, _: Seq) -> Result<Seq, Self::Error> {
+            Err("damaged")
+        }
+        fn used(&mut self, _: UserId, _: &str) -> Result<Option<Used>, Self::Error> {
+            Err("damaged")
+        }
+    }
+    let mut order = Order::default();
+    let origin = Origin { session: SessionId { node: NodeId(0), number: 1 }, tag: 0 };
+    order
+        .take(&Proposal { origin, request: Request::Come { address: None } }, Time(1), Storage::Free)
+        .expect("anybody may come");
+    let context = Context { time: Time(2), limits: &Limits::default(), storage: Storage::Free };
+    let ack = |seq| decide(&order.state, &Proposal { origin, request: Request::Ack(Seq(seq)) }, context, &mut Damaged);
+    for seq in [0, 4, 5] {
+        assert_eq!(ack(seq), Ok(Decision::Accepted(Default::default(), Answer::Acked(Seq(5)))));
+    }
+    assert_eq!(ack(6), Err("damaged"));
+}

@@ -295,7 +295,7 @@ impl<B: Backend> Store<B> {
         }
         let head = self.heads.head(&self.backend, room)?;
         let (number, found) = Run::new(&Seen(&self.backend, &self.batch), room, head, What::Messages).newest_until(seq)?;
-        self.sought = (number > 0).then_some((room, found, number));
+        self.sought = Some((room, found, number));
         Ok((number, found))
     }
 }
