@@ -102,17 +102,20 @@ fn nobody_connects_while_it_stops_and_it_can_be_started_at_once() {
 
 #[test]
 fn who_never_pauses_is_told_where_it_was_cut_off() {
-    let mut server = open(&["--limit", "shutdown-seconds=1"]);
-    let mut busy = Raw::connect(server.address());
-    drop(busy.write_beside(b"PING\n".repeat(8 << 20)));
-    busy.lines_until("OK PING");
-    server.signal("TERM");
-    let lines = server_lines(&busy.rest());
-    let [answered @ .., cut_off, last] = &lines[..] else { panic!("{lines:?}") };
-    assert!(answered.iter().all(|line| line == "OK PING"), "{:?}", answered.last());
-    assert!(cut_off.starts_with("ERR SHUTTING_DOWN - "), "{cut_off}");
-    assert!(last.starts_with("* SHUTDOWN "), "{last}");
-    assert!(server.wait().success());
+    // An answer that is known at once, and one for which the disk is waited for.
+    for (asked, answer) in [("PING\n", "OK PING"), ("MSG ana x\n", "OK MSG ")] {
+        let mut server = open(&["--limit", "shutdown-seconds=1", "--limit", "inbox=none"]);
+        let mut busy = Raw::connect(server.address());
+        drop(busy.write_beside(asked.repeat(8 << 20).into_bytes()));
+        busy.lines_until(answer);
+        server.signal("TERM");
+        let lines = server_lines(&busy.rest());
+        let [answered @ .., cut_off, last] = &lines[..] else { panic!("{lines:?}") };
+        assert!(answered.iter().all(|line| line.starts_with(answer)), "{:?}", answered.last());
+        assert!(cut_off.starts_with("ERR SHUTTING_DOWN - "), "{cut_off}");
+        assert!(last.starts_with("* SHUTDOWN "), "{last}");
+        assert!(server.wait().success());
+    }
 }
 
 #[test]
