@@ -123,6 +123,10 @@ limits! {
         "how long a connection may take none of the bytes that wait for it before it is closed";
     commands_per_second "commands-per-second" = 5000 "commands" 1..=10000000 or_none,
         "commands a second of one connection, with one second's worth of burst; beyond it the server reads on later and refuses nothing";
+    stored_per_address "stored-per-address" = 1073741824 "bytes" 4096..=4294967295 or_none,
+        "bytes an hour stored for one address, texts and what each costs beside; a school fits, and to fill a disk takes weeks and not hours";
+    stored_per_account "stored-per-account" = 536870912 "bytes" 4096..=4294967295 or_none,
+        "bytes an hour stored for one account from all addresses; a busy program fits, and leaves half of its address to others there";
     passwords_per_minute "passwords-per-minute" = 3 "passwords" 1..=1000000 or_none,
         "LOGIN attempts a minute for one name from one address; a hash is dear on purpose and guessing must be slow";
     passwords_per_address "passwords-per-address" = 30 "passwords" 1..=1000000 or_none,
@@ -208,6 +212,11 @@ pub const SAID_A_TOKEN: u64 = 256;
 pub const BYTES_A_TOKEN: usize = 256;
 /// Seconds that a connection waits at most for what it has cost the others.
 pub const DEBT_SECONDS: i64 = 10;
+/// What an entry costs the disk beside its text, about, in bytes: short messages fill a disk, too.
+pub const ENTRY_BYTES: u32 = 128;
+/// Bytes that a connection takes ahead from what its address or account may store, at most: a look at the shared count for every
+/// eighteen of the longest messages.
+pub const LEASE_BYTES: u32 = 64 * 1024;
 /// Bytes read from a connection at a time, and the most that a paused connection keeps unread.
 pub const READ_BYTES: usize = 16 * 1024;
 /// Bytes of answers that may wait before the connection's next line is parsed.

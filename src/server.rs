@@ -27,7 +27,7 @@ use crate::hub::{Hub, News};
 use crate::limits::{FEED_BATCHES, Limits};
 use crate::order::local::{self, Local, LocalBatches, Runs};
 use crate::replica::{Outlet, Replica, SharedState};
-use crate::session::{Gone, Passwords, Session, Shared, Transport};
+use crate::session::{Budgets, Gone, Passwords, Session, Shared, Transport};
 use crate::store::{self, Backend, OpenError, Presence, Store, StoreError};
 use crate::tls::{CertificateError, Certificates};
 
@@ -139,6 +139,7 @@ impl Server {
             reader,
             hub,
             passwords: Passwords::new(&limits),
+            budgets: Budgets::new(&limits),
             limits,
             stopping,
             failed: CancellationToken::new(),

@@ -105,7 +105,7 @@ log_type error
 user root
 """
 
-LINECHAT_LIMITS = ["commands-per-second", "connections-per-address", "connections"]
+LINECHAT_LIMITS = ["commands-per-second", "stored-per-address", "connections-per-address", "connections"]
 
 
 class CannotStart(Exception):

@@ -15,8 +15,8 @@ use crate::server::supervisor::Ended;
 use crate::session::Shared;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Seconds between two sweeps of the password limiters.
-const ATTEMPTS: u64 = 60;
+/// Seconds between two sweeps of the budgets.
+const BUDGETS: u64 = 60;
 /// How many times an orphaned channel is looked at before it ends; fewer if it ends within that many seconds.
 const LOOKS: u64 = 60;
 
@@ -31,8 +31,9 @@ pub async fn run(shared: Arc<Shared>) -> Ended {
         ticks.tick().await;
         shared.hub.sweep_tails();
         shedding::shed(&shared).await;
-        if second % ATTEMPTS == 0 {
+        if second % BUDGETS == 0 {
             shared.passwords.sweep();
+            shared.budgets.sweep();
         }
         if lasts != NONE && second % every == 0 {
             end_orphaned(&shared, &mut orphaned, Duration::from_secs(lasts)).await.map_err(|error| error.to_string())?;

@@ -5,6 +5,7 @@
 //! first. It proposes and never decides. Its memory is bounded, and it queues nothing for others. Every wait has a deadline,
 //! the session's own or the order's.
 
+mod budgets;
 mod follow;
 mod passwords;
 mod present;
@@ -40,12 +41,14 @@ use crate::state::{self, State};
 use crate::store::Reader;
 use crate::wire::{LineDecoder, reply};
 
+use budgets::Leases;
 use present::Present;
 use reading::{Reading, Which};
 use replies::Replies;
 use socket::Socket;
 use throttle::Throttle;
 
+pub use budgets::Budgets;
 pub use passwords::Passwords;
 pub use socket::Gone;
 pub use transport::Transport;
@@ -66,6 +69,8 @@ pub struct Shared {
     pub limits: Arc<Limits>,
     /// Hashes passwords and keys, a few at a time.
     pub passwords: Passwords,
+    /// What connections of one address or account share.
+    pub budgets: Budgets,
     /// Cancelled when the server stops; the sessions are then woken.
     pub stopping: CancellationToken,
     /// Cancelled before `stopping` when the order or the store has failed: proposals in flight will never be completed.
@@ -118,6 +123,7 @@ pub struct Session {
     proposals: Vec<Proposal>,
     next_tag: u64,
     throttle: Throttle,
+    leases: Leases,
     errors_in_a_row: u64,
     /// Whether no command has been executed yet, so that a peer with another protocol is still to be turned away.
     is_new: bool,
@@ -153,6 +159,7 @@ impl Session {
             proposals: Vec::new(),
             next_tag: 0,
             throttle,
+            leases: Leases::default(),
             errors_in_a_row: 0,
             is_new: true,
             line_deadline: None,
@@ -305,7 +312,9 @@ impl Session {
                 }
                 Notice::Completed(completion) => {
                     self.pay(completion.told / SAID_A_TOKEN);
-                    self.replies.complete(&mut self.socket, completion);
+                    if let Some(text) = self.replies.complete(&mut self.socket, completion) {
+                        self.regain_storage(text);
+                    }
                 }
                 Notice::Begins(subscription) => self.reading.begin(subscription),
                 Notice::Ends(room, at) => self.reading.end(room, at),
@@ -388,8 +397,4 @@ impl Session {
         poll_fn(|context| self.handle.poll_woken(context)).await;
         if self.shared.failed.is_cancelled() { Err(Gone::Order) } else { Ok(()) }
     }
-}
-
-fn incomplete() -> Refusal {
-    Refusal::new(Code::Incomplete, "the input ended within a line; that line was not executed, end it with a line feed")
 }

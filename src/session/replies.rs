@@ -69,22 +69,26 @@ impl Replies {
         (self.in_flight, self.bytes) = (0, 0);
     }
 
-    /// Completes the oldest proposal that waits: its answer and the known ones behind it are sent.
-    pub fn complete(&mut self, socket: &mut Socket, completion: Completion) {
-        match self.queue.pop_front() {
+    /// Completes the oldest proposal that waits: its answer and the known ones behind it are sent. Returns how many bytes of text
+    /// it had, if they were not stored, or had been before.
+    pub fn complete(&mut self, socket: &mut Socket, completion: Completion) -> Option<usize> {
+        let is_stored = matches!(completion.result, Ok(Answer::Said { dup: false, .. }));
+        let text = match self.queue.pop_front() {
             Some(Due::Later { tag, verb, bytes }) if tag == completion.tag => {
                 self.in_flight -= 1;
                 self.bytes -= bytes;
                 socket.write(|out| answer(out, verb, &completion.result));
+                bytes
             }
             other => unreachable!("invariant: proposals complete in their order, got {completion:?} for {other:?}"),
-        }
+        };
         while let Some(Due::Known(_)) = self.queue.front()
             && let Some(Due::Known(lines)) = self.queue.pop_front()
         {
             self.bytes -= lines.len();
             socket.write(|out| out.extend_from_slice(&lines));
         }
+        (text > 0 && !is_stored).then_some(text)
     }
 }
 

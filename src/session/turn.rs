@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock;
 use crate::session::reading::Which;
 use crate::session::socket::{Gone, with_incoming};
-use crate::session::{Ending, Session, incomplete, sniff};
+use crate::session::{Ending, Session, sniff};
 use crate::wire::{Back, Code, LineDecoder, Next, Refusal, reply};
 
 /// How many reads one turn may make before it is another session's.
@@ -199,6 +199,10 @@ impl Session {
             (Some(deadline), timer @ None) => *timer = Some(Box::pin(tokio::time::sleep_until(deadline))),
         }
     }
+}
+
+fn incomplete() -> Refusal {
+    Refusal::new(Code::Incomplete, "the input ended within a line; that line was not executed, end it with a line feed")
 }
 
 fn too_long() -> Refusal {

@@ -4,42 +4,15 @@
 //! guess. It must never know whether an account exists: names that nobody has are counted in the same way.
 
 use std::collections::VecDeque;
-use std::hash::Hash;
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use foldhash::HashMap;
-use governor::clock::Clock;
-use governor::middleware::NoOpMiddleware;
-use governor::state::keyed::DashMapStateStore;
-use governor::{Quota, RateLimiter};
 
-use crate::clock;
-use crate::limits::{KNOWN_ACCOUNTS, KNOWN_ADDRESSES, Limits, NONE};
+use crate::limits::{KNOWN_ACCOUNTS, KNOWN_ADDRESSES, Limits};
+use crate::session::budgets::Rate;
 use crate::wire::{Code, Refusal};
-
-/// Limits the attempts per minute for each key; `None` means no limit.
-struct Attempts<K: Hash + Eq + Clone>(Option<Limiter<K>>);
-
-type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, clock::Attempts, NoOpMiddleware<std::time::Instant>>;
-
-impl<K: Hash + Eq + Clone> Attempts<K> {
-    fn new(per_minute: u64) -> Self {
-        let quota = NonZeroU32::new(u32::try_from(per_minute).unwrap_or(u32::MAX)).filter(|_| per_minute != NONE);
-        Self(quota.map(|quota| Limiter::new(Quota::per_minute(quota), DashMapStateStore::default(), clock::Attempts)))
-    }
-
-    fn check(&self, key: &K) -> Result<(), Refusal> {
-        let Some(limiter) = &self.0 else { return Ok(()) };
-        limiter.check_key(key).map_err(|until| rate_limited(until.wait_time_from(clock::Attempts.now())))
-    }
-
-    fn sweep(&self) {
-        self.0.iter().for_each(|limiter| limiter.retain_recent());
-    }
-}
 
 /// The refusal of an attempt that may be made after this time.
 pub fn rate_limited(wait: Duration) -> Refusal {
@@ -49,11 +22,11 @@ pub fn rate_limited(wait: Duration) -> Refusal {
 
 /// All counts together.
 pub struct Budgets {
-    names: Attempts<(IpAddr, String)>,
-    accounts: Attempts<String>,
-    addresses: Attempts<IpAddr>,
-    channels: Attempts<(IpAddr, String)>,
-    keys: Attempts<IpAddr>,
+    names: Rate<(IpAddr, String)>,
+    accounts: Rate<String>,
+    addresses: Rate<IpAddr>,
+    channels: Rate<(IpAddr, String)>,
+    keys: Rate<IpAddr>,
     known: Mutex<HashMap<String, VecDeque<IpAddr>>>,
 }
 
@@ -61,11 +34,11 @@ impl Budgets {
     /// Nothing is counted yet, and nobody is known.
     pub fn new(limits: &Limits) -> Self {
         Self {
-            names: Attempts::new(limits.passwords_per_minute),
-            accounts: Attempts::new(limits.passwords_per_account),
-            addresses: Attempts::new(limits.passwords_per_address),
-            channels: Attempts::new(limits.channel_keys_per_minute),
-            keys: Attempts::new(limits.channel_keys_per_address),
+            names: Rate::per_minute(limits.passwords_per_minute),
+            accounts: Rate::per_minute(limits.passwords_per_account),
+            addresses: Rate::per_minute(limits.passwords_per_address),
+            channels: Rate::per_minute(limits.channel_keys_per_minute),
+            keys: Rate::per_minute(limits.channel_keys_per_address),
             known: Mutex::default(),
         }
     }
@@ -85,14 +58,14 @@ impl Budgets {
     /// `RATE_LIMITED`.
     pub fn login(&self, from: IpAddr, name: &str) -> Result<bool, Refusal> {
         // The address is checked first: if it makes too many attempts, the names that it tries must not take memory.
-        self.addresses.check(&from)?;
+        self.addresses.take(&from).map_err(rate_limited)?;
         let name: String = crate::names::fold(name).into();
-        self.names.check(&(from, name.clone()))?;
+        self.names.take(&(from, name.clone())).map_err(rate_limited)?;
         if self.known().get(&name).is_some_and(|addresses| addresses.contains(&from)) {
             // Strangers use up the account's attempts, but never those that its owner has from here.
             return Ok(true);
         }
-        self.accounts.check(&name).map(|()| false)
+        self.accounts.take(&name).map_err(rate_limited).map(|()| false)
     }
 
     /// Counts a password or key that is to be hashed for something new.
@@ -100,7 +73,7 @@ impl Budgets {
     /// # Errors
     /// `RATE_LIMITED`.
     pub fn new_hash(&self, from: IpAddr) -> Result<(), Refusal> {
-        self.addresses.check(&from)
+        self.addresses.take(&from).map_err(rate_limited)
     }
 
     /// Counts a key tried for a channel.
@@ -108,8 +81,8 @@ impl Budgets {
     /// # Errors
     /// `RATE_LIMITED`.
     pub fn channel(&self, from: IpAddr, name: &str) -> Result<(), Refusal> {
-        self.keys.check(&from)?;
-        self.channels.check(&(from, crate::names::fold(name).into()))
+        self.keys.take(&from).map_err(rate_limited)?;
+        self.channels.take(&(from, crate::names::fold(name).into())).map_err(rate_limited)
     }
 
     /// Notes that somebody at this address has the account's password.

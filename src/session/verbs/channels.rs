@@ -68,13 +68,16 @@ impl Session {
             });
             return Ok(shown);
         };
-        if let Err(refusal) = self.check_length(text) {
+        if let Err(refusal) = self.check_length(text).and_then(|()| self.pay_storage(text.len())) {
             return Ok(Err(refusal));
         }
-        Ok(match self.ask(Request::Topic(Name::new(name), text.into())).await? {
-            Ok(Answer::Channel(name)) => Ok(format!("#{name} {text}")),
-            other => return done(other),
-        })
+        match self.ask(Request::Topic(Name::new(name), text.into())).await? {
+            Ok(Answer::Channel(name)) => Ok(Ok(format!("#{name} {text}"))),
+            other => {
+                self.regain_storage(text.len());
+                done(other)
+            }
+        }
     }
 
     pub(super) async fn close(&mut self, name: &str) -> Said {

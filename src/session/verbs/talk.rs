@@ -22,7 +22,7 @@ impl Session {
     }
 
     fn send(&mut self, verb: &'static str, key: Option<&str>, to: Recipient, text: &str) {
-        if let Err(refusal) = self.check_length(text) {
+        if let Err(refusal) = self.check_length(text).and_then(|()| self.pay_storage(text.len())) {
             return self.refuse(verb, &refusal);
         }
         let tag = self.propose(Request::Say { to, key: key.map(Into::into), text: text.into() });
