@@ -127,6 +127,8 @@ limits! {
         "bytes an hour stored for one address, texts and what each costs beside; a school fits, and to fill a disk takes weeks and not hours";
     stored_per_account "stored-per-account" = 536870912 "bytes" 4096..=4294967295 or_none,
         "bytes an hour stored for one account from all addresses; a busy program fits, and leaves half of its address to others there";
+    commands_per_address "commands-per-address" = 50000 "commands" 1..=100000000 or_none,
+        "commands a second of all connections from one address together, also after they have gone; a school fits, and one address leaves the server to others";
     passwords_per_minute "passwords-per-minute" = 3 "passwords" 1..=1000000 or_none,
         "LOGIN attempts a minute for one name from one address; a hash is dear on purpose and guessing must be slow";
     passwords_per_address "passwords-per-address" = 30 "passwords" 1..=1000000 or_none,
@@ -217,6 +219,9 @@ pub const ENTRY_BYTES: u32 = 128;
 /// Bytes that a connection takes ahead from what its address or account may store, at most: a look at the shared count for every
 /// eighteen of the longest messages.
 pub const LEASE_BYTES: u32 = 64 * 1024;
+/// Addresses whose pace is remembered, of those that have sent something lately; beyond it all are forgotten. In memory these
+/// are about 5 MB.
+pub const PACED_ADDRESSES: usize = 100_000;
 /// Bytes read from a connection at a time, and the most that a paused connection keeps unread.
 pub const READ_BYTES: usize = 16 * 1024;
 /// Bytes of answers that may wait before the connection's next line is parsed.

@@ -43,7 +43,14 @@ struct House {
 
 impl House {
     fn open() -> Self {
-        let server = Server::start(&["--limit", "errors-in-a-row=none", "--limit", "commands-per-second=none"]);
+        let server = Server::start(&[
+            "--limit",
+            "errors-in-a-row=none",
+            "--limit",
+            "commands-per-second=none",
+            "--limit",
+            "commands-per-address=none",
+        ]);
         let (mut ana, mut eve) = (server.connect(), server.connect());
         ana.ok("NAME ana");
         ana.ok("CREATE #rust");

@@ -6,7 +6,8 @@ mod support;
 use support::raw::Raw;
 use support::server::Server;
 
-const OPTIONS: [&str; 4] = ["--limit", "commands-per-second=none", "--limit", "stalled-seconds=none"];
+const OPTIONS: [&str; 6] =
+    ["--limit", "commands-per-second=none", "--limit", "commands-per-address=none", "--limit", "stalled-seconds=none"];
 const PASSWORD: &str = "correct horse battery";
 
 fn login(server: &Server, name: &str) -> Raw {

@@ -142,7 +142,14 @@ fn such_words_are_only_mistakes_after_a_command() {
 
 #[test]
 fn noise_is_answered_with_lines_and_disturbs_nobody() {
-    let mut house = House::open(&["--limit", "errors-in-a-row=none", "--limit", "commands-per-second=none"]);
+    let mut house = House::open(&[
+        "--limit",
+        "errors-in-a-row=none",
+        "--limit",
+        "commands-per-second=none",
+        "--limit",
+        "commands-per-address=none",
+    ]);
     let mut bob = house.server.connect();
     bob.ok("NAME bob");
     let (mut rng, mut answered) = (seeded(12000), 0);

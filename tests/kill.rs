@@ -40,6 +40,8 @@ const LIMITS: [&str; 12] = [
     "inbox-bytes=none",
     "--limit",
     "commands-per-second=none",
+    "--limit",
+    "commands-per-address=none",
 ];
 
 /// A number that looks random and is the same for the same seed (xorshift).

@@ -157,7 +157,7 @@ fn spam(server: &Server, count: usize) -> (usize, String) {
 #[test]
 fn an_inbox_is_not_filled_by_one_address() {
     const FRIEND: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 77);
-    let mut server = with(&["commands-per-second=none"]);
+    let mut server = with(&["commands-per-second=none", "commands-per-address=none"]);
     let mut ana = server.connect();
     ana.ok("REGISTER ana correct horse battery");
     drop(ana);

@@ -27,7 +27,7 @@ fn measured(server: &Server, work: &str, options: &[&str]) -> Value {
 
 #[test]
 fn fanout_and_direct_messages_arrive_once_and_in_order() {
-    let server = Server::start(&["--limit", "commands-per-second=none"]);
+    let server = Server::start(&["--limit", "commands-per-second=none", "--limit", "commands-per-address=none"]);
     let fanout = measured(&server, "fanout", &["--connections", "10", "--senders", "2", "--in-flight", "8"]);
     let (messages, deliveries) = (&fanout["messages_a_second_per_s"], &fanout["deliveries_a_second_per_s"]);
     assert!(messages.as_f64() > Some(0.0) && deliveries.as_f64() > messages.as_f64(), "{fanout}");
@@ -45,7 +45,7 @@ fn a_server_on_one_core_keeps_up_with_itself() {
     one.set(first);
     // Of this thread, which its children inherit.
     rustix::thread::sched_setaffinity(None, &one).expect("a thread may stay on one core");
-    let server = Server::start(&["--limit", "commands-per-second=none"]);
+    let server = Server::start(&["--limit", "commands-per-second=none", "--limit", "commands-per-address=none"]);
     let fanout = measured(&server, "fanout", &["--connections", "10", "--senders", "2", "--in-flight", "8"]);
     assert!(fanout["deliveries_a_second_per_s"].as_f64() > Some(0.0), "{fanout}");
 }

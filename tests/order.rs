@@ -6,8 +6,16 @@ use support::raw::Raw;
 use support::server::Server;
 use support::wait::until;
 
-const UNPACED: [&str; 6] =
-    ["--limit", "commands-per-second=none", "--limit", "stalled-seconds=none", "--limit", "announce-members=0"];
+const UNPACED: [&str; 8] = [
+    "--limit",
+    "commands-per-second=none",
+    "--limit",
+    "commands-per-address=none",
+    "--limit",
+    "stalled-seconds=none",
+    "--limit",
+    "announce-members=0",
+];
 
 /// Joins #rust.
 fn member(server: &Server) -> Raw {

@@ -9,7 +9,7 @@ use support::raw::Raw;
 use support::server::Server;
 
 /// Options without pacing, for tests that say much at once.
-const UNPACED: [&str; 2] = ["--limit", "commands-per-second=none"];
+const UNPACED: [&str; 4] = ["--limit", "commands-per-second=none", "--limit", "commands-per-address=none"];
 /// Lines said while a reader does not read, 20 MB and more; an unoptimized server is slow.
 const MISSED: usize = if cfg!(debug_assertions) { 60_000 } else { 200_000 };
 /// What the server's memory may grow by while a reader does not read. It is far below what is said meanwhile.
@@ -61,7 +61,7 @@ fn memory(server: &Server) -> u64 {
 
 /// A server with #rust, made by the one who is returned, who speaks.
 fn open(options: &[&str]) -> (Server, Raw) {
-    let server = Server::start(&[&UNPACED, &["--limit", "announce-members=0"], options].concat());
+    let server = Server::start(&[&UNPACED[..], &["--limit", "announce-members=0"], options].concat());
     let mut speaker = Raw::connect(server.address());
     speaker.write(b"CREATE #rust\n");
     speaker.lines_until("OK CREATE");

@@ -149,7 +149,7 @@ fn stuck(server: &Server) -> Raw {
 
 #[test]
 fn a_second_signal_ends_it_at_once_and_loses_nothing() {
-    let options = ["shutdown-seconds=3600", "stalled-seconds=none", "commands-per-second=none"];
+    let options = ["shutdown-seconds=3600", "stalled-seconds=none", "commands-per-second=none", "commands-per-address=none"];
     let options: Vec<&str> = options.iter().flat_map(|limit| ["--limit", limit]).collect();
     let mut server = open(&options);
     let stuck = stuck(&server);

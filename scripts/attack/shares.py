@@ -61,7 +61,7 @@ def fill_history(server, stack, sources, count):
 
 @row("A16", "names, channels and history to the caps (10,000 channels, 50 a user, inbox 10,000 or 16 MiB)")
 def caps(attack):
-    with attack.server("--limit", "commands-per-second=none") as server, contextlib.ExitStack() as stack:
+    with attack.server("--limit", "commands-per-second=none", "--limit", "commands-per-address=none") as server, contextlib.ExitStack() as stack:
         sources = lab.addresses()
         ana = stack.enter_context(server.account("ana", source="127.40.0.1"))
         who = ana.ok("WHOAMI").split()[2]

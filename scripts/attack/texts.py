@@ -14,7 +14,7 @@ from attack import lab
 from attack.table import row
 
 # Without a pause and without an end: these rows are about what passes, and not about how fast.
-UNPACED = ["--limit", "commands-per-second=none", "--limit", "errors-in-a-row=none"]
+UNPACED = ["--limit", "commands-per-second=none", "--limit", "commands-per-address=none", "--limit", "errors-in-a-row=none"]
 # They end or edit a line or the input before it is text; telnet's own byte is doubled instead.
 EDITING = {0x00, 0x03, 0x04, 0x08, 0x0A, 0x0D, 0x7F}
 CONTROLS = [chr(code) for code in [*range(0x20), 0x7F, *range(0x80, 0xA0)] if code != 9]

@@ -105,7 +105,8 @@ log_type error
 user root
 """
 
-LINECHAT_LIMITS = ["commands-per-second", "stored-per-address", "connections-per-address", "connections"]
+LINECHAT_LIMITS = ["commands-per-second", "commands-per-address", "stored-per-address", "connections-per-address",
+                   "connections"]
 
 
 class CannotStart(Exception):

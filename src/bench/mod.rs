@@ -40,7 +40,8 @@ pub struct Options {
     /// What to do to the server.
     #[arg(value_enum)]
     pub work: Work,
-    /// The server; start it with '--limit commands-per-second=none --limit connections-per-address=none'.
+    /// The server; start it with '--limit NAME=none' for commands-per-second, commands-per-address, stored-per-address and
+    /// connections-per-address.
     #[arg(value_name = "HOST:PORT", default_value = "127.0.0.1:12000")]
     pub server: String,
     /// Speaks TLS to the server, and trusts only the certificate in this file.

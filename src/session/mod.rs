@@ -37,7 +37,7 @@ use crate::hub::{Hub, Notice, SessionHandle};
 use crate::limits::{ENDING_ROOMS, IN_FLIGHT, IN_FLIGHT_BYTES, Limits, OUT_BYTES, SAID_A_TOKEN};
 use crate::names::{Name, UserId, Who};
 use crate::order::{NotNow, Order};
-use crate::state::{self, State};
+use crate::state::State;
 use crate::store::Reader;
 use crate::wire::{LineDecoder, reply};
 
@@ -201,6 +201,7 @@ impl Session {
                 (self.connection, self.who) = (who.id, who);
                 let who = &self.who;
                 self.socket.write(|out| reply::hello(out, who));
+                self.pay_address(1);
             }
             Ok(other) => unreachable!("invariant: who comes is told who they are, and not {other:?}"),
             Err(refusal) => self.turn_away("-", &refusal),
@@ -386,11 +387,6 @@ impl Session {
                 None => self.woken().await?,
             }
         }
-    }
-
-    /// The refusal that the request would get now, if any. Asked before something expensive is computed for it.
-    async fn preview(&self, request: Request) -> Option<Refusal> {
-        state::preview(&*self.shared.state.read().await, &self.proposal(request), &self.shared.limits)
     }
 
     async fn woken(&self) -> Result<(), Gone> {

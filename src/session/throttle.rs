@@ -1,7 +1,7 @@
 //! The throttle: how fast one connection's commands are taken. A fast script waits; it is never refused.
 //!
-//! It owns the connection's tokens. A command costs one, and more where it costs the others more; bytes that make no line cost
-//! some, too. It must never look at what a command says.
+//! It owns the connection's tokens, and those that it has taken ahead from its address's. A command costs one, and more where it
+//! costs the others more; bytes that make no line cost some, too. It must never look at what a command says.
 
 use std::time::Duration;
 
@@ -22,12 +22,14 @@ pub struct Throttle {
     filled: Instant,
     /// Received bytes that no line has had yet.
     unpaid: usize,
+    /// Tokens of the address that are taken and not used.
+    leased: u64,
 }
 
 impl Throttle {
     /// A full bucket.
     pub fn new(per_second: u64) -> Self {
-        Self { tokens: whole(per_second), filled: clock::now(), unpaid: 0 }
+        Self { tokens: whole(per_second), filled: clock::now(), unpaid: 0, leased: 0 }
     }
 
     /// Takes tokens. Returns how long the connection must wait now, if it must.
@@ -67,10 +69,22 @@ fn whole(number: u64) -> i64 {
 impl Session {
     /// Pays for what has been done; if the tokens do not suffice, the next line waits until they do.
     pub(super) fn pay(&mut self, cost: u64) {
-        if let Some(wait) = self.throttle.pay(cost, self.shared.limits.commands_per_second)
-            && !self.shared.stopping.is_cancelled()
-        {
-            self.throttled_until = Some(clock::now() + wait);
+        if let Some(wait) = self.throttle.pay(cost, self.shared.limits.commands_per_second) {
+            self.rest(wait);
+        }
+        self.pay_address(cost);
+    }
+
+    /// Pays only what all connections of the address pay together. To come costs one, so that nobody leaves debt behind.
+    pub(super) fn pay_address(&mut self, cost: u64) {
+        if let Some(wait) = self.shared.budgets.pace.take(self.address, cost, &mut self.throttle.leased) {
+            self.rest(wait.max(WAIT));
+        }
+    }
+
+    fn rest(&mut self, wait: Duration) {
+        if !self.shared.stopping.is_cancelled() {
+            self.throttled_until = self.throttled_until.max(Some(clock::now() + wait));
             // The peer may have sent the rest of its line, which is not looked at meanwhile.
             self.line_deadline = self.line_deadline.and_then(|deadline| deadline.checked_add(wait));
         }

@@ -16,7 +16,7 @@ pub const PASSWORD: &str = "correct horse battery";
 pub fn unpaced(limits: &[&str]) -> Server {
     let none = ["passwords-per-minute=none", "passwords-per-address=none", "passwords-per-account=none"];
     let keys = ["channel-keys-per-minute=none", "channel-keys-per-address=none"];
-    let others = ["commands-per-second=none", "channels-per-address=none"];
+    let others = ["commands-per-second=none", "commands-per-address=none", "channels-per-address=none"];
     let limits = none.iter().chain(&keys).chain(&others).chain(limits);
     Server::start(&limits.flat_map(|limit| ["--limit", limit]).collect::<Vec<_>>())
 }

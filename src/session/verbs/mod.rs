@@ -8,10 +8,11 @@ mod lists;
 mod talk;
 
 use crate::code::Refusal;
-use crate::event::Answer;
+use crate::event::{Answer, Request};
 use crate::session::reading::Which;
 use crate::session::socket::Gone;
 use crate::session::{Ending, Session, replies, sniff};
+use crate::state;
 use crate::wire::{Command, Rejected, parse, reply};
 
 /// The result of a slow verb: what its OK says after the verb, or why it was refused.
@@ -82,6 +83,11 @@ impl Session {
             Err(gone) => return Err(gone),
         }
         Ok(())
+    }
+
+    /// The refusal that the request would get now, if any. Asked before something expensive is computed for it.
+    async fn preview(&self, request: Request) -> Option<Refusal> {
+        state::preview(&*self.shared.state.read().await, &self.proposal(request), &self.shared.limits)
     }
 
     async fn slow_answer(&mut self, command: Command<'_>) -> Said {
