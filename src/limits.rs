@@ -139,6 +139,8 @@ limits! {
         "channel keys a minute tried for one channel from one address; a class behind one address can join, guessing stays slow";
     channel_keys_per_address "channel-keys-per-address" = 120 "keys" 1..=1000000 or_none,
         "channel keys a minute tried from one address, whatever the channels; each costs a hash";
+    channel_keys_per_channel "channel-keys-per-channel" = 300 "keys" 1..=1000000 or_none,
+        "channel keys a minute tried for one channel from all addresses where nobody had the right one lately; guessing from many stays slow, and a school can join";
     errors_in_a_row "errors-in-a-row" = 20 "lines" 1..=1000000 or_none,
         "lines in a row that were no command before the connection is closed; whatever speaks there is not speaking this protocol";
     announce_members "announce-members" = 100 "users" 0..=1000000 or_none,
@@ -181,10 +183,11 @@ pub const HASHES_AT_ONCE: usize = 2;
 pub const HASHES_WAITING: usize = 1024;
 /// Of these from one address; as many as it may try at once, so that a class behind one address can log in together.
 pub const HASHES_WAITING_EACH: usize = 32;
-/// Addresses from which an account has logged in lately that are remembered, in memory only.
+/// Addresses from which an account has logged in lately, or a channel was joined with its key, that are remembered, in memory
+/// only.
 pub const KNOWN_ADDRESSES: usize = 8;
-/// Accounts whose addresses are remembered; beyond it all are forgotten, and learned anew.
-pub const KNOWN_ACCOUNTS: usize = 100_000;
+/// Accounts, and channels, whose addresses are remembered; beyond it all are forgotten, and learned anew.
+pub const KNOWN_NAMES: usize = 100_000;
 /// Seconds a password or channel key waits for its turn to be hashed.
 pub const HASH_WAIT_SECONDS: u64 = 10;
 /// Lines of INBOX or HISTORY when no number is asked for.

@@ -77,11 +77,30 @@ fn keys_of_many_channels_are_counted_for_an_address() {
     stranger(&server, 1).ok("JOIN #attic4 up-the-ladder");
 }
 
+#[test]
+fn a_key_guessed_from_many_addresses_is_guessed_slowly_and_who_had_it_gets_in() {
+    let (server, mut ana) = with(&["channel-keys-per-channel=4"]);
+    ana.ok("CREATE #attic up-the-ladder");
+    ana.ok("CREATE #shed behind-it");
+    let mut nina = server.connect();
+    nina.ok("JOIN #attic up-the-ladder");
+    nina.ok("LEAVE #attic");
+    let answers = (1..=20).map(|number| stranger(&server, number).ask("JOIN #attic wrong").pop());
+    let (tried, refused): (Vec<_>, Vec<_>) = answers.flatten().partition(|answer| answer.starts_with("ERR NOT_ALLOWED JOIN "));
+    assert!(refused.iter().all(|answer| answer.starts_with("ERR RATE_LIMITED JOIN retry-ms=")), "{refused:?}");
+    assert_eq!(tried.len(), 3, "and Nina's was the fourth");
+    stranger(&server, 30).err("JOIN #attic up-the-ladder", "RATE_LIMITED");
+    // Where the key was right before, nobody else's guesses count.
+    nina.ok("JOIN #attic up-the-ladder");
+    stranger(&server, 30).ok("JOIN #shed behind-it");
+}
+
 /// One address has far more to hash than the server does at a time, all of it before somebody else comes with one key. Ana sees
 /// in which order they got in.
 #[test]
 fn who_comes_with_one_key_does_not_wait_for_those_with_many() {
-    let (server, mut ana) = with(&["channel-keys-per-address=none", "channel-keys-per-minute=none"]);
+    let (server, mut ana) =
+        with(&["channel-keys-per-address=none", "channel-keys-per-minute=none", "channel-keys-per-channel=none"]);
     ana.ok("CREATE #attic up-the-ladder");
     let mut many: Vec<_> = (0..24).map(|_| stranger(&server, 1)).collect();
     let mut bob = stranger(&server, 2);

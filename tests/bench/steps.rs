@@ -134,6 +134,7 @@ async fn serve() -> SocketAddr {
     let mut limits = Limits { announce_members: 0, passwords_per_minute: NONE, ..Limits::default() };
     (limits.passwords_per_address, limits.passwords_per_account) = (NONE, NONE);
     (limits.channel_keys_per_minute, limits.channel_keys_per_address) = (NONE, NONE);
+    limits.channel_keys_per_channel = NONE;
     let (tls, plain_passwords) = (None, PlainPasswords::Allow);
     let config = Config { listen, tls, plain_passwords, data_dir: PathBuf::new(), journal: JournalKind::Memory, limits };
     let server = Server::start(&config).await.expect("the server starts");

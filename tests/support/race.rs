@@ -15,7 +15,7 @@ pub const PASSWORD: &str = "correct horse battery";
 /// A server that paces nobody and takes any number of passwords and channels from an address, with these limits.
 pub fn unpaced(limits: &[&str]) -> Server {
     let none = ["passwords-per-minute=none", "passwords-per-address=none", "passwords-per-account=none"];
-    let keys = ["channel-keys-per-minute=none", "channel-keys-per-address=none"];
+    let keys = ["channel-keys-per-minute=none", "channel-keys-per-address=none", "channel-keys-per-channel=none"];
     let others = ["commands-per-second=none", "commands-per-address=none", "channels-per-address=none"];
     let limits = none.iter().chain(&keys).chain(&others).chain(limits);
     Server::start(&limits.flat_map(|limit| ["--limit", limit]).collect::<Vec<_>>())

@@ -1,17 +1,14 @@
-//! How many passwords and keys may be tried: by an account, by an address, and by both together.
+//! How many passwords and keys may be tried: for an account or a channel, by an address, and by both together.
 //!
-//! It owns the counts, and remembers from where each account has logged in lately, so that its owner gets in while strangers
-//! guess. It must never know whether an account exists: names that nobody has are counted in the same way.
+//! It owns the counts, and remembers from where each account has logged in and each channel was joined lately, so that who has
+//! the secret gets in while strangers guess. It must never know whether an account exists: names that nobody has are counted in the same way.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use foldhash::HashMap;
-
-use crate::limits::{KNOWN_ACCOUNTS, KNOWN_ADDRESSES, Limits};
+use crate::limits::Limits;
 use crate::session::budgets::Rate;
+use crate::session::passwords::known::Known;
 use crate::wire::{Code, Refusal};
 
 /// The refusal of an attempt that may be made after this time.
@@ -25,9 +22,11 @@ pub struct Budgets {
     names: Rate<(IpAddr, String)>,
     accounts: Rate<String>,
     addresses: Rate<IpAddr>,
-    channels: Rate<(IpAddr, String)>,
+    channels: Rate<String>,
+    tries: Rate<(IpAddr, String)>,
     keys: Rate<IpAddr>,
-    known: Mutex<HashMap<String, VecDeque<IpAddr>>>,
+    known_accounts: Known,
+    known_channels: Known,
 }
 
 impl Budgets {
@@ -37,9 +36,11 @@ impl Budgets {
             names: Rate::per_minute(limits.passwords_per_minute),
             accounts: Rate::per_minute(limits.passwords_per_account),
             addresses: Rate::per_minute(limits.passwords_per_address),
-            channels: Rate::per_minute(limits.channel_keys_per_minute),
+            channels: Rate::per_minute(limits.channel_keys_per_channel),
+            tries: Rate::per_minute(limits.channel_keys_per_minute),
             keys: Rate::per_minute(limits.channel_keys_per_address),
-            known: Mutex::default(),
+            known_accounts: Known::default(),
+            known_channels: Known::default(),
         }
     }
 
@@ -49,6 +50,7 @@ impl Budgets {
         self.accounts.sweep();
         self.addresses.sweep();
         self.channels.sweep();
+        self.tries.sweep();
         self.keys.sweep();
     }
 
@@ -61,7 +63,7 @@ impl Budgets {
         self.addresses.take(&from).map_err(rate_limited)?;
         let name: String = crate::names::fold(name).into();
         self.names.take(&(from, name.clone())).map_err(rate_limited)?;
-        if self.known().get(&name).is_some_and(|addresses| addresses.contains(&from)) {
+        if self.known_accounts.has(from, &name) {
             // Strangers use up the account's attempts, but never those that its owner has from here.
             return Ok(true);
         }
@@ -82,33 +84,28 @@ impl Budgets {
     /// `RATE_LIMITED`.
     pub fn channel(&self, from: IpAddr, name: &str) -> Result<(), Refusal> {
         self.keys.take(&from).map_err(rate_limited)?;
-        self.channels.take(&(from, crate::names::fold(name).into())).map_err(rate_limited)
+        let name: String = crate::names::fold(name).into();
+        self.tries.take(&(from, name.clone())).map_err(rate_limited)?;
+        if self.known_channels.has(from, &name) {
+            return Ok(());
+        }
+        self.channels.take(&name).map_err(rate_limited)
     }
 
     /// Notes that somebody at this address has the account's password.
     pub fn remember(&self, from: IpAddr, name: &str) {
-        let name: String = crate::names::fold(name).into();
-        let mut known = self.known();
-        if known.len() >= KNOWN_ACCOUNTS && !known.contains_key(&name) {
-            // Whoever is forgotten is a stranger once more, and still has the attempts that strangers have.
-            known.clear();
-        }
-        let addresses = known.entry(name).or_default();
-        addresses.retain(|address| *address != from);
-        addresses.push_back(from);
-        if addresses.len() > KNOWN_ADDRESSES {
-            addresses.pop_front();
-        }
+        self.known_accounts.remember(from, crate::names::fold(name).into());
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<String, VecDeque<IpAddr>>> {
-        self.known.lock().expect("invariant: nothing panics under this lock")
+    /// Notes that somebody at this address has the channel's key.
+    pub fn remember_channel(&self, from: IpAddr, name: &str) {
+        self.known_channels.remember(from, crate::names::fold(name).into());
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Budgets, IpAddr, KNOWN_ADDRESSES, Limits};
+    use super::{Budgets, IpAddr, Limits};
 
     fn address(number: u8) -> IpAddr {
         IpAddr::from([192, 0, 2, number])
@@ -134,22 +131,19 @@ mod tests {
     }
 
     #[test]
-    fn the_addresses_of_an_account_are_bounded_and_the_latest_stay() {
-        let budgets = Budgets::new(&Limits { passwords_per_account: 1, ..Limits::default() });
-        for number in 1..=KNOWN_ADDRESSES as u8 + 1 {
-            budgets.remember(address(number), "ana");
-        }
-        assert_eq!(budgets.login(address(1), "ana"), Ok(false), "the oldest is a stranger again");
-        assert!((2..=KNOWN_ADDRESSES as u8 + 1).all(|number| budgets.login(address(number), "ana") == Ok(true)));
-        assert_eq!(budgets.known().len(), 1);
-    }
-
-    #[test]
     fn keys_are_counted_by_channel_and_by_address() {
         let limits = Limits { channel_keys_per_minute: 2, channel_keys_per_address: 5, ..Limits::default() };
         let budgets = Budgets::new(&limits);
         let tried = |from, name: &str| (0..3).filter(|_| budgets.channel(from, name).is_ok()).count();
         assert_eq!([tried(address(1), "a"), tried(address(1), "b"), tried(address(1), "c")], [2, 2, 0]);
         assert_eq!(tried(address(2), "a"), 2, "another address is another matter");
+    }
+    #[test]
+    fn strangers_share_the_keys_that_are_tried_for_a_channel() {
+        let budgets = Budgets::new(&Limits { channel_keys_per_channel: 5, ..Limits::default() });
+        budgets.remember_channel(address(1), "Attic");
+        assert_eq!((2..=200).filter(|&number| budgets.channel(address(number), "attic").is_ok()).count(), 5);
+        assert_eq!(budgets.channel(address(1), "ATTIC"), Ok(()), "where it was right before");
+        assert_eq!(budgets.channel(address(2), "shed"), Ok(()), "another channel is another matter");
     }
 }

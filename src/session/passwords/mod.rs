@@ -6,6 +6,7 @@
 //! takes.
 
 mod attempts;
+mod known;
 mod queue;
 
 use std::net::IpAddr;
@@ -76,7 +77,11 @@ impl Passwords {
     /// `RATE_LIMITED`: too many attempts, or too many others are waiting. Nothing was hashed. `INTERNAL`: hashing failed.
     pub async fn check_channel(&self, from: IpAddr, channel: &str, stored: Arc<str>, key: &str) -> Result<bool, Refusal> {
         self.budgets.channel(from, channel)?;
-        self.verify(from, false, Some(stored), key).await
+        let is_right = self.verify(from, false, Some(stored), key).await?;
+        if is_right {
+            self.budgets.remember_channel(from, channel);
+        }
+        Ok(is_right)
     }
 
     /// The hash, as a PHC string, of a new account's password or a new channel's key.
