@@ -117,6 +117,8 @@ limits! {
         "how much of an IPv6 address is one address to all limits: whoever has one has its whole /64, and some have a /56 or a /48";
     tls_handshake_seconds "tls-handshake-seconds" = 10 "seconds" 1..=86400 never_none,
         "how long a TLS handshake may take before the connection is closed; it takes a few round trips, and holds a descriptor";
+    tls_handshakes_per_address "tls-handshakes-per-address" = 600 "handshakes" 1..=1000000 or_none,
+        "TLS handshakes a minute from one address, beyond which its connections are closed at once; each costs a signature";
     half_line_seconds "half-line-seconds" = 30 "seconds" 1..=86400 or_none,
         "how long a line may stay half received before the connection is closed; a person at a terminal sends whole lines";
     stalled_seconds "stalled-seconds" = 30 "seconds" 1..=86400 or_none,

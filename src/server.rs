@@ -338,6 +338,9 @@ fn welcome(door: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
         return tracing::debug!(%error, %peer, "the connection was lost before it began");
     }
     if door.certificates.is_some() {
+        if shared.budgets.handshakes.take(&address).is_err() {
+            return tracing::debug!(%peer, "too many TLS handshakes from there");
+        }
         shared.tracker.spawn(shake_hands(Arc::clone(door), stream, peer, address, permit));
     } else {
         let takes_passwords = door.takes_passwords(peer.ip());

@@ -173,6 +173,22 @@ fn a_handshake_ends_in_time_and_counts_as_a_connection_until_then() {
 }
 
 #[test]
+fn handshakes_are_counted_for_an_address_and_connections_go_on() {
+    let server = TlsServer::start(&["--limit", "tls-handshakes-per-address=2"]);
+    let (mut ana, mut bob) = (server.connect(), server.connect());
+    for _ in 0..3 {
+        assert_eq!(rest(&silent(server.address)), b"", "closed without a word, and without a handshake");
+    }
+    ana.ok("CREATE #rust");
+    bob.ok("JOIN #rust");
+    // Where nothing is encrypted, and at another address, they do not count.
+    Client::connect(server.plain).ok("JOIN #rust");
+    let mut carol = Client::connect_from_silently(Ipv4Addr::new(127, 0, 1, 1), server.address);
+    carol.write(b"HELP\n");
+    assert!(carol.line().contains(" this port speaks TLS; "));
+}
+
+#[test]
 fn a_certificate_is_replaced_without_dropping_anyone() {
     let server = TlsServer::start(&[]);
     let mut early = server.connect();
@@ -322,7 +338,7 @@ fn resident(pid: u32) -> usize {
 #[test]
 fn an_idle_connection_is_small() {
     const EACH: usize = 300;
-    let server = TlsServer::start(&["--limit", "connections-per-address=none"]);
+    let server = TlsServer::start(&["--limit", "connections-per-address=none", "--limit", "tls-handshakes-per-address=none"]);
     let crowd = || (0..EACH).map(|_| server.connect()).collect::<Vec<_>>();
     // The first ones pay for what all share.
     let _warm = crowd();

@@ -31,12 +31,17 @@ impl Client {
 
     /// Connects from another address of this machine, as if it were another machine, and reads the HELLO.
     pub fn connect_from(own: Ipv4Addr, address: SocketAddr) -> Self {
+        let mut client = Self::connect_from_silently(own, address);
+        client.hello = client.line();
+        client
+    }
+
+    /// The same, and reads nothing.
+    pub fn connect_from_silently(own: Ipv4Addr, address: SocketAddr) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there is a socket");
         socket.bind(&SocketAddr::from((own, 0)).into()).expect("all of 127.0.0.0/8 is this machine");
         socket.connect(&address.into()).expect("the server accepts");
-        let mut client = Self::on(socket.into());
-        client.hello = client.line();
-        client
+        Self::on(socket.into())
     }
 
     fn on(stream: TcpStream) -> Self {

@@ -7,6 +7,8 @@ mod pace;
 mod rate;
 mod stored;
 
+use std::net::IpAddr;
+
 use crate::limits::Limits;
 
 pub use pace::Pace;
@@ -15,6 +17,8 @@ pub use stored::{Leases, Stored};
 
 /// All shared budgets but those of passwords.
 pub struct Budgets {
+    /// Handshakes of TLS.
+    pub handshakes: Rate<IpAddr>,
     /// How fast commands are taken.
     pub pace: Pace,
     /// What is stored.
@@ -24,11 +28,16 @@ pub struct Budgets {
 impl Budgets {
     /// Nothing is counted yet.
     pub fn new(limits: &Limits) -> Self {
-        Self { pace: Pace::new(limits), stored: Stored::new(limits) }
+        Self {
+            handshakes: Rate::per_minute(limits.tls_handshakes_per_address),
+            pace: Pace::new(limits),
+            stored: Stored::new(limits),
+        }
     }
 
     /// Forgets whoever has used up nothing of late.
     pub fn sweep(&self) {
+        self.handshakes.sweep();
         self.pace.sweep();
         self.stored.sweep();
     }
