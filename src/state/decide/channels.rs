@@ -29,7 +29,7 @@ impl Deciding<'_> {
         if let Some(address) = actor.address {
             self.happens_in(channel, Event::Counted { address });
         }
-        self.enter(actor, channel, false);
+        self.enter(actor, channel, self.is_announced(1));
         Ok(Answer::Channel(name.clone()))
     }
 
