@@ -22,6 +22,30 @@ struct Line {
     lasts: bool,
 }
 
+/// The newest ephemeral entries that were given up. Nobody is shown what they caused themselves, and so nobody misses it.
+#[derive(Debug, Default)]
+struct Lost {
+    newest: Seq,
+    /// The connection that caused it.
+    via: Option<UserId>,
+    /// The newest that another connection has caused.
+    other: Seq,
+}
+
+impl Lost {
+    fn add(&mut self, line: &Line) {
+        if line.via != self.via {
+            (self.via, self.other) = (line.via, self.newest);
+        }
+        self.newest = line.seq;
+    }
+
+    /// The newest that the connection `me` misses.
+    fn to(&self, me: UserId) -> Seq {
+        if self.via == Some(me) { self.other } else { self.newest }
+    }
+}
+
 /// The lines of one room that are still in memory, the newest last.
 #[derive(Debug, Default)]
 pub struct Tail {
@@ -31,8 +55,7 @@ pub struct Tail {
     start: u64,
     /// The newest entry that was given up: all entries after it are here.
     floor: Seq,
-    /// The newest ephemeral entry that was given up.
-    lost: Seq,
+    lost: Lost,
     /// The newest entry that was added.
     newest: Seq,
 }
@@ -83,8 +106,7 @@ impl Tail {
 
     /// Notes that the first `count` lines are given up.
     fn lose(&mut self, count: usize) {
-        let lost = self.lines.range(..count).rev().find(|line| !line.lasts).map(|line| line.seq);
-        self.lost = lost.unwrap_or(self.lost);
+        self.lines.range(..count).filter(|line| !line.lasts).for_each(|line| self.lost.add(line));
     }
 
     /// Gives up the oldest lines until at most `most` bytes are left.
@@ -106,7 +128,7 @@ impl Tail {
     /// Leaves out lines caused by the connection `me`. Moves the cursor on.
     pub fn read(&self, cursor: &mut Cursor, until: u64, me: UserId, budget: usize, out: &mut Vec<u8>) -> Read {
         if cursor.position < self.start && !self.rejoin(cursor) {
-            return Read::Behind { floor: self.floor, lost: self.lost };
+            return Read::Behind { floor: self.floor, lost: self.lost.to(me) };
         }
         let first = self.lines.partition_point(|line| line.at < cursor.position);
         let room = budget.saturating_sub(out.len()) as u64;
@@ -184,6 +206,8 @@ mod tests {
         if let Read::Behind { floor, lost } = tail.read(&mut reader.cursor, u64::MAX, UserId(me), budget, &mut out) {
             // Reads a page of the store, as the session does; if there is no more, everything up to the floor was ephemeral.
             if lost > reader.cursor.seq {
+                let is_missed = |&(seq, lasts, via): &(u64, bool, Option<u64>)| seq == lost.0 && !lasts && via != Some(me);
+                assert!(pushed.iter().any(is_missed), "nobody misses what they did themselves: {lost:?}");
                 reader.may_miss.push((reader.cursor.seq.0, lost.0));
             }
             let behind = reader.cursor.seq.0 + 1..=floor.0;
