@@ -4,6 +4,8 @@
 //! limits. The checker knows the protocol and not the code; it is itself tested with recordings in which one line is spoiled.
 //! `LINECHAT_HISTORIES` plays more of them, `LINECHAT_HISTORY_COMMANDS` longer ones, `LINECHAT_HISTORY_SEED` others.
 
+#[path = "histories/chance.rs"]
+mod chance;
 #[path = "histories/check/mod.rs"]
 mod check;
 #[path = "histories/people.rs"]

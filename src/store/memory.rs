@@ -55,9 +55,9 @@ struct MemoryReader(Arc<RwLock<Kept>>);
 
 /// A store in memory that keeps about `most_bytes` bytes of entries, and its reader.
 pub fn open(most_bytes: u64, presence: Presence) -> (Store<Memory>, Arc<dyn Reader>) {
-    let kept = Arc::new(RwLock::new(Kept::default()));
-    let reader = Arc::new(MemoryReader(Arc::clone(&kept)));
-    (Store::new(Memory { kept, most_bytes }, presence), reader)
+    let memory = Memory::new(most_bytes);
+    let reader = memory.reader();
+    (Store::new(memory, presence), reader)
 }
 
 fn cost(record: &Record) -> u64 {
@@ -190,6 +190,16 @@ impl Look for Kept {
 }
 
 impl Memory {
+    /// An empty one that keeps about `most_bytes` bytes of entries.
+    pub fn new(most_bytes: u64) -> Self {
+        Self { kept: Arc::default(), most_bytes }
+    }
+
+    /// Reads what is committed here.
+    pub fn reader(&self) -> Arc<dyn Reader> {
+        Arc::new(MemoryReader(Arc::clone(&self.kept)))
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Kept> {
         self.kept.read().expect("invariant: nothing panics under this lock")
     }

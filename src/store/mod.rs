@@ -33,7 +33,7 @@
 //!
 //! `tests/store.rs` checks every implementation against this contract.
 
-mod backend;
+pub mod backend;
 mod chain;
 mod digest;
 mod disk;

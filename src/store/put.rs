@@ -76,7 +76,8 @@ impl<B: Backend> Look for Seen<'_, B> {
 }
 
 impl<B: Backend> Store<B> {
-    pub(super) fn new(backend: B, presence: Presence) -> Self {
+    /// A store that keeps everything in this backend. [`Store::load`] comes first.
+    pub fn new(backend: B, presence: Presence) -> Self {
         Self {
             backend,
             presence,

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::sync::Mutex;
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 /// Nanoseconds since the recording began.
 pub type Moment = u64;
@@ -75,18 +76,17 @@ impl Recorder {
         Self { began: Instant::now(), records: Mutex::new(Vec::new()) }
     }
 
-    /// Records that this happens now.
+    /// Records that this happens now. No two records have the same moment: a simulation's time stands still while much happens.
     pub fn put(&self, connection: usize, what: What, text: &str) {
-        let at = u64::try_from(self.began.elapsed().as_nanos()).expect("a history takes no centuries");
-        let record = Record { at, connection, what, text: text.to_owned() };
-        self.records.lock().expect("nobody panics while recording").push(record);
+        let mut records = self.records.lock().expect("nobody panics while recording");
+        let now = u64::try_from(self.began.elapsed().as_nanos()).expect("a history takes no centuries");
+        let at = records.last().map_or(0, |last| last.at + 1).max(now);
+        records.push(Record { at, connection, what, text: text.to_owned() });
     }
 
-    /// All that was recorded, in the order of its moments; what one connection did keeps its order.
+    /// All that was recorded, in the order of its moments.
     pub fn records(&self) -> Vec<Record> {
-        let mut records = self.records.lock().expect("nobody panics while recording").clone();
-        records.sort_by_key(|record| record.at);
-        records
+        self.records.lock().expect("nobody panics while recording").clone()
     }
 }
 

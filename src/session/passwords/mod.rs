@@ -13,9 +13,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, Params};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::limits::{HASH_WAIT_SECONDS, Limits};
@@ -25,18 +25,33 @@ use attempts::{Budgets, rate_limited};
 use queue::{Full, Queue};
 
 /// Verified when there is no such account, so that this takes the same time.
-static NOBODY: LazyLock<Arc<str>> = LazyLock::new(|| hash("nobody has this password").into());
+static NOBODY: LazyLock<Arc<str>> = LazyLock::new(|| hash(&Argon2::default(), "nobody has this password").into());
+
+/// Where hashes are computed, and what they cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hashing {
+    /// On the blocking pool, at the full cost.
+    InPool,
+    /// At once in the caller's thread, at the least cost.
+    InPlace,
+}
 
 /// Hashes passwords and channel keys, and limits the attempts.
 pub struct Passwords {
     queue: Arc<Queue>,
     budgets: Budgets,
+    hashing: Hashing,
 }
 
 impl Passwords {
     /// Nothing was counted yet.
     pub fn new(limits: &Limits) -> Self {
-        Self { queue: Arc::default(), budgets: Budgets::new(limits) }
+        Self { queue: Arc::default(), budgets: Budgets::new(limits), hashing: Hashing::InPool }
+    }
+
+    /// For simulations only: hashes protect nothing here, but they are there at once and need no thread of their own.
+    pub fn simulated(limits: &Limits) -> Self {
+        Self { hashing: Hashing::InPlace, ..Self::new(limits) }
     }
 
     /// Forgets addresses and names without recent attempts.
@@ -91,7 +106,11 @@ impl Passwords {
     pub async fn hash_new(&self, from: IpAddr, password: &str) -> Result<Arc<str>, Refusal> {
         self.budgets.new_hash(from)?;
         let password: String = password.nfc().collect();
-        self.in_turn(from, false, move || hash(&password).into()).await
+        let argon = match self.hashing {
+            Hashing::InPool => Argon2::default(),
+            Hashing::InPlace => Params::new(Params::MIN_M_COST, 1, 1, None).expect("invariant: these are the least").into(),
+        };
+        self.in_turn(from, false, move || hash(&argon, &password).into()).await
     }
 
     async fn verify(&self, from: IpAddr, is_known: bool, stored: Option<Arc<str>>, password: &str) -> Result<bool, Refusal> {
@@ -115,6 +134,9 @@ impl Passwords {
             Ok(Ok(turn)) => turn,
             Ok(Err(Full)) | Err(_) => return Err(rate_limited(wait)),
         };
+        if self.hashing == Hashing::InPlace {
+            return Ok(work());
+        }
         // The turn goes along, so that a hash whose session has gone still counts as one that is computed.
         let done = tokio::task::spawn_blocking(move || {
             let done = work();
@@ -128,8 +150,8 @@ impl Passwords {
     }
 }
 
-fn hash(password: &str) -> String {
-    Argon2::default().hash_password(password.as_bytes()).expect("invariant: the default parameters are valid").to_string()
+fn hash(argon: &Argon2<'_>, password: &str) -> String {
+    argon.hash_password(password.as_bytes()).expect("invariant: the default parameters are valid").to_string()
 }
 
 #[cfg(test)]

@@ -92,6 +92,7 @@ struct Reading {
     waiting: BTreeMap<usize, VecDeque<usize>>,
     data: BTreeMap<usize, Vec<String>>,
     killings: Vec<(Moment, Moment)>,
+    unsure: Vec<usize>,
 }
 
 /// Reads a recording.
@@ -100,8 +101,8 @@ pub fn read(records: &[Record]) -> Story {
     for record in records {
         reading.take(record);
     }
-    let Reading { mut story, waiting, killings, .. } = reading;
-    for op in waiting.into_values().flatten() {
+    let Reading { mut story, waiting, killings, unsure, .. } = reading;
+    for op in waiting.into_values().flatten().chain(unsure) {
         let op = &mut story.ops[op];
         op.done = killings.iter().map(|&(_, dead)| dead).find(|&dead| dead > op.sent).unwrap_or(NEVER);
     }
@@ -159,7 +160,7 @@ impl Reading {
             }
             What::Sent => self.sent(record),
             What::Got => self.got(record),
-            What::Cut => self.life(number).ended.0 = at,
+            What::Cut => self.let_go(number, at),
             What::Ended => {
                 let explained = self.life(number).ended.0 != NEVER || self.killings.iter().any(|&(begun, _)| begun < at);
                 self.need(explained, record, "the server closes a connection without a word");
@@ -173,6 +174,12 @@ impl Reading {
         self.story.lives.entry(number).or_default()
     }
 
+    /// The server may let go of the connection from this moment on.
+    fn let_go(&mut self, number: usize, at: Moment) {
+        let life = self.life(number);
+        life.ended.0 = life.ended.0.min(at);
+    }
+
     fn need(&mut self, holds: bool, record: &Record, what: &str) {
         if !holds {
             self.story.wrong.push(format!("{what}: {record}"));
@@ -183,7 +190,7 @@ impl Reading {
         let user = self.users.get(&record.connection).copied().unwrap_or_default();
         let (connection, line) = (record.connection, record.text.clone());
         if line == "QUIT" {
-            self.life(connection).ended.0 = record.at;
+            self.let_go(connection, record.at);
         }
         self.waiting.entry(connection).or_default().push_back(self.story.ops.len());
         self.story.ops.push(Op { connection, user, line, sent: record.at, done: NEVER, answer: None, data: Vec::new() });
@@ -213,6 +220,11 @@ impl Reading {
         let Some(place) = self.waiting.get_mut(&number).and_then(VecDeque::pop_front) else {
             return self.need(false, record, "an answer to nothing");
         };
+        if record.text.starts_with("ERR UNSURE ") && !self.killings.is_empty() {
+            // A server that fails says that it does not know: it is as good as no answer.
+            self.data.remove(&number);
+            return self.unsure.push(place);
+        }
         let data = std::mem::take(self.data.entry(number).or_default());
         let op = &mut self.story.ops[place];
         let words: Vec<_> = record.text.split(' ').collect();
