@@ -114,7 +114,7 @@ pub struct Played {
 }
 
 fn death(chance: &mut Chance) -> Death {
-    let (write, call) = (1 + chance.below(120), 1 + chance.below(3000));
+    let (write, call) = (1 + chance.below(60), 1 + chance.below(900));
     *chance.of(&[
         Death::AtCall(call),
         Death::AtCall(call),

@@ -102,9 +102,9 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether another connection of this account may have taken it into this channel.
-    fn may_have_been_taken(&self, channel: &str, at: Moment) -> bool {
-        let enters = self.story.ops.iter().filter(|op| ["JOIN", "CREATE"].contains(&op.word(0)) && op.word(1) == channel);
+    /// Whether another connection of this account may have taken it into this channel with one of these verbs.
+    fn may_have_been_taken(&self, verbs: &[&str], channel: &str, at: Moment) -> bool {
+        let enters = self.story.ops.iter().filter(|op| verbs.contains(&op.word(0)) && op.word(1) == channel);
         enters.filter(|op| op.user == self.user && op.connection != self.number && op.may_have_been()).any(|op| op.sent < at)
     }
 
@@ -120,12 +120,15 @@ impl Walk<'_> {
         let own = words.get(2).is_some_and(|who| id(who) == self.user);
         if !self.open.contains_key(&room) {
             // What was missed is told when the reader has caught up, and that may be at the end of what it reads.
-            if ["MISSED", "GAP"].contains(&words[0]) && self.closed.iter().any(|span| span.room == room) {
+            if ["MISSED", "GAP"].contains(&words[0])
+                && let Some(span) = self.closed.iter_mut().rfind(|span| span.room == room)
+            {
+                span.missed |= words[0] == "MISSED";
                 return;
             }
-            let taken = room.starts_with('#') && self.may_have_been_taken(&room, at);
             // Where it is in, it was shown to come in; only a channel that it created elsewhere begins without a word.
-            if !taken || (words[0] == "LEAVE" && own) {
+            let verbs: &[_] = if words[0] == "LEAVE" && own { &["CREATE"] } else { &["CREATE", "JOIN"] };
+            if !room.starts_with('#') || !self.may_have_been_taken(verbs, &room, at) {
                 return self.wrong.push(format!("connection {} is shown what is not of its rooms: {event}", self.number));
             }
             self.begin(&room, at);
