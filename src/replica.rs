@@ -187,6 +187,7 @@ impl<B: Backend> Replica<B> {
         let (news, completions) = (&mut self.news, &mut self.completions);
         news.clear();
         completions.clear();
+        let before = state.seq();
         let mut work = Work { node: self.node, time: batch.time, news, completions };
         let context = Context { time: batch.time, limits: &self.limits, storage };
         let done = batch.proposals.iter().try_for_each(|proposal| work.proposal(state, &mut self.store, context, proposal));
@@ -202,6 +203,9 @@ impl<B: Backend> Replica<B> {
             Ok(()) => {}
         }
         state.commit();
+        if state.seq() > before {
+            self.news.push(News::UpTo { seq: state.seq() });
+        }
         self.news.append(&mut self.completions);
         Ok(())
     }

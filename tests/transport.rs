@@ -4,7 +4,12 @@
 #[path = "support/pipe.rs"]
 mod pipe;
 
-use pipe::{connect, shared};
+use std::sync::Arc;
+
+use linechat::hub::News;
+use linechat::replica::Outlet;
+use pipe::{connect, shared, shared_with};
+use tokio::sync::{Mutex, mpsc};
 
 #[tokio::test]
 async fn a_conversation_needs_no_network_and_goes_by_a_clock_of_its_own() {
@@ -32,4 +37,45 @@ async fn a_conversation_needs_no_network_and_goes_by_a_clock_of_its_own() {
     while !ana.is_ended() {
         tokio::task::yield_now().await;
     }
+}
+
+/// A message can be read from the store a moment before its readers are woken. What PING promises holds in that moment, too.
+#[tokio::test]
+async fn ping_comes_after_a_message_that_a_page_has_shown_already() {
+    let gate = Arc::new(Mutex::new(()));
+    let (tell, mut told) = mpsc::channel::<Vec<News>>(8);
+    let passage = Arc::clone(&gate);
+    let shared = shared_with(|hub| {
+        let hub = Arc::clone(hub);
+        tokio::spawn(async move {
+            while let Some(mut news) = told.recv().await {
+                let _open = passage.lock().await;
+                hub.tell(&mut news);
+            }
+        });
+        Outlet::Channel(tell)
+    });
+    let (ana, bob) = (connect(&shared), connect(&shared));
+    ana.lines_until("* HELLO ").await;
+    bob.lines_until("* HELLO ").await;
+    ana.types("CREATE #rust");
+    ana.lines_until("OK CREATE").await;
+    bob.types("JOIN #rust");
+    bob.lines_until("OK JOIN").await;
+    let closed = gate.lock().await;
+    ana.types("SAY #rust hi");
+    let mut page = Vec::new();
+    while page.len() < 2 {
+        bob.types("HISTORY #rust");
+        page = bob.lines_until("OK HISTORY").await;
+    }
+    assert!(page[0].starts_with("- MSG ") && page[0].ends_with(" hi"), "{page:?}");
+    bob.types("PING");
+    // Everybody has had their turn: whoever does not wait has answered.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    drop(closed);
+    let shown = bob.lines_until("OK PING").await;
+    assert!(shown.len() == 2 && shown[0].starts_with("* MSG ") && shown[0].ends_with(" hi"), "{shown:?}");
 }

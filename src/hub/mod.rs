@@ -11,7 +11,7 @@ mod news;
 mod room;
 mod tail;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
@@ -20,6 +20,7 @@ use slab::Slab;
 
 use crate::event::RoomId;
 use crate::limits::{FEWER_TAILS_SIXTEENTHS, LEAST_TAILS_SIXTEENTHS, Limits};
+use crate::names::Seq;
 
 pub use handle::{Notice, SessionHandle};
 pub use news::{News, Title};
@@ -38,6 +39,14 @@ pub struct Hub {
     /// Only the rooms that have readers.
     rooms: Mutex<HashMap<RoomId, Arc<Room>>>,
     tails: Tails,
+    told: Mutex<Told>,
+}
+
+/// How far the hub was told what has happened, and who waits until it is told more: each session once.
+#[derive(Debug, Default)]
+struct Told {
+    upto: Seq,
+    waiting: BTreeMap<u64, Arc<SessionHandle>>,
 }
 
 /// The memory of all tails together, and the rooms that have a tail.
@@ -64,7 +73,14 @@ impl Hub {
             bytes: AtomicU64::new(0),
             rooms: Mutex::default(),
         };
-        Self { sessions: RwLock::default(), count: AtomicU64::new(0), held: AtomicU64::new(0), rooms: Mutex::default(), tails }
+        Self {
+            sessions: RwLock::default(),
+            count: AtomicU64::new(0),
+            held: AtomicU64::new(0),
+            rooms: Mutex::default(),
+            tails,
+            told: Mutex::default(),
+        }
     }
 
     /// Admits a connection and returns its handle. The connection reads nothing until the order knows of it. Call
@@ -125,6 +141,25 @@ impl Hub {
         if let Some(handle) = self.handle(session) {
             handle.cut_off();
         }
+    }
+
+    /// Whether it was told everything up to this entry. What is committed is told a moment later.
+    pub fn has_told(&self, seq: Seq) -> bool {
+        self.told().upto >= seq
+    }
+
+    /// The same; if not, the session will be woken when it was told more.
+    pub fn has_told_or_wakes(&self, seq: Seq, session: &Arc<SessionHandle>) -> bool {
+        let mut told = self.told();
+        if told.upto >= seq {
+            return true;
+        }
+        told.waiting.insert(session.number, Arc::clone(session));
+        false
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().expect("invariant: nothing panics under this lock")
     }
 
     /// Wakes every session, because something that concerns them all has changed.

@@ -63,6 +63,11 @@ pub enum News {
         /// The user, by the new name.
         who: Who,
     },
+    /// This was the newest entry of the batch, shown or not.
+    UpTo {
+        /// The entry.
+        seq: Seq,
+    },
     /// A session's proposal is completed. Everything that it changed has been told before. Those without a
     /// [place](Completion::has_place) come last.
     Completed {
@@ -79,7 +84,7 @@ impl Hub {
     pub fn tell(&self, batch: &mut Vec<News>) {
         let mut touched: Vec<Arc<Room>> = Vec::new();
         let mut completions = batch.drain(..);
-        let mut first = None;
+        let (mut first, mut upto) = (None, None);
         for news in completions.by_ref() {
             match news {
                 News::Happened(entry) => self.happened(&entry, &mut touched),
@@ -88,6 +93,7 @@ impl Hub {
                 News::Closed { room, seq } => self.closed(room, seq),
                 News::Gone { session, rooms } => rooms.iter().for_each(|room| drop(self.leave(*room, session))),
                 News::Renamed { who } => self.renamed(who),
+                News::UpTo { seq } => upto = Some(seq),
                 News::Completed { session, completion } if completion.has_place() => {
                     if let Some(handle) = self.handle(session) {
                         handle.give(std::iter::once(Notice::Completed(completion)));
@@ -113,6 +119,17 @@ impl Hub {
             if let Some(handle) = self.handle(session) {
                 handle.give(std::iter::once(first).chain(more).map(Notice::Completed));
             }
+        }
+        if let Some(seq) = upto {
+            self.has_been_told(seq);
+        }
+    }
+
+    fn has_been_told(&self, seq: Seq) {
+        let mut told = self.told();
+        told.upto = seq;
+        if !told.waiting.is_empty() {
+            std::mem::take(&mut told.waiting).values().for_each(|session| session.wake());
         }
     }
 
@@ -172,8 +189,9 @@ impl Hub {
 }
 
 fn wake(touched: &mut Vec<Arc<Room>>) {
-    // By identity: a channel that all had left and one has joined again is another room in the same batch.
-    touched.sort_unstable_by_key(Arc::as_ptr);
+    // By identity, too: a channel that all had left and one has joined again is another room in the same batch. Not by that
+    // alone: where a room lies in memory is chance, and in a simulation that decides nothing.
+    touched.sort_unstable_by_key(|room| (room.id, Arc::as_ptr(room)));
     touched.dedup_by_key(|room| Arc::as_ptr(room));
     touched.iter().for_each(|room| room.wake());
 }

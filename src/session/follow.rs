@@ -38,6 +38,10 @@ impl Session {
 
     /// Sends everything that has happened until now: the answer to PING comes after it.
     pub(super) async fn follow_to_now(&mut self) -> Result<(), Gone> {
+        let committed = self.shared.state.read().await.seq();
+        while !self.shared.hub.has_told_or_wakes(committed, &self.handle) {
+            self.woken().await?;
+        }
         self.take_notices()?;
         let ends = self.reading.ends();
         while self.reading.is_before(&ends) {

@@ -81,7 +81,9 @@ async fn append<B: Backend>(store: Store<B>, runs: Runs, count: usize) {
         let to = Recipient::Id(UserId(1001));
         propose(1, Request::Say { to, key: None, text: TEXT.into() });
         let news = told.recv().await.unwrap_or_else(|| panic!("nothing came of message {number}"));
-        assert!(matches!(&news[..], [News::Happened(_), News::Completed { completion, .. }] if completion.result.is_ok()));
+        assert!(
+            matches!(&news[..], [News::Happened(_), News::UpTo { .. }, News::Completed { completion, .. }] if completion.result.is_ok())
+        );
     }
     order.close();
     assert!(told.recv().await.is_none(), "it ends when all is told");

@@ -138,6 +138,11 @@ impl Drop for End {
 
 /// What sessions share, with a store in memory and a clock that shows the noon of a day that has long gone.
 pub fn shared() -> Arc<Shared> {
+    shared_with(|hub| Outlet::Hub(Arc::clone(hub)))
+}
+
+/// The same, with news that take this way to the hub.
+pub fn shared_with(outlet: impl FnOnce(&Arc<Hub>) -> Outlet) -> Arc<Shared> {
     let limits = Arc::new(Limits::default());
     let noon = Time(946_641_600_000);
     let clock = Clock::Simulated { from: Instant::now(), at: noon };
@@ -145,7 +150,7 @@ pub fn shared() -> Arc<Shared> {
     let (store, reader) = store::open_memory(1 << 20, Presence::Forgotten);
     let replica = Replica::open(NodeId(0), Arc::clone(&limits), store).expect("the store is empty");
     let (state, hub) = (replica.state(), Arc::new(Hub::new(&limits)));
-    tokio::spawn(replica.run(batches, Outlet::Hub(Arc::clone(&hub))));
+    tokio::spawn(replica.run(batches, outlet(&hub)));
     Arc::new(Shared {
         node: NodeId(0),
         order: Arc::new(order),

@@ -63,8 +63,10 @@ impl Session {
 
     /// Whether everything that has happened was shown.
     fn is_up_to_date(&mut self) -> bool {
+        // What is committed can be read before the hub is told of it. While a batch is being committed, that is waited for.
+        let is_told = self.shared.state.try_read().is_ok_and(|state| self.shared.hub.has_told(state.seq()));
         // An overrun is found again before anything else is done.
-        self.take_notices().is_ok() && !self.reading.has_news(Which::All)
+        is_told && self.take_notices().is_ok() && !self.reading.has_news(Which::All)
     }
 
     /// Executes a line that [`Session::line`] kept.
