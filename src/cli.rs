@@ -225,6 +225,7 @@ pub fn greeting(config: &Config, addresses: &[SocketAddr], tls_addresses: &[Sock
 #[cfg(test)]
 mod tests {
     use super::{Cli, Command, Parser, PlainPasswords, describe, set_limits};
+    use crate::limits::{Limits, NONE};
 
     #[test]
     fn serving_is_the_default_and_takes_the_same_options() {
@@ -265,5 +266,38 @@ mod tests {
         let text = describe(&set_limits(&["inbox=none".to_owned()]).unwrap());
         assert!(text.contains("inbox = none messages (1 to 10000000 or none)\n      unread messages"));
         assert!(text.contains("line-length = 4096 bytes\n"));
+    }
+
+    #[test]
+    fn each_settable_limit_can_be_set_and_none_only_where_it_makes_sense() {
+        for row in Limits::default().rows() {
+            let mut limits = Limits::default();
+            let none = limits.set(&format!("{}=none", row.name));
+            assert_eq!(none.is_ok(), row.may_be_none, "{}", row.name);
+            if let Some((min, max)) = row.range {
+                limits.set(&format!("{}={min}", row.name)).unwrap();
+                assert_eq!(limits.rows().iter().find(|r| r.name == row.name).unwrap().value, min);
+                assert!(limits.set(&format!("{}={}", row.name, max + 1)).is_err());
+                assert!(
+                    (min..=max).contains(&row.value) || row.may_be_none && row.value == NONE,
+                    "the default of {} is in its own range",
+                    row.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_assignment_says_what_to_do() {
+        let mut limits = Limits::default();
+        let error = |text: &str, limits: &mut Limits| limits.set(text).unwrap_err().to_string();
+        assert_eq!(error("inbox", &mut limits), "'inbox' is not of the form NAME=VALUE; 'linechat limits' lists the names");
+        assert_eq!(error("inbx=3", &mut limits), "there is no limit 'inbx'; 'linechat limits' lists the names");
+        assert_eq!(
+            error("inbox=many", &mut limits),
+            "'many' is not a value for the limit 'inbox': give 1 to 10000000 messages, or none"
+        );
+        assert!(error("line-length=9", &mut limits).contains("is fixed"));
+        assert_eq!(limits, Limits::default(), "nothing changed");
     }
 }

@@ -341,7 +341,7 @@ mod tests {
         let who = Who { name: Name::new("ana"), id: UserId(1000) };
         let session = SessionId { node: crate::event::NodeId(1), number: 1 };
         let came = Event::Came { session, who: who.clone(), address: None };
-        let said = Event::Said { from: who, key: None, text: "hi".into() };
+        let said = Event::Said { from: who, key: None, text: "hi".into(), share: None };
         for presence in [Presence::Forgotten, Presence::Kept] {
             let (mut store, _) = open_memory(1 << 20, presence);
             let mut put = |seq, event: &Event| {
