@@ -14,7 +14,7 @@ use linechat::hub::Hub;
 use linechat::limits::Limits;
 use linechat::order::local::{self, Runs};
 use linechat::replica::{Outlet, Replica};
-use linechat::session::{Passwords, Session, Shared, Transport};
+use linechat::session::{Budgets, Passwords, Session, Shared, Transport};
 use linechat::store::{self, Presence};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -158,6 +158,7 @@ pub fn shared_with(outlet: impl FnOnce(&Arc<Hub>) -> Outlet) -> Arc<Shared> {
         reader,
         hub,
         passwords: Passwords::new(&limits),
+        budgets: Budgets::new(&limits),
         limits,
         stopping: CancellationToken::new(),
         failed: CancellationToken::new(),
