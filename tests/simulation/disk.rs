@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use linechat::event::{Entry, Event, RoomId};
 use linechat::names::{Seq, UserId};
+use linechat::state::archive::Sharer;
 use linechat::store::backend::{Batch, Floor, Head, KeyUse, Look, Record, Waste};
 use linechat::store::{Backend, Memory, StoreError};
 use tokio::time::Instant;
@@ -103,6 +104,14 @@ impl Backend for Disk {
 
     fn keys_after(&self, sender: UserId, key: &str, count: usize) -> Result<Vec<(Arc<str>, KeyUse)>, StoreError> {
         self.platter().keys_after(sender, key, count)
+    }
+
+    fn share(&self, owner: UserId, sharer: Sharer) -> Result<u64, StoreError> {
+        self.platter().share(owner, sharer)
+    }
+
+    fn shares(&self, owner: UserId) -> Result<Vec<(Sharer, u64)>, StoreError> {
+        self.platter().shares(owner)
     }
 
     fn held(&self, each: &mut dyn FnMut(&str, Entry) -> Result<(), StoreError>) -> Result<(), StoreError> {

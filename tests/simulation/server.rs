@@ -91,7 +91,7 @@ impl Server {
         let ended = Proposal { origin, request: Request::EndNode(node) };
         let restored = replica.take(Batch { time: noon, proposals: vec![ended] }).await.map(drop);
         let (order, batches) = local::open(Clock::Simulated { from: Instant::now(), at: noon }, Runs::InTask);
-        let (state, hub) = (replica.state(), Arc::new(Hub::new(&limits)));
+        let (state, hub) = (replica.state(), Arc::new(Hub::new(limits)));
         let mut tasks = JoinSet::new();
         let slow = *chance.of(&[0, 3, 40, 400]);
         let outlet = if chance.below(2) == 0 {
@@ -124,6 +124,7 @@ impl Server {
             reader,
             hub,
             passwords: Passwords::simulated(limits),
+            budgets: Budgets::new(limits),
             limits: Arc::clone(limits),
             stopping: CancellationToken::new(),
             failed: CancellationToken::new(),
