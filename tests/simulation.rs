@@ -79,10 +79,10 @@ fn whatever_goes_wrong_people_see_what_the_protocol_promises() {
     }
     eprintln!("{seeds} simulations from seed {first}: {figures:?}, failed: {failed:?}");
     assert!(failed.is_empty(), "simulations that are not what PROTOCOL.md promises: {failed:?}");
-    assert!(figures.oks > figures.commands / 2, "most was done: {figures:?}");
     if seeds >= SEEDS {
         let met =
             ["STORE_FULL", "UNSURE", "INBOX_FULL", "QUOTA", "* MISSED"].iter().all(|code| figures.codes.contains_key(*code));
+        assert!(figures.oks > figures.commands / 2, "most was done: {figures:?}");
         assert!(met && figures.kills > seeds / 2, "much went wrong: {figures:?}");
     }
 }

@@ -245,6 +245,10 @@ impl Transport for End {
 
     fn poll_writable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let wire = &mut *lock(&self.0);
+        if wire.fate.is_over() {
+            // Nobody is there to go on.
+            return Poll::Pending;
+        }
         if wire.is_deaf || wire.down.under_way < wire.weather.window {
             return Poll::Ready(Ok(()));
         }
