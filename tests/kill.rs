@@ -27,7 +27,7 @@ use support::wait::until;
 /// How many messages each writer has on the way: one at a time, a few, and whole batches.
 const IN_FLIGHT: [usize; 4] = [1, 7, 32, 200];
 const PASSWORD: &str = "a long and open secret";
-const LIMITS: [&str; 12] = [
+const LIMITS: [&str; 14] = [
     "--limit",
     "passwords-per-account=none",
     "--limit",

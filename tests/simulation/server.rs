@@ -12,7 +12,7 @@ use linechat::limits::Limits;
 use linechat::order::Batches;
 use linechat::order::local::{self, LocalBatches, Runs};
 use linechat::replica::{Outlet, Replica};
-use linechat::session::{Passwords, Session, Shared};
+use linechat::session::{Budgets, Passwords, Session, Shared};
 use linechat::store::{Presence, Store};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
