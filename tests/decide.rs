@@ -366,17 +366,21 @@ fn names_from_before_the_rules_keep_working() {
 /// What was read long ago may be damaged by now; whoever marks it again does not stumble over that.
 #[test]
 fn what_is_marked_already_is_not_looked_up_again() {
+    use linechat::state::archive::Sharer;
     use linechat::state::{Archive, Context, Decision, Inbox, Used, decide};
     struct Damaged;
     impl Archive for Damaged {
         type Error = &'static str;
         fn inbox(&mut self, _: UserId) -> Result<Inbox, Self::Error> {
-            Ok(Inbox { count: 3, newest: Seq(9), read_count: 2, read: Seq(5) })
+            Ok(Inbox { count: 3, newest: Seq(9), read_count: 2, read: Seq(5), unread_bytes: 1 })
         }
         fn newest_until(&mut self, _: UserId, _: Seq) -> Result<Seq, Self::Error> {
             Err("damaged")
         }
-        fn used(&mut self, _: UserId, _: &str) -> Result<Option<Used>, Self::Error> {
+        fn share(&mut self, _: UserId, _: Sharer) -> Result<u64, Self::Error> {
+            Ok(0)
+        }
+        fn used(&mut self, _: UserId, _: &str, _: usize) -> Result<Option<Used>, Self::Error> {
             Err("damaged")
         }
     }
