@@ -192,7 +192,8 @@ fn a_server_that_was_restarted_is_found_again_and_another_in_its_place_is_refuse
     server.restart();
     relay.lead_to(server.address);
     nina.sees("The connection to the server was lost: ");
-    nina.answers("Reconnect? (y/n) ", "y");
+    nina.sees("Reconnect? (y/n)");
+    nina.enters("y");
     let again = nina.sees("Connected again. You are nina:");
     assert!(!again.contains(&known), "it was known already: {again}");
     nina.answers(OPTION, "1");
@@ -203,7 +204,8 @@ fn a_server_that_was_restarted_is_found_again_and_another_in_its_place_is_refuse
     server.restart();
     relay.lead_to(server.address);
     nina.sees("The connection to the server was lost: ");
-    nina.answers("Reconnect? (y/n) ", "y");
+    nina.sees("Reconnect? (y/n)");
+    nina.enters("y");
     let refused = nina.sees("No connection: THE CERTIFICATE HAS CHANGED.");
     assert!(refused.contains(&known) && refused.contains(&server.fingerprint()), "{refused}");
     nina.answers("Reconnect? (y/n) ", "n");
