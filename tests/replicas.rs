@@ -262,7 +262,7 @@ fn replicas_that_take_the_same_hold_the_same() {
 }
 
 /// Batches that were made beforehand.
-struct Made(std::vec::IntoIter<Batch>);
+struct Made(std::array::IntoIter<Batch, 3>);
 
 impl Batches for Made {
     async fn next(&mut self) -> Option<Batch> {
@@ -284,7 +284,7 @@ async fn nothing_is_told_of_what_was_not_stored() {
     let batch = |request| Batch { time: Time(0), proposals: vec![Proposal { origin, request }] };
     let batches = [Request::Come { address: None }, says("stored"), says("not stored")].map(batch);
     let (sender, mut told) = tokio::sync::mpsc::channel(10);
-    let ended = replica.run(Made(batches.iter().cloned()), Outlet::Channel(sender)).await;
+    let ended = replica.run(Made(batches.into_iter()), Outlet::Channel(sender)).await;
     assert!(matches!(ended, Err(store::StoreError::Failed(_))), "{ended:?}");
     let mut news = Vec::new();
     while let Some(more) = told.recv().await {

@@ -74,7 +74,7 @@ impl Talk {
     }
 
     /// Reads to the end of the connection.
-    async fn to_the_end(mut self, world: &World) {
+    async fn until_the_end(mut self, world: &World) {
         while self.read(world).await.is_ok() {}
     }
 }
@@ -148,7 +148,7 @@ impl<'a> Person<'a> {
                 // The end of the input is no end of the answers.
                 if let Some(talk) = self.talk.take() {
                     talk.line.end_writing();
-                    talk.to_the_end(self.world).await;
+                    talk.until_the_end(self.world).await;
                 }
             }
             4..10 => {
