@@ -36,7 +36,7 @@ class Bench:
     def work(self, work):
         """All measurements of a work."""
         record = {"date": datetime.date.today().isoformat(), "machine": sources.machine(), "versions": sources.versions(work.servers),
-                  "rounds": self.options.rounds, "seconds": self.options.seconds, "runs": []}
+                  "rounds": self.options.rounds, "seconds": self.options.seconds, "load": os.getloadavg()[0], "runs": []}
         rate = None
         if work.half_of_best:
             record["closed_loop"] = self.rounds(BY_SLUG["channel-100"], [kind for kind in work.servers if SERVERS[kind].is_peer], 1)

@@ -71,5 +71,5 @@ def versions(kinds):
     for kind in kinds:
         if SERVERS[kind].is_peer:
             version = said("dpkg-query", "-W", "-f", "${Version}", SERVERS[kind].package)
-            found[SERVERS[kind].label.split()[0]] = re.sub(r"^\d+:|-.*$", "", version)
+            found[SERVERS[kind].label.replace(",", "").split()[0]] = re.sub(r"^\d+:|-.*$", "", version)
     return found

@@ -7,6 +7,9 @@ from bench.results import Numbers, numbers, reasons
 from bench.servers import SERVERS
 from bench.works import WORKS
 
+# The load average from which a reader has to know it. The benchmark alone leaves about one from the work before.
+BUSY = 3
+
 HEAD = """# linechat beside the servers people know
 
 The same work on every server, by the same load, which checks what it receives: a message that is lost, doubled or out of order
@@ -80,6 +83,8 @@ def measured_how(work, record):
     ours_first = sorted(record["versions"].items(), key=lambda item: item[0] != "linechat")
     versions = ", ".join(f"{name} {version}" for name, version in ours_first)
     lines = [f"{record['date']}, {how}, on {record['machine']}. {versions}."]
+    if record.get("load", 0) >= BUSY:
+        lines.append(f"Others were using the machine: its load average was {record['load']:.0f} before this began.")
     if "rate" in record:
         lines.append(f"The rate: {record['rate']:,} messages a second.")
     if "fsync_us" in record:
