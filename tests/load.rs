@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use support::server::Server;
+use support::tls::TlsServer;
 
 fn bench(server: &Server, work: &str, options: &[&str]) -> Output {
     let (address, pid) = (server.address().to_string(), server.pid().to_string());
@@ -66,4 +67,26 @@ fn a_refusal_fails_the_run() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("was refused: ERR QUOTA JOIN"), "{said}");
     assert!(!bench(&server, "direct", &["--connections", "3"]).status.success(), "three users are no pairs");
+}
+
+#[test]
+fn a_load_over_tls_trusts_the_given_certificate_and_no_other() {
+    let server = TlsServer::start(&["--limit", "commands-per-second=none"]);
+    let run = |certificate: &str| {
+        let address = format!("localhost:{}", server.address.port());
+        Command::new(env!("CARGO_BIN_EXE_linechat"))
+            .args(["bench", "fanout", &address, "--connections", "10", "--in-flight", "8"])
+            .args(["--seconds", "0.3", "--warm-up", "0.1", "--json", "--tls-ca"])
+            .arg(server.dir.path().join(certificate))
+            .output()
+            .expect("the binary runs")
+    };
+    let fine = run("cert.pem");
+    assert!(fine.status.success(), "{}", String::from_utf8_lossy(&fine.stderr));
+    let report: Value = serde_json::from_slice(&fine.stdout).expect("it prints JSON");
+    assert!(report["measured"]["deliveries_a_second_per_s"].as_f64() > Some(0.0), "{report}");
+    server.change_certificate();
+    let refused = run("old-cert.pem");
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && why.contains("invalid peer certificate"), "{why}");
 }
