@@ -4,7 +4,7 @@
 //! A burst in its rooms costs a sleeping session one wake. The notices are as many as the session has proposals in flight, which
 //! it bounds, and the rooms in which its reading began or ended meanwhile.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::task::{Context, Poll};
 
@@ -41,6 +41,8 @@ pub struct SessionHandle {
     woken: AtomicBool,
     has_notices: AtomicBool,
     is_overrun: AtomicBool,
+    /// How often its reading of a room has ended without its knowing so far.
+    ends: AtomicU32,
     /// What the peer does with what it is sent: one of the three above.
     takes: AtomicU8,
     waker: AtomicWaker,
@@ -58,6 +60,7 @@ impl SessionHandle {
             woken: AtomicBool::new(false),
             has_notices: AtomicBool::new(false),
             is_overrun: AtomicBool::new(false),
+            ends: AtomicU32::new(0),
             takes: AtomicU8::new(TAKES_ALL),
             waker: AtomicWaker::new(),
             task: OnceLock::new(),
@@ -93,6 +96,21 @@ impl SessionHandle {
     /// Whether there were more notices than the session may leave unread: it has missed something, and must end.
     pub fn is_overrun(&self) -> bool {
         self.is_overrun.load(Ordering::Acquire)
+    }
+
+    /// Notes that the session's reading of a room ends now, under the room's lock; a [`Notice::Ends`] will say where.
+    pub(super) fn will_end(&self) {
+        self.ends.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the session has still to learn where its reading of some room ends.
+    pub(super) fn has_ends(&self) -> bool {
+        self.ends.load(Ordering::Relaxed) > 0
+    }
+
+    /// Notes that the session has learnt where its reading of a room ends.
+    pub fn has_ended(&self) {
+        self.ends.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Notes the task that the session runs in, so that it can be ended from outside.

@@ -272,6 +272,32 @@ mod tests {
         assert!(hub.tails.bytes.load(Ordering::Relaxed) <= MIB);
     }
 
+    /// A session that is busy when its reading ends reads nothing from behind the end, whenever it learns of it.
+    #[test]
+    fn nothing_is_read_from_behind_an_end_that_is_not_known_yet() {
+        let hub = Hub::new(&Limits::default());
+        let handle = hub.admit();
+        let room = RoomId::Channel(Seq(1));
+        let who = Who { name: Name::new("ana"), id: UserId(1000) };
+        let topic = |seq, text: &str| {
+            let event = Event::Topic { who: who.clone(), text: text.into() };
+            News::Happened(Entry { seq: Seq(seq), time: Time(0), room: Some(room), via: None, event })
+        };
+        let session = handle.number;
+        let begins = News::Begins { session, seq: Seq(1), room, title: Title::Channel(Name::new("rust")) };
+        hub.tell(&mut vec![begins]);
+        let Some(Notice::Begins(mut subscription)) = handle.take_notices().pop() else { panic!("it begins to read") };
+        hub.tell(&mut vec![topic(2, "before"), News::Ends { session, room, seq: Seq(2) }, topic(3, "behind")]);
+        let mut read = Vec::new();
+        let _ = subscription.read(UserId(0), &handle, 4096, &mut read);
+        assert!(read.is_empty(), "it has still to learn where its reading ends");
+        let Some(Notice::Ends(_, end)) = handle.take_notices().pop() else { panic!("it learns that") };
+        handle.has_ended();
+        subscription.end = Some(end);
+        let _ = subscription.read(UserId(0), &handle, 4096, &mut read);
+        assert!(read.ends_with(b" before\n") && subscription.is_over(), "{}", String::from_utf8_lossy(&read));
+    }
+
     /// Whoever takes something now and then is not deaf, however much waits.
     #[test]
     fn deaf_is_who_takes_nothing_from_one_look_to_the_next() {

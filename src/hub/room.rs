@@ -94,9 +94,13 @@ impl Subscription {
     }
 
     /// Copies whole lines after the cursor to `out` until that holds about `budget` bytes, except lines caused by the
-    /// connection `me`.
-    pub fn read(&mut self, me: UserId, budget: usize, out: &mut Vec<u8>) -> Read {
+    /// connection `me`. `reader` is its handle: while it has yet to learn where its reading of some room ends, nothing is copied
+    /// from a room that may be the one.
+    pub fn read(&mut self, me: UserId, reader: &SessionHandle, budget: usize, out: &mut Vec<u8>) -> Read {
         let mut inner = self.room.inner();
+        if self.end.is_none() && reader.has_ends() {
+            return Read::UpToDate;
+        }
         let until = self.end.map_or(u64::MAX, |end| end.position);
         let read = inner.tail.read(&mut self.cursor, until, me, budget, out);
         // The only reader of an inbox has read everything, and the store has it all for whoever begins to read now. A channel
@@ -136,12 +140,14 @@ impl Room {
         let mut inner = self.inner();
         let place = inner.readers.binary_search_by_key(&session, |reader| reader.number).ok();
         let left = place.map(|place| (inner.readers.remove(place), inner.tail.cursor()));
+        left.iter().for_each(|(reader, _)| reader.will_end());
         (left, inner.readers.is_empty())
     }
 
     /// Ends everybody's reading; returns the sessions, and where the room ends now.
     pub(super) fn detach_all(&self) -> (Vec<Arc<SessionHandle>>, Cursor) {
         let mut inner = self.inner();
+        inner.readers.iter().for_each(|reader| reader.will_end());
         (std::mem::take(&mut inner.readers), inner.tail.cursor())
     }
 

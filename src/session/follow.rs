@@ -26,8 +26,8 @@ impl Session {
                     break;
                 }
             }
-            let (reading, connection) = (&mut self.reading, self.connection);
-            let behind = self.socket.send_gathered(|buffer| reading.gather(which, connection, buffer))?;
+            let (reading, connection, handle) = (&mut self.reading, self.connection, &self.handle);
+            let behind = self.socket.send_gathered(|buffer| reading.gather(which, connection, handle, buffer))?;
             if let Some(behind) = behind {
                 Box::pin(self.catch_up(behind)).await?;
             }
@@ -48,6 +48,8 @@ impl Session {
             self.follow(Which::All).await?;
             self.flush().await?;
             tokio::task::coop::consume_budget().await;
+            // Meanwhile the reading of a room may have ended, which is where it is read to.
+            self.take_notices()?;
         }
         Ok(())
     }

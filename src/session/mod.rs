@@ -318,7 +318,10 @@ impl Session {
                     }
                 }
                 Notice::Begins(subscription) => self.reading.begin(subscription),
-                Notice::Ends(room, at) => self.reading.end(room, at),
+                Notice::Ends(room, at) => {
+                    self.handle.has_ended();
+                    self.reading.end(room, at);
+                }
             }
         }
         Ok(())

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::event::RoomId;
-use crate::hub::{Cursor, Read, Room, Subscription};
+use crate::hub::{Cursor, Read, Room, SessionHandle, Subscription};
 use crate::limits::FOLLOW_BYTES;
 use crate::names::{Seq, UserId};
 
@@ -118,14 +118,17 @@ impl Reading {
     /// Copies news from these rooms to `buffer`, except what the connection `me` caused. It goes on with the room where the last
     /// call ended, so that a busy room starves no other. Returns a room whose news must first be read from the store, if it
     /// meets one.
-    pub fn gather(&mut self, which: Which, me: UserId, buffer: &mut Vec<u8>) -> Option<Behind> {
+    pub fn gather(&mut self, which: Which, me: UserId, handle: &SessionHandle, buffer: &mut Vec<u8>) -> Option<Behind> {
         let count = self.rooms.len();
         for step in 0..count {
             let index = (self.next + step) % count;
             let is_asked = self.ending == 0 || self.is_asked(which, index);
             let subscription = &mut self.rooms[index];
-            let read =
-                if is_asked && subscription.has_more() { subscription.read(me, FOLLOW_BYTES, buffer) } else { Read::UpToDate };
+            let read = if is_asked && subscription.has_more() {
+                subscription.read(me, handle, FOLLOW_BYTES, buffer)
+            } else {
+                Read::UpToDate
+            };
             if let Read::Behind { floor, lost } = read {
                 self.next = index + 1;
                 return Some(Behind { index, floor, lost });
