@@ -83,7 +83,7 @@ fn all_members_see_the_same_order_and_each_speaker_keeps_theirs() {
 
 #[test]
 fn pages_add_up_to_the_whole() {
-    let server = Server::start(&UNPACED);
+    let server = Server::start(&[&UNPACED[..], &["--limit", "inbox-per-sender=none"]].concat());
     let (mut ana, mut bob) = (server.connect(), Raw::connect(server.address()));
     ana.ok("NAME ana");
     bob.write(b"CREATE #rust\n");

@@ -83,15 +83,15 @@ pub fn content(room: RoomId, text: &str) -> u64 {
     u64::from_le_bytes(hash[..8].try_into().expect("invariant: a hash has 64 bytes"))
 }
 
-/// An address as it is counted in an inbox, and stored: 16 bits of a hash of both. That is enough to keep those who fill an inbox
-/// apart from its owner's friends, and too little to tell from the disk who they were. Every build computes the same.
+/// An address as it is counted in an inbox, and stored: 16 bits of a checksum of both. That is enough to keep those who fill an
+/// inbox apart from its owner's friends, and too little to tell from the disk who they were. Every build computes the same.
 pub fn near(owner: UserId, address: IpAddr) -> u16 {
-    use blake2::{Blake2b512, Digest};
-    let hash = Blake2b512::new().chain_update(owner.0.to_le_bytes());
-    let hash = match address {
-        IpAddr::V4(address) => hash.chain_update(address.octets()),
-        IpAddr::V6(address) => hash.chain_update(address.octets()),
-    };
-    let hash = hash.finalize();
-    u16::from_le_bytes([hash[0], hash[1]])
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&owner.0.to_le_bytes());
+    match address {
+        IpAddr::V4(address) => hasher.update(&address.octets()),
+        IpAddr::V6(address) => hasher.update(&address.octets()),
+    }
+    let sum = hasher.finalize();
+    (sum >> 16) as u16 ^ sum as u16
 }
