@@ -229,7 +229,9 @@ impl Reading {
         let op = &mut self.story.ops[place];
         let words: Vec<_> = record.text.split(' ').collect();
         let verb = if words[0] == "OK" { words.get(1) } else { words.get(2) };
-        let fits = verb.is_some_and(|verb| *verb == op.word(0));
+        // A stopping server refuses a line that it has not looked at.
+        let is_unread = words[..2] == ["ERR", "SHUTTING_DOWN"] && verb == Some(&"-");
+        let fits = is_unread || verb.is_some_and(|verb| *verb == op.word(0));
         (op.done, op.data, op.answer) = (record.at, data, Some(record.text.clone()));
         if words[..2] == ["OK", "LOGIN"] {
             self.users.insert(number, id(words.get(2).copied().unwrap_or_default()));
