@@ -1,7 +1,8 @@
 //! How many passwords and keys may be tried: for an account or a channel, by an address, and by both together.
 //!
 //! It owns the counts, and remembers from where each account has logged in and each channel was joined lately, so that who has
-//! the secret gets in while strangers guess. It must never know whether an account exists: names that nobody has are counted in the same way.
+//! the secret gets in while strangers guess. It must never know whether an account exists: names that nobody has are counted in
+//! the same way.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,7 +19,7 @@ pub fn rate_limited(wait: Duration) -> Refusal {
 }
 
 /// All counts together.
-pub struct Budgets {
+pub struct Attempts {
     names: Rate<(IpAddr, String)>,
     accounts: Rate<String>,
     addresses: Rate<IpAddr>,
@@ -29,7 +30,7 @@ pub struct Budgets {
     known_channels: Known,
 }
 
-impl Budgets {
+impl Attempts {
     /// Nothing is counted yet, and nobody is known.
     pub fn new(limits: &Limits) -> Self {
         Self {
@@ -105,7 +106,7 @@ impl Budgets {
 
 #[cfg(test)]
 mod tests {
-    use super::{Budgets, IpAddr, Limits};
+    use super::{Attempts, IpAddr, Limits};
 
     fn address(number: u8) -> IpAddr {
         IpAddr::from([192, 0, 2, number])
@@ -114,36 +115,37 @@ mod tests {
     #[test]
     fn strangers_share_the_attempts_of_an_account_and_its_owner_has_their_own() {
         let limits = Limits { passwords_per_account: 5, ..Limits::default() };
-        let budgets = Budgets::new(&limits);
-        budgets.remember(address(1), "Ana");
-        let tried = (2..=200).filter(|&number| budgets.login(address(number), "ana").is_ok()).count();
+        let attempts = Attempts::new(&limits);
+        attempts.remember(address(1), "Ana");
+        let tried = (2..=200).filter(|&number| attempts.login(address(number), "ana").is_ok()).count();
         assert_eq!(tried, 5, "whatever the addresses");
-        assert_eq!(budgets.login(address(1), "ana"), Ok(true));
-        assert_eq!(budgets.login(address(1), "bob"), Ok(false), "known to one account is not known to another");
-        let owners: Vec<bool> = (0..5).map(|_| budgets.login(address(1), "ana").is_ok()).collect();
+        assert_eq!(attempts.login(address(1), "ana"), Ok(true));
+        assert_eq!(attempts.login(address(1), "bob"), Ok(false), "known to one account is not known to another");
+        let owners: Vec<bool> = (0..5).map(|_| attempts.login(address(1), "ana").is_ok()).collect();
         assert_eq!(owners, [true, true, false, false, false], "and not even the owner may guess");
     }
 
     #[test]
     fn a_name_that_nobody_has_is_counted_like_any_other() {
-        let budgets = Budgets::new(&Limits { passwords_per_account: 5, ..Limits::default() });
-        assert_eq!((1..=200).filter(|&number| budgets.login(address(number), "nobody").is_ok()).count(), 5);
+        let attempts = Attempts::new(&Limits { passwords_per_account: 5, ..Limits::default() });
+        assert_eq!((1..=200).filter(|&number| attempts.login(address(number), "nobody").is_ok()).count(), 5);
     }
 
     #[test]
     fn keys_are_counted_by_channel_and_by_address() {
         let limits = Limits { channel_keys_per_minute: 2, channel_keys_per_address: 5, ..Limits::default() };
-        let budgets = Budgets::new(&limits);
-        let tried = |from, name: &str| (0..3).filter(|_| budgets.channel(from, name).is_ok()).count();
+        let attempts = Attempts::new(&limits);
+        let tried = |from, name: &str| (0..3).filter(|_| attempts.channel(from, name).is_ok()).count();
         assert_eq!([tried(address(1), "a"), tried(address(1), "b"), tried(address(1), "c")], [2, 2, 0]);
         assert_eq!(tried(address(2), "a"), 2, "another address is another matter");
     }
+
     #[test]
     fn strangers_share_the_keys_that_are_tried_for_a_channel() {
-        let budgets = Budgets::new(&Limits { channel_keys_per_channel: 5, ..Limits::default() });
-        budgets.remember_channel(address(1), "Attic");
-        assert_eq!((2..=200).filter(|&number| budgets.channel(address(number), "attic").is_ok()).count(), 5);
-        assert_eq!(budgets.channel(address(1), "ATTIC"), Ok(()), "where it was right before");
-        assert_eq!(budgets.channel(address(2), "shed"), Ok(()), "another channel is another matter");
+        let attempts = Attempts::new(&Limits { channel_keys_per_channel: 5, ..Limits::default() });
+        attempts.remember_channel(address(1), "Attic");
+        assert_eq!((2..=200).filter(|&number| attempts.channel(address(number), "attic").is_ok()).count(), 5);
+        assert_eq!(attempts.channel(address(1), "ATTIC"), Ok(()), "where it was right before");
+        assert_eq!(attempts.channel(address(2), "shed"), Ok(()), "another channel is another matter");
     }
 }

@@ -21,7 +21,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::limits::{HASH_WAIT_SECONDS, Limits};
 use crate::wire::{Code, Refusal};
 
-use attempts::{Budgets, rate_limited};
+use attempts::{Attempts, rate_limited};
 use queue::{Full, Queue};
 
 /// Verified when there is no such account, so that this takes the same time.
@@ -39,14 +39,14 @@ enum Hashing {
 /// Hashes passwords and channel keys, and limits the attempts.
 pub struct Passwords {
     queue: Arc<Queue>,
-    budgets: Budgets,
+    attempts: Attempts,
     hashing: Hashing,
 }
 
 impl Passwords {
     /// Nothing was counted yet.
     pub fn new(limits: &Limits) -> Self {
-        Self { queue: Arc::default(), budgets: Budgets::new(limits), hashing: Hashing::InPool }
+        Self { queue: Arc::default(), attempts: Attempts::new(limits), hashing: Hashing::InPool }
     }
 
     /// For simulations only: hashes protect nothing here, but they are there at once and need no thread of their own.
@@ -56,7 +56,7 @@ impl Passwords {
 
     /// Forgets addresses and names without recent attempts.
     pub fn sweep(&self) {
-        self.budgets.sweep();
+        self.attempts.sweep();
         self.queue.sweep();
     }
 
@@ -72,18 +72,18 @@ impl Passwords {
         stored: Option<Arc<str>>,
         password: &str,
     ) -> Result<bool, Refusal> {
-        let is_known = self.budgets.login(from, name)?;
+        let is_known = self.attempts.login(from, name)?;
         let exists = stored.is_some();
         let matches = self.verify(from, is_known, stored, password).await? && exists;
         if matches {
-            self.budgets.remember(from, name);
+            self.attempts.remember(from, name);
         }
         Ok(matches)
     }
 
     /// Notes that the account was registered from there.
     pub fn registered(&self, from: IpAddr, name: &str) {
-        self.budgets.remember(from, name);
+        self.attempts.remember(from, name);
     }
 
     /// Whether `key` is the channel's key, whose hash is `stored`.
@@ -91,10 +91,10 @@ impl Passwords {
     /// # Errors
     /// `RATE_LIMITED`: too many attempts, or too many others are waiting. Nothing was hashed. `INTERNAL`: hashing failed.
     pub async fn check_channel(&self, from: IpAddr, channel: &str, stored: Arc<str>, key: &str) -> Result<bool, Refusal> {
-        self.budgets.channel(from, channel)?;
+        self.attempts.channel(from, channel)?;
         let is_right = self.verify(from, false, Some(stored), key).await?;
         if is_right {
-            self.budgets.remember_channel(from, channel);
+            self.attempts.remember_channel(from, channel);
         }
         Ok(is_right)
     }
@@ -104,7 +104,7 @@ impl Passwords {
     /// # Errors
     /// `RATE_LIMITED`: too many attempts, or too many others are waiting. Nothing was hashed. `INTERNAL`: hashing failed.
     pub async fn hash_new(&self, from: IpAddr, password: &str) -> Result<Arc<str>, Refusal> {
-        self.budgets.new_hash(from)?;
+        self.attempts.new_hash(from)?;
         let password: String = password.nfc().collect();
         let argon = match self.hashing {
             Hashing::InPool => Argon2::default(),
