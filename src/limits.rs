@@ -256,6 +256,10 @@ pub const TIDIED_AT_ONCE: usize = 256;
 pub const TRIMMED_AT_ONCE: usize = 16;
 /// Seconds until all rooms are looked at again for messages that are no longer kept.
 pub const TRIM_SECONDS: u64 = 60;
+/// Seconds by which the clock may run ahead of the time that has passed; `keep-days` counts days.
+pub const CLOCK_JUMP_SECONDS: u64 = 3600;
+/// Seconds for which a clock that jumped ahead makes no message old, so that an operator can set it right.
+pub const CLOCK_DOUBTED_SECONDS: u64 = 24 * 3600;
 /// Bytes of the store's write-ahead log at which the operator is first told that somebody keeps it from shrinking; told again
 /// at each doubling.
 pub const LOG_WARNED_BYTES: u64 = 64 * 1024 * 1024;

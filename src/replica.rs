@@ -16,7 +16,7 @@ use tokio::sync::RwLock;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Instant;
 
-use crate::clock;
+use crate::clock::{self, Ages};
 use crate::event::{Batch, Completion, Entry, Event, NodeId, Proposal, Request, RoomId, SessionId, Time};
 use crate::hub::{Hub, News, Title};
 use crate::limits::{ENDED_ROOMS_SECONDS, IDS_RESERVED, Limits};
@@ -56,6 +56,7 @@ pub struct Replica<B: Backend> {
     full_since: Option<Instant>,
     /// The time of the newest batch.
     time: Time,
+    ages: Ages,
     news: Vec<News>,
     completions: Vec<News>,
 }
@@ -70,10 +71,12 @@ impl<B: Backend> Replica<B> {
         store.keep_only(Keep::of(&limits));
         let mut state = State::default();
         store.load(&mut |entry| state.apply(entry))?;
+        let ages = Ages::after(store.newest_time()?);
         state.ids_are_aside(store.ids_aside());
         state.resume(store.last()?, store.presence() == Presence::Forgotten);
         let state = Arc::new(RwLock::new(state));
-        Ok(Self { node, limits, state, store, full_since: None, time: Time(0), news: Vec::new(), completions: Vec::new() })
+        let (news, completions) = (Vec::new(), Vec::new());
+        Ok(Self { node, limits, state, store, full_since: None, time: Time(0), ages, news, completions })
     }
 
     /// The state, for reading.
@@ -134,7 +137,7 @@ impl<B: Backend> Replica<B> {
     }
 
     fn tidy(&mut self) -> Result<bool, StoreError> {
-        let (store, time) = (&mut self.store, self.time);
+        let (store, time) = (&mut self.store, self.ages.time(self.time));
         match store.tidy().and_then(|more| Ok(store.trim(time)? || more)) {
             Err(StoreError::Full) => Ok(false),
             other => other,

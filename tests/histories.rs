@@ -8,6 +8,8 @@
 mod chance;
 #[path = "histories/check/mod.rs"]
 mod check;
+#[path = "histories/habits.rs"]
+mod habits;
 #[path = "histories/people.rs"]
 mod people;
 #[path = "histories/record.rs"]
@@ -21,7 +23,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use people::{Chance, Line, PASSWORD, Person, Role, World};
+use chance::Chance;
+use habits::{CHANNELS, Habits, LAST_LOOK, LAST_LOOK_AT, PASSWORD};
+use people::{Line, Person, World};
 use record::{Figures, Record, Recorder, What};
 use spoil::Spoil;
 use support::server::Server;
@@ -77,10 +81,10 @@ fn play(seed: usize, commands: usize) -> Vec<Record> {
     kills.sort_unstable();
     std::thread::scope(|scope| {
         for (number, account) in roles.into_iter().enumerate() {
-            let role = Role { number, account, slow: chance.below(5) == 0 };
-            let chance = Chance::new((seed * 1000 + number) as u64);
+            let slow = chance.below(5) == 0;
+            let habits = Habits::new(number, account, Chance::new((seed * 1000 + number) as u64));
             let world = &world;
-            scope.spawn(move || Person::new(world, role, chance).live());
+            scope.spawn(move || Person::new(world, habits, slow).live());
         }
         while let Some(left) = kills.pop() {
             until("enough is sent", || (world.left.load(Ordering::Relaxed) <= left).then_some(()));
@@ -102,18 +106,14 @@ fn last_look(world: &World, accounts: &[String]) {
     let mut ask = |text: &str| witness.ask(world, text).expect("the server is up");
     until("the guests have gone", || ask("LIST").ends_with("LIST 1").then_some(()));
     ask("CHANNELS");
-    for channel in people::CHANNELS {
-        ask(&format!("JOIN {channel}"));
-        ask(&format!("HISTORY {channel} 1000"));
-        ask(&format!("TOPIC {channel}"));
-        ask(&format!("LIST {channel}"));
-        ask(&format!("LEAVE {channel}"));
+    for text in CHANNELS.iter().flat_map(|channel| LAST_LOOK_AT.map(|text| text.replace('#', channel))) {
+        ask(&text);
     }
     ask("QUIT");
     for account in accounts {
         let mut line = Line::open(world, account, false).expect("the server is up");
-        let login = format!("LOGIN {account} {PASSWORD}");
-        for text in [&login, "INBOX 1000", "CHANNELS", "LIST", "INBOX 1", "ACK *", "INBOX", "CHANNELS", "QUIT"] {
+        line.ask(world, &format!("LOGIN {account} {PASSWORD}")).expect("the server is up");
+        for text in LAST_LOOK {
             line.ask(world, text).expect("the server is up");
         }
     }

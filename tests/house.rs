@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("code", &[]),
     ("names", &["limits"]),
     ("event", &["code", "names"]),
-    ("clock", &["event"]),
+    ("clock", &["event", "limits"]),
     ("state", &["event", "code", "names", "limits"]),
     ("order", &["event", "clock", "limits"]),
     ("store", &["state", "event", "names", "limits", "clock"]),

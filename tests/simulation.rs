@@ -13,6 +13,8 @@ mod check;
 mod disk;
 #[path = "simulation/fate.rs"]
 mod fate;
+#[path = "histories/habits.rs"]
+mod habits;
 #[path = "simulation/net.rs"]
 mod net;
 #[path = "simulation/people.rs"]

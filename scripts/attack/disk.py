@@ -128,7 +128,8 @@ def year(answer):
 def clock(attack):
     with lab.folder() as folder:
         environment, moved = clock_shim(folder)
-        with attack.server(environment=environment) as server:
+        # Ten years are more than what is kept: a clock that is believed at once would delete it all.
+        with attack.server("--limit", "keep-days=3000", environment=environment) as server:
             def set_clock(seconds):
                 # In place: the server has it mapped.
                 with moved.open("r+b") as file:

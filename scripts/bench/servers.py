@@ -106,7 +106,7 @@ user root
 """
 
 LINECHAT_LIMITS = ["commands-per-second", "commands-per-address", "stored-per-address", "connections-per-address",
-                   "connections"]
+                   "connections", "tls-handshakes-per-address"]
 
 
 class CannotStart(Exception):

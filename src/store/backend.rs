@@ -224,6 +224,12 @@ pub trait Look {
         let _ = (room, seq, is_shown);
         Ok(None)
     }
+
+    /// Whether entries to which damage leaves no way count as given up: readers are shown a gap instead of nothing at all.
+    /// Whoever decides by what is stored must not go on.
+    fn passes_over_damage(&self) -> bool {
+        false
+    }
 }
 
 /// A place that keeps things. Its answers are about committed entries only.

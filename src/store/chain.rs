@@ -28,7 +28,16 @@ fn find(look: &impl Look, room: RoomId, seq: Seq, is_shown: bool) -> Result<Opti
         Err(damage @ StoreError::Damaged(_)) => damage,
         Err(error) => return Err(error),
     };
-    look.mend(room, seq, is_shown)?.ok_or(damage).map(Some)
+    match look.mend(room, seq, is_shown) {
+        Ok(Some(record)) => Ok(Some(record)),
+        Ok(None) | Err(StoreError::Damaged(_)) => passed_over(look, damage),
+        Err(error) => Err(error),
+    }
+}
+
+/// What lies beyond this damage counts as given up, or nobody may go on.
+fn passed_over<T>(look: &impl Look, damage: StoreError) -> Result<Option<T>, StoreError> {
+    if look.passes_over_damage() { Ok(None) } else { Err(damage) }
 }
 
 impl Page {
@@ -97,9 +106,18 @@ impl<'a, L: Look> Run<'a, L> {
     fn older(&self, than: &Record, seq: Seq) -> Result<Option<Record>, StoreError> {
         match self.linked(seq)? {
             Some(record) if record.links.n >= than.links.n || seq >= than.entry.seq => {
-                Err(StoreError::Damaged(format!("entry {} is linked to a later one", than.entry.seq)))
+                passed_over(self.look, StoreError::Damaged(format!("entry {} is linked to a later one", than.entry.seq)))
             }
             found => Ok(found),
+        }
+    }
+
+    /// The counted entry before another one.
+    fn preceding(&self, at: &Record) -> Result<Option<Record>, StoreError> {
+        let older = self.older(at, self.before(&at.links))?;
+        match older.filter(|older| self.number(&older.links) == self.number_before(at)) {
+            Some(older) => Ok(Some(older)),
+            None => passed_over(self.look, StoreError::Damaged(format!("what precedes entry {} is missing", at.entry.seq))),
         }
     }
 
@@ -200,12 +218,13 @@ impl<'a, L: Look> Run<'a, L> {
         Ok(bytes)
     }
 
-    /// The counted entry with this number. It must be kept, and newer than `low`.
+    /// The counted entry with this number, which must be kept, and newer than `low`; the next one when damage hides it.
     fn numbered(&self, number: u64, low: Seq) -> Result<Record, StoreError> {
         match self.first(low, |record| self.number(&record.links) >= number)? {
             First::At(record) if self.number(&record.links) == number && self.number_before(&record) + 1 == number => {
                 Ok(record)
             }
+            First::At(record) if self.look.passes_over_damage() => Ok(record),
             _ => Err(StoreError::Damaged(format!("number {number} of {:?} is missing", self.room))),
         }
     }
@@ -228,11 +247,16 @@ impl<'a, L: Look> Run<'a, L> {
         page.entries.reserve(last.saturating_sub(read) as usize);
         if last > read {
             let mut at = self.numbered(last, oldest.links.prev)?;
+            if self.number_before(&at) >= last {
+                page.gap = Some((Seq(after.0 + 1), self.before(&at.links)));
+                page.remaining = total - self.number_before(&at);
+                return Ok(page);
+            }
             while self.number(&at.links) > read + 1 {
-                let older = self.older(&at, self.before(&at.links))?;
-                let older = older.filter(|older| self.number(&older.links) + 1 == self.number(&at.links));
-                let older =
-                    older.ok_or_else(|| StoreError::Damaged(format!("what precedes entry {} is missing", at.entry.seq)))?;
+                let Some(older) = self.preceding(&at)? else {
+                    page.gap = Some((Seq(after.0 + 1), self.before(&at.links)));
+                    break;
+                };
                 page.push(std::mem::replace(&mut at, older));
             }
             page.push(at);
@@ -250,14 +274,19 @@ impl<'a, L: Look> Run<'a, L> {
             return Ok(page);
         }
         while at > Seq(0) {
-            let Some(record) = self.linked(at)? else {
+            let is_right = |it: &Record| self.number(&it.links) == number && self.number_before(it) + 1 == number;
+            let record = match self.linked(at)? {
+                Some(record) if !is_right(&record) => passed_over(
+                    self.look,
+                    StoreError::Damaged(format!("entry {at} is not number {number} of {:?}", self.room)),
+                )?,
+                found => found,
+            };
+            let Some(record) = record else {
                 page.gap = Some((Seq(1), at));
                 number = 0;
                 break;
             };
-            if self.number(&record.links) != number || self.number_before(&record) + 1 != number {
-                return Err(StoreError::Damaged(format!("entry {at} is not number {number} of {:?}", self.room)));
-            }
             if page.count() == count {
                 break;
             }

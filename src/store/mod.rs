@@ -16,8 +16,8 @@
 //! 4. **Looking sees everything that was put** ([`crate::state::Archive`]), even before it is committed.
 //! 5. **Reading is by room and from a seq**, forward or backward, in time that grows linearly with the page but only with the
 //!    logarithm of the room. It sees committed entries only, and a batch whole or not at all. Entries that were given up are
-//!    reported ([`Page::gap`]), and so are damaged ones ([`Page::damaged`]), with the sound ones around them. Damage that
-//!    leaves no way to the entries beyond it is an error; it is never skipped in silence.
+//!    reported ([`Page::gap`]), and so are damaged ones ([`Page::damaged`]), with the sound ones around them. Entries to which
+//!    damage leaves no way are a gap too; nothing is ever skipped in silence.
 //! 6. **Waste is deleted** ([`Store::tidy`]): the inboxes of guests who have gone, and closed channels, are deleted in small
 //!    steps, the oldest entries first, and their space is used again. Somebody who is still reading is told of a gap. Once
 //!    everything is deleted, the room is empty, as if it had never existed.

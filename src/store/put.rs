@@ -11,7 +11,7 @@ use foldhash::{HashSet, HashSetExt};
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::event::{Compaction, Entry, Event, RoomId};
+use crate::event::{Compaction, Entry, Event, RoomId, Time};
 use crate::limits::{KEYS_REMEMBERED, KEYS_REMEMBERED_GUEST};
 use crate::names::{Seq, UserId};
 use crate::state::archive::{Archive, Inbox, Sharer, Used, content};
@@ -120,6 +120,18 @@ impl<B: Backend> Store<B> {
     pub fn last(&self) -> Result<Seq, StoreError> {
         let put = self.batch.records.last().map_or(Seq(0), |record| record.entry.seq);
         Ok(self.backend.last()?.max(put).max(self.batch.newest))
+    }
+
+    /// When the newest entry was stored, if there is one and it is sound.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn newest_time(&self) -> Result<Option<Time>, StoreError> {
+        match self.backend.last().and_then(|last| self.backend.record(last)) {
+            Ok(record) => Ok(record.map(|record| record.entry.time)),
+            Err(StoreError::Damaged(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Adds an entry to the batch; its seq must be higher than all before. Of an ephemeral entry only what presence needs is

@@ -8,16 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use socket2::{Domain, Socket, Type};
 
-pub use super::chance::Chance;
+use super::habits::{CHANNELS, Habits, PASSWORD};
 use super::record::{Recorder, What};
 use crate::support::server::PATIENCE;
 use crate::support::wait::until;
-
-/// The password of all accounts.
-pub const PASSWORD: &str = "correct horse battery";
-/// All channels that there may be.
-pub const CHANNELS: [&str; 5] = ["#ash", "#birch", "#cedar", "#douglas", "#elm"];
-const NAMES: [&str; 6] = ["quill", "wren", "finch", "heron", "stork", "crane"];
 
 /// What all people share.
 pub struct World {
@@ -43,17 +37,6 @@ impl World {
         self.done.fetch_add(1, Ordering::Relaxed);
         until("everybody is done", || (self.done.load(Ordering::Relaxed) >= part * self.people).then_some(()));
     }
-}
-
-/// Who somebody is.
-#[derive(Debug, Clone)]
-pub struct Role {
-    /// Their number, from which their texts are made.
-    pub number: usize,
-    /// The account that they log in to, or `None` for a guest.
-    pub account: Option<String>,
-    /// Whether they read only now and then, and through a small window.
-    pub slow: bool,
 }
 
 /// A connection that may end at any moment.
@@ -130,22 +113,16 @@ impl Line {
 /// One person at work.
 pub struct Person<'a> {
     world: &'a World,
-    role: Role,
-    chance: Chance,
+    habits: Habits,
+    /// Whether they read only now and then, and through a small window.
+    slow: bool,
     line: Option<Line>,
-    /// Keyed lines whose answer did not come.
-    pending: Vec<String>,
-    /// A keyed line that was answered.
-    answered: Option<String>,
-    /// Channels that it believes it is in.
-    rooms: Vec<String>,
-    written: usize,
 }
 
 impl<'a> Person<'a> {
     /// Somebody who has not connected yet.
-    pub fn new(world: &'a World, role: Role, chance: Chance) -> Self {
-        Self { world, role, chance, line: None, pending: Vec::new(), answered: None, rooms: Vec::new(), written: 0 }
+    pub fn new(world: &'a World, habits: Habits, slow: bool) -> Self {
+        Self { world, habits, slow, line: None }
     }
 
     /// Does what chance says until all commands are spent; then takes the last look.
@@ -175,7 +152,7 @@ impl<'a> Person<'a> {
 
     fn step(&mut self) -> io::Result<()> {
         let Some(line) = &mut self.line else { return self.arrive() };
-        match self.chance.below(100) {
+        match self.habits.chance.below(100) {
             0..2 => {
                 self.world.recorder.put(line.number, What::Cut, "");
                 self.line = None;
@@ -185,13 +162,13 @@ impl<'a> Person<'a> {
                 self.line = None;
             }
             3..9 => {
-                let most = if self.role.slow { 40 } else { 12 };
-                for _ in 0..=self.chance.below(most) {
+                let most = if self.slow { 40 } else { 12 };
+                for _ in 0..=self.habits.chance.below(most) {
                     if self.spend(1) {
                         self.say()?;
                     }
                     // Some go in the middle of it, and never learn what was stored.
-                    if self.chance.below(60) == 0 {
+                    if self.habits.chance.below(60) == 0 {
                         self.world.recorder.put(self.line.as_ref().map_or(0, |line| line.number), What::Cut, "");
                         self.line = None;
                         return Ok(());
@@ -199,7 +176,7 @@ impl<'a> Person<'a> {
                 }
                 self.settle()?;
             }
-            9..14 if self.role.slow => {
+            9..14 if self.slow => {
                 // It reads nothing until the others have done much more.
                 let goal = self.world.left.load(Ordering::Relaxed).saturating_sub(100);
                 let moved = || self.world.left.load(Ordering::Relaxed) <= goal || self.dead();
@@ -211,7 +188,7 @@ impl<'a> Person<'a> {
                 self.settle()?;
             }
             _ => {
-                let text = self.command();
+                let text = self.habits.command();
                 self.ask(&text)?;
             }
         }
@@ -222,115 +199,44 @@ impl<'a> Person<'a> {
         self.world.address.lock().expect("nobody panics with it").is_none()
     }
 
-    fn ask(&mut self, text: &str) -> io::Result<String> {
+    fn ask(&mut self, text: &str) -> io::Result<()> {
         let answer = self.line.as_mut().expect("it is connected").ask(self.world, text)?;
-        match answer.split(' ').collect::<Vec<_>>()[..] {
-            ["OK", "JOIN" | "CREATE", room, ..] => self.rooms.push(room.to_owned()),
-            ["OK", "LEAVE" | "CLOSE", room] => self.rooms.retain(|known| known != room),
-            _ => (),
-        }
-        Ok(answer)
+        self.habits.is_answered(&answer);
+        Ok(())
     }
 
-    /// A channel: mostly one that it believes it is in.
-    fn channel(&mut self) -> String {
-        if self.rooms.is_empty() || self.chance.below(8) == 0 {
-            return (*self.chance.of(&CHANNELS)).to_owned();
-        }
-        self.chance.of(&self.rooms).clone()
-    }
-
-    /// Reads all answers; then nothing is pending.
+    /// Reads all answers.
     fn settle(&mut self) -> io::Result<()> {
-        self.line.as_mut().expect("it is connected").answers(self.world)?;
-        if let Some(line) = self.pending.pop() {
-            self.answered = Some(line);
-        }
-        self.pending.clear();
+        let answer = self.line.as_mut().expect("it is connected").answers(self.world)?;
+        self.habits.is_answered(&answer);
         Ok(())
     }
 
     /// Connects, logs in, and tries again what was not answered.
     fn arrive(&mut self) -> io::Result<()> {
-        let name = self.role.account.clone();
-        let mut line = Line::open(self.world, name.as_deref().unwrap_or("guest"), self.role.slow)?;
+        let name = self.habits.account.clone();
+        let mut line = Line::open(self.world, name.as_deref().unwrap_or("guest"), self.slow)?;
+        let again = self.habits.arrives();
         if let Some(name) = name {
             line.ask(self.world, &format!("LOGIN {name} {PASSWORD}"))?;
-            for again in self.pending.clone() {
-                line.ask(self.world, &again)?;
+            for text in again {
+                line.ask(self.world, &text)?;
             }
             self.line = Some(line);
-        } else {
-            let who = line.ask(self.world, "WHOAMI")?;
-            self.answered = None;
-            self.rooms.clear();
-            self.line = Some(line);
-            if let Some(who) = who.split(' ').nth(2).and_then(|who| who.split(':').next_back()) {
-                self.world.known.lock().expect("nobody panics with it").push(who.to_owned());
-            }
-            self.ask(&format!("JOIN {}", self.chance.clone().of(&CHANNELS)))?;
+            return self.settle();
         }
-        self.pending.clear();
-        Ok(())
+        let who = line.ask(self.world, "WHOAMI")?;
+        self.line = Some(line);
+        if let Some(who) = who.split(' ').nth(2).and_then(|who| who.split(':').next_back()) {
+            self.world.known.lock().expect("nobody panics with it").push(who.to_owned());
+        }
+        let channel = *self.habits.chance.of(&CHANNELS);
+        self.ask(&format!("JOIN {channel}"))
     }
 
-    /// Writes something to somebody, with a key more often than not.
+    /// Writes something to somebody.
     fn say(&mut self) -> io::Result<()> {
-        if self.chance.below(8) == 0
-            && let Some(again) = &self.answered
-        {
-            let again = again.clone();
-            return self.line.as_mut().expect("it is connected").send(self.world, &again);
-        }
-        let person = self.chance.below(3) == 0;
-        let target = if person {
-            let known = self.world.known.lock().expect("nobody panics with it");
-            // The newest are those who are most likely still there.
-            let back = self.chance.below(known.len().min(12));
-            known[known.len() - 1 - back].clone()
-        } else {
-            self.channel()
-        };
-        let keyed = self.chance.below(4) != 0;
-        self.written += 1;
-        let (number, written) = (self.role.number, self.written);
-        let key = if keyed { format!("@k{number}-{written} ") } else { String::new() };
-        let length = if self.chance.below(5) == 0 { 200 + self.chance.below(2500) } else { self.chance.below(20) };
-        let text = format!("MSG {key}{target} m{number}-{written} {}", "x".repeat(length)).trim_end().to_owned();
-        if keyed {
-            self.pending.push(text.clone());
-        }
+        let text = self.habits.message(&self.world.known.lock().expect("nobody panics with it"));
         self.line.as_mut().expect("it is connected").send(self.world, &text)
-    }
-
-    /// A command that is no message.
-    fn command(&mut self) -> String {
-        let (any, channel) = (*self.chance.of(&CHANNELS), self.channel());
-        let guest = self.role.account.is_none();
-        match self.chance.below(100) {
-            0..22 => format!("JOIN {channel}"),
-            22..30 => format!("LEAVE {channel}"),
-            30..39 => format!("CREATE {any}"),
-            39..42 => format!("CLOSE {channel}"),
-            42..48 => {
-                self.written += 1;
-                format!("TOPIC {channel} t{}-{}", self.role.number, self.written)
-            }
-            48..52 => format!("TOPIC {channel}"),
-            52..60 => format!("HISTORY {channel} {}", 1 + self.chance.below(40)),
-            60..70 => format!("INBOX {}", 1 + self.chance.below(12)),
-            70..75 => "ACK *".to_owned(),
-            75..80 => format!("ACK {}", self.chance.below(600)),
-            80..84 => "LIST".to_owned(),
-            84..88 => format!("LIST {channel}"),
-            88..93 => "CHANNELS".to_owned(),
-            93..96 if guest => format!("NAME {}", self.chance.of(&NAMES)),
-            96 if guest && self.chance.below(3) == 0 => {
-                let name = format!("late{}", self.role.number);
-                self.role.account = Some(name.clone());
-                format!("REGISTER {name} {PASSWORD}")
-            }
-            _ => format!("PING {}", self.written),
-        }
     }
 }

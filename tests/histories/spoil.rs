@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::people::Chance;
+use crate::chance::Chance;
 use crate::record::{Record, What};
 
 /// A way to spoil a recording.

@@ -193,6 +193,55 @@ fn an_inbox_that_never_ends_is_left_alone_after_a_while() {
     assert_eq!(server.join().expect("the server ends"), 200);
 }
 
+/// A server that closes when something is said, and then always has another thousand messages of the channel's history.
+fn history_server() -> (String, thread::JoinHandle<usize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let address = listener.local_addr().expect("it listens").to_string();
+    let server = thread::spawn(move || {
+        let mut pages = 0;
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().expect("the client comes");
+            let lines = BufReader::new(stream.try_clone().expect("a socket can be cloned"));
+            let _ = stream.write_all(b"* HELLO endless/1 1 guest-1:1 hello\n");
+            for line in lines.lines().map_while(Result::ok) {
+                let told = match line.split(' ').collect::<Vec<_>>()[..] {
+                    ["SAY", ..] => break,
+                    ["HISTORY", room, _, "since", since] => {
+                        pages += 1;
+                        let since: u64 = since.parse().expect("a seq");
+                        let said = |seq| format!("- MSG {seq} 2026-11-22T13:00:01.007Z {room} nina:1 hello\n");
+                        (since + 1..=since + 1000).map(said).chain(["OK HISTORY 1000\n".to_owned()]).collect()
+                    }
+                    [verb @ ("CREATE" | "JOIN"), room, ..] => format!("OK {verb} {room}\n"),
+                    [verb, ..] => format!("OK {verb} nina:1\n"),
+                    [] => continue,
+                };
+                let _ = stream.write_all(told.as_bytes());
+            }
+        }
+        pages
+    });
+    (address, server)
+}
+
+#[test]
+fn a_history_that_never_ends_is_left_alone_after_a_while() {
+    let (address, server) = history_server();
+    let mut nina = Pty::start(&[&address, "--name", "nina"]);
+    nina.answers(OPTION, "4");
+    nina.answers("Enter the new channel id: ", "c");
+    nina.asks(TALK);
+    nina.enters("hello");
+    nina.sees("Reconnect? (y/n)");
+    nina.enters("y");
+    nina.sees("More was said meanwhile than is shown here.");
+    nina.asks(TALK);
+    nina.enters("#exit");
+    nina.answers(OPTION, "6");
+    assert_eq!(nina.ends(), 0);
+    assert_eq!(server.join().expect("the server ends"), 100);
+}
+
 #[test]
 fn an_answer_without_end_is_cut_off() {
     let (address, _server) = inbox_server(|_| format!("- MSG {}\n", "x".repeat(60 * 1024)).repeat(1200));

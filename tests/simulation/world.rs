@@ -2,7 +2,7 @@
 //! seed must always make the same recording.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use linechat::limits::Limits;
@@ -13,8 +13,9 @@ use tokio::time::sleep;
 use super::chance::Chance;
 use super::disk::Platter;
 use super::fate::{Death, Fate, Lie};
+use super::habits::{Habits, PASSWORD};
 use super::net::{Line, Weather, wire};
-use super::people::{PASSWORD, Person, Talk, last_look};
+use super::people::{Person, Talk, last_look};
 use super::record::{Record, Recorder, What};
 use super::server::Server;
 
@@ -70,16 +71,9 @@ impl World {
         self.problems.lock().expect("nothing panics under this lock").push(problem);
     }
 
-    /// Somebody can be written to.
-    pub fn is_known(&self, who: &str) {
-        self.known.lock().expect("nothing panics under this lock").push(who.to_owned());
-    }
-
-    /// Somebody to write to; the newest are those who are most likely still there.
-    pub fn somebody(&self, chance: &mut Chance) -> String {
-        let known = self.known.lock().expect("nothing panics under this lock");
-        let back = chance.below(known.len().min(12));
-        known[known.len() - 1 - back].clone()
+    /// Those who can be written to.
+    pub fn known(&self) -> MutexGuard<'_, Vec<String>> {
+        self.known.lock().expect("nothing panics under this lock")
     }
 
     fn server(&self) -> Option<Arc<Server>> {
@@ -188,8 +182,9 @@ async fn simulate(seed: u64, commands: usize, lie: Option<Lie>) -> Played {
         world.calm.store(false, Ordering::Relaxed);
         let mut people = JoinSet::new();
         for (number, account) in roles.into_iter().enumerate() {
-            let (world, own) = (Arc::clone(&world), Chance::new(chance.below(1 << 40) as u64));
-            people.spawn(async move { Person::new(&world, number, account, own).live().await });
+            let habits = Habits::new(number, account, Chance::new(chance.below(1 << 40) as u64));
+            let world = Arc::clone(&world);
+            people.spawn(async move { Person::new(&world, habits).live().await });
         }
         people.join_all().await;
         if last_look(&world, &accounts, &mut chance).await.is_err() {

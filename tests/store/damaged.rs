@@ -33,6 +33,11 @@ fn spoiled(mut page: Page, seqs: &[Seq]) -> Page {
     Page { entries: sound, damaged: damaged.iter().map(|entry| entry.seq).collect(), ..page }
 }
 
+/// Which message it is.
+fn at(seqs: &[Seq], seq: Seq) -> usize {
+    seqs.iter().position(|it| *it == seq).expect("one of these messages")
+}
+
 fn unread_count(store: &mut Store) -> u64 {
     let Inbox { count, read_count, .. } = store.inbox(7);
     count - read_count
@@ -100,6 +105,47 @@ fn writing_goes_on_after_a_damaged_message() {
         assert_eq!(unread_count(&mut store), 4, "{how}");
         assert_eq!(store.ack(7, next[0].0), Some(next[0]), "{how}");
         assert_eq!(store.read(inbox(7), Start::Unread, 100).entries.len(), 3, "{how}");
+    }
+}
+
+/// Where several in a row are lost, nothing tells where the ones before them are: readers are shown all that came later, and a
+/// gap for the rest.
+#[test]
+fn beyond_damage_that_cannot_be_mended_there_is_a_gap() {
+    for how in ["DELETE FROM entries WHERE seq = ?", "UPDATE entries SET room = room + 100, prev = 0, n = 1 WHERE seq = ?"] {
+        let place = Place::new(Kind::Disk);
+        let mut store = place.open();
+        store.commit(registered(7));
+        let seqs: Vec<_> = (0..40).map(|number| store.commit(said(inbox(7), 2, &format!("a{number}"))).seq).collect();
+        store.commit(acked(7, seqs[2].0));
+        store.close();
+        damage(&place, how, &seqs[10..14]);
+        let mut store = place.open();
+        let unread = store.read(inbox(7), Start::Unread, 100);
+        let texts: Vec<_> = unread.entries.iter().map(text).collect();
+        assert_eq!((texts.first(), texts.last()), (Some(&"a14"), Some(&"a39")), "{how}");
+        assert_eq!((texts.len(), unread.remaining), (26, 0), "{how}");
+        for start in seqs.iter().flat_map(|seq| [Start::After(*seq), Start::Before(Seq(seq.0 + 1))]) {
+            for count in [1, 3, 100] {
+                let page = store.try_read(inbox(7), start, count, What::Messages).expect("it can be read");
+                assert!(page.count() <= count, "{how}: {start:?}: {page:?}");
+                let sound = page.entries.iter().all(|entry| text(entry) == format!("a{}", at(&seqs, entry.seq)));
+                assert!(sound, "{how}: {start:?}: {page:?}");
+                assert!(page.count() > 0 || page.gap.is_some() || start == Start::After(seqs[39]), "{how}: {start:?}, {count}");
+            }
+        }
+        // Who pages forward gets to the end, and misses nothing that can be found.
+        let (mut seen, mut from) = (Vec::new(), seqs[2]);
+        for _ in 0..40 {
+            let page = store.try_read(inbox(7), Start::After(from), 3, What::Messages).expect("it can be read");
+            seen.extend(page.entries.iter().map(|entry| at(&seqs, entry.seq)));
+            from = page.last().or(page.gap.map(|(_, last)| last)).unwrap_or(from);
+        }
+        assert!(seen.is_sorted_by(|one, two| one < two), "{how}: {seen:?}");
+        assert!(seen.ends_with(&(14..40).collect::<Vec<_>>()), "{how}: {seen:?}");
+        let next = store.commit(said(inbox(7), 2, "a40")).seq;
+        assert_eq!(store.ack(7, next.0), Some(next), "{how}");
+        assert_eq!(unread_count(&mut store), 0, "{how}");
     }
 }
 

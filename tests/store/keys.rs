@@ -1,7 +1,7 @@
 //! The keys that make retries safe: whom they belong to, how many are remembered, and what many of them cost.
 
 use linechat::event::{Entry, Event};
-use linechat::limits::KEYS_REMEMBERED;
+use linechat::limits::{KEYS_REMEMBERED, KEYS_REMEMBERED_GUEST};
 use linechat::state::archive::{Used, content};
 
 use crate::store::{Store, channel, inbox, keyed, registered, said, went};
@@ -11,6 +11,7 @@ crate::on_every_store! {
     a_key_tells_its_message
     keys_are_each_senders_own
     the_last_4096_keys_are_remembered
+    the_last_256_keys_of_a_guest_are_remembered
     old_keys_are_deleted
     many_senders_with_many_keys_are_no_burden
 }
@@ -101,6 +102,27 @@ fn the_last_4096_keys_are_remembered(place: &Place) {
         assert_eq!(store.used(2, &format!("k{evicted}")), Some(used(&again)));
     }
     assert!(store.used(3, "same").is_some());
+}
+
+/// And none that was forgotten is remembered again when the guest becomes an account.
+fn the_last_256_keys_of_a_guest_are_remembered(place: &Place) {
+    let mut store = place.open();
+    let one = |number: usize| keyed(channel(1), 2, &format!("k{number}"), "x");
+    let entries = store.append((0..KEYS_REMEMBERED_GUEST + 10).map(one).collect());
+    for (number, entry) in entries.iter().enumerate() {
+        let told = store.used_of_last(KEYS_REMEMBERED_GUEST, 2, &format!("k{number}"));
+        assert_eq!(told, (number >= 10).then(|| used(entry)), "{number}");
+    }
+    let told = |store: &mut Store, number: usize| store.used(2, &format!("k{number}"));
+    store.commit(registered(2));
+    assert_eq!((told(&mut store, 9), told(&mut store, 10)), (None, Some(used(&entries[10]))));
+    // An account's keys push them out, and stay themselves.
+    store.append((1000..1000 + KEYS_REMEMBERED_GUEST - 1).map(one).collect());
+    store = place.reopen(store);
+    let (newest, older) = (KEYS_REMEMBERED_GUEST + 9, KEYS_REMEMBERED_GUEST + 8);
+    assert_eq!((told(&mut store, older), told(&mut store, newest)), (None, Some(used(&entries[newest]))));
+    store.append((2000..2000 + KEYS_REMEMBERED_GUEST).map(one).collect());
+    assert!(told(&mut store, newest).is_none() && told(&mut store, 1000).is_some());
 }
 
 /// How many keys this place's store has, if it is on a disk.

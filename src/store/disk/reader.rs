@@ -45,6 +45,10 @@ impl Look for Watched<'_> {
         self.1.tell(room, seq);
         mend::mend(self.0, room, seq, is_shown)
     }
+
+    fn passes_over_damage(&self) -> bool {
+        true
+    }
 }
 
 impl Reader for DiskReader {
