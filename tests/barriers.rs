@@ -39,6 +39,28 @@ fn who_is_behind_in_a_channel_that_was_left_and_joined_again_is_answered() {
     server.connect().ok("PING");
 }
 
+/// Two channels that had one name, one after the other: whoever is behind is shown all of the first, and then the second.
+#[test]
+fn a_channel_that_was_closed_is_read_to_its_end_before_another_of_its_name() {
+    let server = Server::start(&OPTIONS);
+    let mut desk = Raw::connect(server.address());
+    desk.write(format!("REGISTER ana {PASSWORD}\nCREATE #rust\n").as_bytes());
+    desk.lines_until("OK CREATE ");
+    let mut phone = login(&server, "ana");
+    let long = "x".repeat(2000);
+    desk.write_beside((0..2_000).flat_map(|number| format!("SAY #rust {number} {long}\n").into_bytes()).collect());
+    (0..2_000).for_each(|_| assert!(desk.line().starts_with("OK SAY ")));
+    desk.write(b"LEAVE #rust\nJOIN #rust\nSAY #rust again\nCLOSE #rust\nCREATE #Rust\nSAY #rust anew\n");
+    desk.lines_until("OK CREATE ");
+    desk.lines_until("OK SAY ");
+    phone.write(b"PING\n");
+    let shown = phone.lines_until("OK PING");
+    let verbs: Vec<_> = shown.iter().filter_map(|line| line.split(' ').nth(1)).filter(|verb| *verb != "MSG").collect();
+    assert_eq!(verbs, ["LEAVE", "JOIN", "OWNER", "CLOSE", "JOIN", "PING"]);
+    let seqs: Vec<u64> = shown.iter().filter_map(|line| line.strip_prefix("* MSG ")?.split(' ').next()?.parse().ok()).collect();
+    assert!(seqs.len() == 2_002 && seqs.is_sorted(), "{} messages", seqs.len());
+}
+
 #[test]
 fn nothing_of_the_accounts_channels_is_shown_before_login_is_answered() {
     let server = Server::start(&[&OPTIONS[..], &["--limit", "passwords-per-minute=none"]].concat());

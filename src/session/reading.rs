@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use crate::event::RoomId;
-use crate::hub::{Cursor, Read, Room, SessionHandle, Subscription};
+use crate::hub::{Cursor, Read, Room, SessionHandle, Subscription, Title};
 use crate::limits::FOLLOW_BYTES;
-use crate::names::{Seq, UserId};
+use crate::names::{Seq, UserId, fold};
 
 /// Which of the rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,12 @@ pub struct Behind {
     pub floor: Seq,
     /// The newest ephemeral entry that can no longer be shown.
     pub lost: Seq,
+}
+
+/// Whether these are one channel to their reader, who knows it by its name.
+fn is_same_channel(one: &Room, other: &Room) -> bool {
+    let (Title::Channel(first), Title::Channel(second)) = (one.title(), other.title()) else { return false };
+    one.id == other.id || fold(first.as_str()) == fold(second.as_str())
 }
 
 /// The rooms that a session reads, and where it is in each.
@@ -106,13 +112,11 @@ impl Reading {
         self.rooms.iter().any(is_before)
     }
 
-    /// A channel that was left and joined again is read to its first end first.
+    /// A channel that was left and joined again, or closed and created again under its name, is read to its first end first.
     fn is_asked(&self, which: Which, index: usize) -> bool {
         let Subscription { room, end, .. } = &self.rooms[index];
-        match which {
-            Which::All => !self.rooms[..index].iter().any(|first| first.end.is_some() && first.room.id == room.id),
-            Which::Ending => end.is_some(),
-        }
+        let precedes = |first: &Subscription| first.end.is_some() && is_same_channel(&first.room, room);
+        (which == Which::All || end.is_some()) && !self.rooms[..index].iter().any(precedes)
     }
 
     /// Copies news from these rooms to `buffer`, except what the connection `me` caused. It goes on with the room where the last

@@ -20,7 +20,9 @@ use super::record::{Record, Recorder, What};
 use super::server::Server;
 
 /// So few that they are met in every simulation.
-const LIMITS: [&str; 7] = [
+const LIMITS: [&str; 8] = [
+    // Who waits for the others reads nothing meanwhile.
+    "stalled-seconds=none",
     "passwords-per-minute=none",
     "passwords-per-address=none",
     "commands-per-second=none",

@@ -230,10 +230,11 @@ pub fn one_order(spans: &[Span], wrong: &mut Vec<String>) {
         rooms.entry(&span.room).or_default().push(span);
     }
     for (room, spans) in rooms {
+        let twins = twins(&spans);
         // For each event, the seqs between which all have seen it.
         let mut places: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
         for span in &spans {
-            for (count, event) in &span.events {
+            for (count, event) in span.events.iter().filter(|(_, event)| !twins.contains(event.as_str())) {
                 let low = count.checked_sub(1).map_or(0, |last| span.seqs[last]);
                 let high = span.seqs.get(*count).copied().unwrap_or(u64::MAX);
                 let place = places.entry(event).or_insert((low, high));
@@ -250,8 +251,19 @@ pub fn one_order(spans: &[Span], wrong: &mut Vec<String>) {
             }
             everything(room, span, &places, wrong);
         }
-        pairs(room, &spans, wrong);
+        pairs(room, &spans, &twins, wrong);
     }
+}
+
+/// What reads alike and was shown to somebody twice: somebody came, went and came again within a millisecond. Nothing tells which
+/// of them another saw.
+fn twins<'a>(spans: &[&'a Span]) -> BTreeSet<&'a str> {
+    let mut twins = BTreeSet::new();
+    for span in spans {
+        let mut seen = BTreeSet::new();
+        twins.extend(span.events.iter().map(|(_, event)| event.as_str()).filter(|event| !seen.insert(*event)));
+    }
+    twins
 }
 
 fn everything(room: &str, span: &Span, places: &BTreeMap<&str, (u64, u64)>, wrong: &mut Vec<String>) {
@@ -266,10 +278,11 @@ fn everything(room: &str, span: &Span, places: &BTreeMap<&str, (u64, u64)>, wron
 }
 
 /// No two events are shown in one order to some and in the other to others.
-fn pairs(room: &str, spans: &[&Span], wrong: &mut Vec<String>) {
+fn pairs(room: &str, spans: &[&Span], twins: &BTreeSet<&str>, wrong: &mut Vec<String>) {
     let mut orders: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for span in spans {
-        let events: Vec<_> = span.events.iter().map(|(_, event)| event.as_str()).collect();
+        let events: Vec<_> =
+            span.events.iter().map(|(_, event)| event.as_str()).filter(|event| !twins.contains(event)).collect();
         for (place, first) in events.iter().enumerate() {
             for second in events[place + 1..].iter().filter(|second| *second != first) {
                 orders.insert((first, second), span.connection);
