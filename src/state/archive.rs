@@ -95,3 +95,21 @@ pub fn near(owner: UserId, address: IpAddr) -> u16 {
     let sum = hasher.finalize();
     (sum >> 16) as u16 ^ sum as u16
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::net::Ipv4Addr;
+
+    use super::{UserId, near};
+
+    /// Few share one by chance: a network of 65,536 addresses has 32,768 sums.
+    #[test]
+    fn addresses_are_told_apart_by_their_sums() {
+        let sums: BTreeSet<_> =
+            (0..=u16::MAX).map(|host| near(UserId(7), Ipv4Addr::from(0x0A00_0000 | u32::from(host)).into())).collect();
+        assert!(sums.len() > 30_000, "{}", sums.len());
+        let owners: BTreeSet<_> = (0..1000).map(|owner| near(UserId(owner), Ipv4Addr::LOCALHOST.into())).collect();
+        assert!(owners.len() > 950, "to two owners one address is two: {}", owners.len());
+    }
+}

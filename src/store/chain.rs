@@ -206,8 +206,8 @@ impl<'a, L: Look> Run<'a, L> {
         let mut bytes = 0;
         while number > after {
             let record = match self.linked(at) {
-                Ok(Some(record)) if record.links.said < at => record,
-                Ok(_) | Err(StoreError::Damaged(_)) => break,
+                Ok(Some(record)) => record,
+                Ok(None) | Err(StoreError::Damaged(_)) => break,
                 Err(error) => return Err(error),
             };
             if let Event::Said { text, .. } = &record.entry.event {

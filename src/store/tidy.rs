@@ -211,3 +211,38 @@ impl<B: Backend> Store<B> {
         Ok(looked_at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Entry, Event, RoomId};
+    use crate::event::Time;
+    use crate::names::{Name, Seq, UserId, Who};
+    use crate::store::{Presence, open_memory};
+
+    /// Whoever is still reading a channel that was closed can read on for a while.
+    #[tokio::test(start_paused = true)]
+    async fn what_has_ended_rests_before_it_is_deleted() {
+        let (mut store, _) = open_memory(1 << 20, Presence::Forgotten);
+        store.leave_rooms_for(Duration::from_secs(60));
+        assert!(!store.is_untidy(), "there is nothing to do");
+        let who = Who { name: Name::new("ana"), id: UserId(1000) };
+        let events = [
+            Event::Created { channel: Name::new("rust"), owner: who.clone(), key: None },
+            Event::Said { from: who.clone(), key: None, text: "hi".into(), share: None },
+            Event::Closed { who },
+        ];
+        for (seq, event) in (1..).map(Seq).zip(events) {
+            let entry = Entry { seq, time: Time(0), room: Some(RoomId::Channel(Seq(1))), via: None, event };
+            store.put(&entry).expect("there is room");
+        }
+        store.commit().expect("there is room");
+        assert!(!store.tidy().expect("it is whole"), "not yet");
+        assert!(store.is_untidy(), "but later");
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert!(store.tidy().expect("it is whole"));
+        while store.tidy().expect("it is whole") {}
+        assert!(!store.is_untidy());
+    }
+}
