@@ -1,10 +1,11 @@
 //! The command line: what may be typed after `linechat`, and what it means.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
 
 use crate::bench;
 use crate::config::{Config, JournalKind, PORT, PlainPasswords, TLS_PORT, Tls, default_data_dir};
@@ -74,6 +75,9 @@ pub struct Serve {
     /// Over which unencrypted connections a password is taken [default: allow; with --tls-listen: loopback].
     #[arg(long, value_enum)]
     pub plain_passwords: Option<PlainPasswords>,
+    /// A proxy, or a network of them, whose PROXY headers (version 2) say where a connection comes from; may be repeated.
+    #[arg(long, value_name = "ADDR[/BITS]", value_parser = network)]
+    pub proxy_from: Vec<IpNet>,
     /// Where to keep the data [default: $STATE_DIRECTORY, or $XDG_STATE_HOME/linechat, or ~/.local/state/linechat].
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -136,7 +140,8 @@ impl Serve {
         let tls = self.tls()?;
         let default = if tls.is_some() { PlainPasswords::Loopback } else { PlainPasswords::Allow };
         let plain_passwords = self.plain_passwords.unwrap_or(default);
-        Ok(Config { listen, tls, plain_passwords, data_dir, journal: self.journal, limits: set_limits(&self.limits)? })
+        let (proxies, limits) = (self.proxy_from.clone(), set_limits(&self.limits)?);
+        Ok(Config { listen, tls, plain_passwords, proxies, data_dir, journal: self.journal, limits })
     }
 
     fn tls(&self) -> Result<Option<Tls>> {
@@ -155,6 +160,11 @@ impl Serve {
             ),
         }
     }
+}
+
+fn network(text: &str) -> Result<IpNet> {
+    let one = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+    one.or_else(|_| text.parse()).with_context(|| format!("'{text}' is no address or network; give 10.0.0.7 or 10.0.0.0/24"))
 }
 
 fn resolve(address: &str) -> Result<SocketAddr> {

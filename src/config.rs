@@ -4,6 +4,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
+
 use crate::limits::Limits;
 
 /// The port that linechat is known by.
@@ -51,6 +53,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// What `--plain-passwords` says.
     pub plain_passwords: PlainPasswords,
+    /// The proxies that say where a connection comes from.
+    pub proxies: Vec<IpNet>,
     /// The directory of the store on disk; not used for one in memory.
     pub data_dir: PathBuf,
     /// Where entries are kept; what `--journal` says.

@@ -119,6 +119,8 @@ limits! {
         "how long a TLS handshake may take before the connection is closed; it takes a few round trips, and holds a descriptor";
     tls_handshakes_per_address "tls-handshakes-per-address" = 600 "handshakes" 1..=1000000 or_none,
         "TLS handshakes a minute from one address, beyond which its connections are closed at once; each costs a signature";
+    proxy_header_seconds "proxy-header-seconds" = 5 "seconds" 1..=86400 never_none,
+        "how long a proxy may take to say where a connection comes from before the connection is closed; it sends that at once";
     half_line_seconds "half-line-seconds" = 30 "seconds" 1..=86400 or_none,
         "how long a line may stay half received before the connection is closed; a person at a terminal sends whole lines";
     stalled_seconds "stalled-seconds" = 30 "seconds" 1..=86400 or_none,
@@ -254,6 +256,8 @@ pub const CHAINS_IN_MEMORY: usize = 100_000;
 pub const TIDIED_AT_ONCE: usize = 256;
 /// Rooms that one step looks at for messages that are no longer kept.
 pub const TRIMMED_AT_ONCE: usize = 16;
+/// Bytes after the head of a PROXY header: two addresses, and what a proxy tells of a client's certificate.
+pub const PROXY_HEADER_BYTES: usize = 2048;
 /// Seconds until all rooms are looked at again for messages that are no longer kept.
 pub const TRIM_SECONDS: u64 = 60;
 /// Seconds by which the clock may run ahead of the time that has passed; `keep-days` counts days.

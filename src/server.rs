@@ -4,21 +4,22 @@
 //! nothing and knows no verb.
 
 mod admission;
+mod door;
+mod proxied;
 mod shedding;
 mod supervisor;
 mod sweep;
 mod tls;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 
 use crate::clock::{self, Clock};
 use crate::config::{Config, JournalKind, PlainPasswords};
@@ -27,21 +28,19 @@ use crate::hub::{Hub, News};
 use crate::limits::{FEED_BATCHES, Limits};
 use crate::order::local::{self, Local, LocalBatches, Runs};
 use crate::replica::{Outlet, Replica, SharedState};
-use crate::session::{Budgets, Gone, Passwords, Session, Shared, Transport};
+use crate::session::{Budgets, Passwords, Shared};
 use crate::store::{self, Backend, OpenError, Presence, Store, StoreError};
 use crate::tls::{CertificateError, Certificates};
 
-use admission::{Admission, Permit};
+use admission::Admission;
+use door::Door;
+use proxied::Proxies;
 use supervisor::{Ended, Supervisor};
 
 pub use supervisor::Failure;
 
 /// Connections that the system holds until they are accepted.
 const BACKLOG: u32 = 1024;
-/// How long accepting pauses when the system refuses another connection.
-const REST: Duration = Duration::from_millis(50);
-/// How often the operator is told of it.
-const TOLD: Duration = Duration::from_secs(1);
 /// How long a server that has failed goes on, so that everybody who waits for an answer is told.
 const FAREWELL: Duration = Duration::from_millis(300);
 /// How much of the time for stopping the sessions have; the rest is the store's.
@@ -85,16 +84,8 @@ pub struct Server {
     tls_listeners: Vec<TcpListener>,
     certificates: Option<Arc<Certificates>>,
     plain_passwords: PlainPasswords,
+    proxies: Proxies,
     supervisor: Supervisor,
-}
-
-/// What is the same for all connections of one listener.
-struct Door {
-    shared: Arc<Shared>,
-    admission: Arc<Admission>,
-    /// Whom it shows, where TLS is spoken.
-    certificates: Option<Arc<Certificates>>,
-    plain_passwords: PlainPasswords,
 }
 
 impl Server {
@@ -146,8 +137,8 @@ impl Server {
             tracker: TaskTracker::new(),
         });
         let admission = Arc::new(Admission::new(Arc::clone(&shared.limits)));
-        let plain_passwords = config.plain_passwords;
-        Ok(Self { shared, admission, listeners, tls_listeners, certificates, plain_passwords, supervisor })
+        let (plain_passwords, proxies) = (config.plain_passwords, Proxies::new(&config.proxies));
+        Ok(Self { shared, admission, listeners, tls_listeners, certificates, plain_passwords, proxies, supervisor })
     }
 
     /// Where it listens, with the real ports in place of 0.
@@ -170,13 +161,13 @@ impl Server {
     /// # Errors
     /// The [`Failure`] of a part that must go on. Whatever was not answered by then may not be stored.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-        let Self { shared, admission, listeners, tls_listeners, certificates, plain_passwords, mut supervisor } = self;
+        let Self { shared, admission, listeners, tls_listeners, certificates, plain_passwords, proxies, mut supervisor } = self;
         let mut until_stopped = vec![supervisor.task("sweeping", sweep::run(Arc::clone(&shared)))];
         for (listeners, certificates) in [(listeners, None), (tls_listeners, certificates)] {
-            let (shared, admission) = (Arc::clone(&shared), Arc::clone(&admission));
-            let door = Arc::new(Door { shared, admission, certificates, plain_passwords });
+            let (shared, admission, proxies) = (Arc::clone(&shared), Arc::clone(&admission), proxies.clone());
+            let door = Arc::new(Door { shared, admission, certificates, plain_passwords, proxies });
             for listener in listeners {
-                let accepting = accept(Arc::clone(&door), listener);
+                let accepting = door::accept(Arc::clone(&door), listener);
                 until_stopped.push(supervisor.task("accepting connections", accepting));
             }
         }
@@ -300,100 +291,5 @@ fn cannot_listen(address: SocketAddr, error: io::Error) -> StartError {
     match error.kind() {
         io::ErrorKind::AddrInUse => StartError::PortInUse(address),
         _ => StartError::Listen { address, error },
-    }
-}
-
-/// Never ends: when the system refuses, it is asked again.
-async fn accept(door: Arc<Door>, listener: TcpListener) -> Ended {
-    let mut told = None;
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => welcome(&door, stream, peer),
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                if told.is_none_or(|told| clock::since(told) >= TOLD) {
-                    told = Some(clock::now());
-                    tracing::warn!(%error, "connections cannot be accepted; trying again and again");
-                }
-                tokio::time::sleep(REST).await;
-            }
-        }
-    }
-}
-
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted)
-}
-
-fn welcome(door: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
-    let shared = &door.shared;
-    let address = admission::counted(peer.ip(), shared.limits.ipv6_prefix);
-    let permit = match Admission::admit(&door.admission, address, shared.hub.buffered()) {
-        Ok(permit) => permit,
-        // Before the handshake there is no way to say anything that the peer would understand.
-        Err(_) if door.certificates.is_some() => return,
-        Err(refusal) => return admission::turn_away(&stream, &refusal),
-    };
-    if let Err(error) = admission::prepare(&stream) {
-        return tracing::debug!(%error, %peer, "the connection was lost before it began");
-    }
-    if door.certificates.is_some() {
-        if shared.budgets.handshakes.take(&address).is_err() {
-            return tracing::debug!(%peer, "too many TLS handshakes from there");
-        }
-        shared.tracker.spawn(shake_hands(Arc::clone(door), stream, peer, address, permit));
-    } else {
-        let takes_passwords = door.takes_passwords(peer.ip());
-        converse(shared, Box::new(stream), peer, address, permit, takes_passwords);
-    }
-}
-
-/// The handshake has a task of its own, which ends with it: what it needs is not kept for as long as the conversation.
-async fn shake_hands(door: Arc<Door>, stream: TcpStream, peer: SocketAddr, address: IpAddr, permit: Permit) {
-    let (shared, certificates) = (&door.shared, door.certificates.as_ref().expect("invariant: this is a door with TLS"));
-    let opening = tls::open(stream, certificates.current(), shared.limits.tls_handshake_seconds);
-    tokio::select! {
-        opened = opening => match opened {
-            Ok(transport) => converse(shared, Box::new(transport), peer, address, permit, true),
-            Err(error) => tracing::debug!(%error, %peer, "no TLS handshake"),
-        },
-        () = shared.stopping.cancelled() => {}
-    }
-}
-
-fn converse(
-    shared: &Arc<Shared>,
-    transport: Box<dyn Transport>,
-    peer: SocketAddr,
-    address: IpAddr,
-    permit: Permit,
-    takes_passwords: bool,
-) {
-    let handle = shared.hub.admit();
-    // At debug level only: a span is a tenth of what a silent connection costs.
-    let span = tracing::debug_span!("connection", session = handle.number, %peer);
-    let mut session = Session::new(Arc::clone(shared), transport, address, Arc::clone(&handle));
-    if !takes_passwords {
-        session.refuse_passwords();
-    }
-    let work = async move {
-        let _permit = permit;
-        match session.run().await {
-            Ok(()) => tracing::debug!("ended"),
-            Err(error @ (Gone::Order | Gone::Store(_))) => tracing::warn!(%error, %peer, "cut off"),
-            Err(error) => tracing::debug!(%error, "cut off"),
-        }
-    };
-    handle.runs_in(shared.tracker.spawn(work.instrument(span)).abort_handle());
-}
-
-impl Door {
-    /// Whether a password may cross an unencrypted connection from there.
-    fn takes_passwords(&self, peer: IpAddr) -> bool {
-        match self.plain_passwords {
-            PlainPasswords::Allow => true,
-            PlainPasswords::Loopback => peer.to_canonical().is_loopback(),
-            PlainPasswords::Refuse => false,
-        }
     }
 }

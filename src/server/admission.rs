@@ -49,19 +49,19 @@ impl Admission {
         self.addresses.lock().expect("invariant: nothing panics under this lock")
     }
 
-    /// A permit for a connection that counts for this address (see [`counted`]), where so many bytes are buffered for those
-    /// who are connected.
+    /// A permit for a connection that counts for this address (see [`counted`]), of which there may be `most_each`, where so
+    /// many bytes are buffered for those who are connected.
     ///
     /// # Errors
     /// `QUOTA`: there are too many connections, in all or from this address. `UNAVAILABLE`: too much is buffered; newcomers
     /// are the first people that an overloaded server does without.
-    pub fn admit(this: &Arc<Self>, address: IpAddr, buffered: u64) -> Result<Permit, Refusal> {
+    pub fn admit(this: &Arc<Self>, address: IpAddr, most_each: u64, buffered: u64) -> Result<Permit, Refusal> {
         if buffered > this.limits.buffered_sixteenths(NO_NEWCOMERS_SIXTEENTHS) {
             let text = "the server buffers as much as it may (limit buffered); try again in a few seconds";
             return Err(Refusal::new(Code::Unavailable, text));
         }
         let mut addresses = this.addresses();
-        let (most, most_each) = (this.limits.connections, this.limits.connections_per_address);
+        let most = this.limits.connections;
         if addresses.all >= most {
             return Err(Refusal::new(
                 Code::Quota,

@@ -8,6 +8,14 @@ use socket2::{Domain, Socket, Type};
 use super::abnf::Grammar;
 use super::server::PATIENCE;
 
+/// A connection from another address of this machine.
+pub fn stream_from(own: Ipv4Addr, address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there is a socket");
+    socket.bind(&SocketAddr::from((own, 0)).into()).expect("all of 127.0.0.0/8 is this machine");
+    socket.connect(&address.into()).expect("the server accepts");
+    socket.into()
+}
+
 /// One connection.
 pub struct Client {
     stream: TcpStream,
@@ -31,17 +39,19 @@ impl Client {
 
     /// Connects from another address of this machine, as if it were another machine, and reads the HELLO.
     pub fn connect_from(own: Ipv4Addr, address: SocketAddr) -> Self {
-        let mut client = Self::connect_from_silently(own, address);
-        client.hello = client.line();
-        client
+        Self::over(stream_from(own, address))
     }
 
     /// The same, and reads nothing.
     pub fn connect_from_silently(own: Ipv4Addr, address: SocketAddr) -> Self {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there is a socket");
-        socket.bind(&SocketAddr::from((own, 0)).into()).expect("all of 127.0.0.0/8 is this machine");
-        socket.connect(&address.into()).expect("the server accepts");
-        Self::on(socket.into())
+        Self::on(stream_from(own, address))
+    }
+
+    /// Speaks over a connection that is there already, and reads the HELLO.
+    pub fn over(stream: TcpStream) -> Self {
+        let mut client = Self::on(stream);
+        client.hello = client.line();
+        client
     }
 
     fn on(stream: TcpStream) -> Self {

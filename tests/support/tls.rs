@@ -142,6 +142,15 @@ pub struct TlsClient(BufReader<StreamOwned<ClientConnection, TcpStream>>);
 impl TlsClient {
     /// Shakes hands, trusting only this certificate, and reads the HELLO.
     pub fn over(stream: TcpStream, trusted: &Path) -> std::io::Result<Self> {
+        let mut client = Self::silently_over(stream, trusted)?;
+        let mut hello = String::new();
+        client.0.read_line(&mut hello)?;
+        assert!(hello.starts_with("* HELLO linechat/"), "{hello}");
+        Ok(client)
+    }
+
+    /// The same, and reads nothing; the handshake comes with the first line.
+    pub fn silently_over(stream: TcpStream, trusted: &Path) -> std::io::Result<Self> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
@@ -151,11 +160,7 @@ impl TlsClient {
         let config = config.expect("the versions are known").with_root_certificates(roots).with_no_client_auth();
         let name = ServerName::try_from("localhost").expect("it is a name");
         let connection = ClientConnection::new(Arc::new(config), name).expect("a client can be made");
-        let mut client = Self(BufReader::new(StreamOwned::new(connection, stream)));
-        let mut hello = String::new();
-        client.0.read_line(&mut hello)?;
-        assert!(hello.starts_with("* HELLO linechat/"), "{hello}");
-        Ok(client)
+        Ok(Self(BufReader::new(StreamOwned::new(connection, stream))))
     }
 
     /// The fingerprint of the server's certificate.
@@ -178,6 +183,12 @@ impl TlsClient {
         let stream = self.0.get_mut();
         stream.conn.send_close_notify();
         stream.flush().expect("it can be sent");
+    }
+
+    /// The first line, if the connection did not end before it.
+    pub fn first_line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        self.0.read_line(&mut line).ok().filter(|length| *length > 0).map(|_| line)
     }
 
     /// The next line, without its ending; `None` at an end that was announced.

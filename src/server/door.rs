@@ -1,0 +1,186 @@
+//! A door: takes the connections of one listener in, and makes a conversation of each.
+//!
+//! It owns nothing but what all its connections share; a task of its own serves each connection. It must never wait for one peer
+//! while others knock.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tracing::Instrument;
+
+use crate::clock;
+use crate::code::Refusal;
+use crate::config::PlainPasswords;
+use crate::limits::NONE;
+use crate::server::admission::{self, Admission, Permit};
+use crate::server::proxied::{self, Proxies};
+use crate::server::supervisor::Ended;
+use crate::server::tls;
+use crate::session::{Gone, Session, Shared, Transport};
+use crate::tls::Certificates;
+
+/// How long accepting pauses when the system refuses another connection.
+const REST: Duration = Duration::from_millis(50);
+/// How often the operator is told of it.
+const TOLD: Duration = Duration::from_secs(1);
+
+/// What is the same for all connections of one listener.
+pub struct Door {
+    pub shared: Arc<Shared>,
+    pub admission: Arc<Admission>,
+    /// Whom it shows, where TLS is spoken.
+    pub certificates: Option<Arc<Certificates>>,
+    pub plain_passwords: PlainPasswords,
+    /// Whose word it takes for where a connection comes from.
+    pub proxies: Proxies,
+}
+
+/// Somebody who has been let in.
+struct Guest {
+    /// Where they come from.
+    peer: SocketAddr,
+    /// The address that they count for.
+    address: IpAddr,
+    /// Whether nobody can listen to what they send until it is on this side.
+    is_encrypted: bool,
+    permit: Permit,
+}
+
+/// Never ends: when the system refuses, it is asked again.
+pub async fn accept(door: Arc<Door>, listener: TcpListener) -> Ended {
+    let mut told = None;
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => welcome(&door, stream, peer),
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                if told.is_none_or(|told| clock::since(told) >= TOLD) {
+                    told = Some(clock::now());
+                    tracing::warn!(%error, "connections cannot be accepted; trying again and again");
+                }
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted)
+}
+
+fn welcome(door: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
+    // All whom a proxy speaks for come from its address, until it has said from where.
+    let is_proxy = door.proxies.include(peer.ip());
+    let most_each = if is_proxy { NONE } else { door.shared.limits.connections_per_address };
+    let guest = match door.admit(peer, most_each, false) {
+        Ok(guest) => guest,
+        Err(refusal) => return door.turn_away(&stream, &refusal),
+    };
+    if let Err(error) = admission::prepare(&stream) {
+        return tracing::debug!(%error, %peer, "the connection was lost before it began");
+    }
+    if is_proxy {
+        door.shared.tracker.spawn(introduce(Arc::clone(door), stream, guest));
+    } else {
+        let handshake = begin(door, stream, guest);
+        handshake.map(|handshake| door.shared.tracker.spawn(handshake));
+    }
+}
+
+/// A proxy says whom it speaks for, before anything else.
+async fn introduce(door: Arc<Door>, mut stream: TcpStream, proxy: Guest) {
+    let shared = &door.shared;
+    let read = tokio::select! {
+        read = proxied::read(&mut stream, shared.limits.proxy_header_seconds) => read,
+        () = shared.stopping.cancelled() => return,
+    };
+    let guest = match read {
+        Ok(proxied::Source { peer: Some(peer), is_encrypted }) => {
+            drop(proxy.permit);
+            match door.admit(peer, shared.limits.connections_per_address, is_encrypted) {
+                Ok(guest) => guest,
+                Err(refusal) => return door.turn_away(&stream, &refusal),
+            }
+        }
+        Ok(proxied::Source { peer: None, .. }) => proxy,
+        Err(error) => return door.proxies.tell(proxy.peer, &error),
+    };
+    if let Some(handshake) = begin(&door, stream, guest) {
+        handshake.await;
+    }
+}
+
+/// Begins a conversation, or the handshake before it.
+fn begin(door: &Arc<Door>, stream: TcpStream, guest: Guest) -> Option<impl Future<Output = ()> + use<>> {
+    if door.certificates.is_none() {
+        converse(door, Box::new(stream), guest);
+        return None;
+    }
+    if door.shared.budgets.handshakes.take(&guest.address).is_err() {
+        tracing::debug!(peer = %guest.peer, "too many TLS handshakes from there");
+        return None;
+    }
+    Some(shake_hands(Arc::clone(door), stream, guest))
+}
+
+/// The handshake has a task of its own, which ends with it: what it needs is not kept for as long as the conversation.
+async fn shake_hands(door: Arc<Door>, stream: TcpStream, guest: Guest) {
+    let (shared, certificates) = (&door.shared, door.certificates.as_ref().expect("invariant: this is a door with TLS"));
+    let opening = tls::open(stream, certificates.current(), shared.limits.tls_handshake_seconds);
+    tokio::select! {
+        opened = opening => match opened {
+            Ok(transport) => converse(&door, Box::new(transport), Guest { is_encrypted: true, ..guest }),
+            Err(error) => tracing::debug!(%error, peer = %guest.peer, "no TLS handshake"),
+        },
+        () = shared.stopping.cancelled() => {}
+    }
+}
+
+fn converse(door: &Door, transport: Box<dyn Transport>, guest: Guest) {
+    let Guest { peer, address, is_encrypted, permit } = guest;
+    let shared = &door.shared;
+    let handle = shared.hub.admit();
+    // At debug level only: a span is a tenth of what a silent connection costs.
+    let span = tracing::debug_span!("connection", session = handle.number, %peer);
+    let mut session = Session::new(Arc::clone(shared), transport, address, Arc::clone(&handle));
+    if !is_encrypted && !door.takes_passwords(peer.ip()) {
+        session.refuse_passwords();
+    }
+    let work = async move {
+        let _permit = permit;
+        match session.run().await {
+            Ok(()) => tracing::debug!("ended"),
+            Err(error @ (Gone::Order | Gone::Store(_))) => tracing::warn!(%error, %peer, "cut off"),
+            Err(error) => tracing::debug!(%error, "cut off"),
+        }
+    };
+    handle.runs_in(shared.tracker.spawn(work.instrument(span)).abort_handle());
+}
+
+impl Door {
+    fn admit(&self, peer: SocketAddr, most_each: u64, is_encrypted: bool) -> Result<Guest, Refusal> {
+        let shared = &self.shared;
+        let address = admission::counted(peer.ip(), shared.limits.ipv6_prefix);
+        let permit = Admission::admit(&self.admission, address, most_each, shared.hub.buffered())?;
+        Ok(Guest { peer, address, is_encrypted, permit })
+    }
+
+    /// Before a handshake there is no way to say anything that the peer would understand.
+    fn turn_away(&self, stream: &TcpStream, refusal: &Refusal) {
+        if self.certificates.is_none() {
+            admission::turn_away(stream, refusal);
+        }
+    }
+
+    /// Whether a password may cross an unencrypted connection from there.
+    fn takes_passwords(&self, peer: IpAddr) -> bool {
+        match self.plain_passwords {
+            PlainPasswords::Allow => true,
+            PlainPasswords::Loopback => peer.to_canonical().is_loopback(),
+            PlainPasswords::Refuse => false,
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Behind a proxy: everybody is who they are and not the proxy, by the PROXY protocol; and nobody but the proxy can say so.
+
+mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use proxy_header::{ProxiedAddress, ProxyHeader, SslInfo, Tlv};
+
+use support::client::{Client, stream_from};
+use support::clients::is_installed;
+use support::server::{PATIENCE, Server, data_dir};
+use support::tls::{TlsClient, TlsServer, certify};
+use support::wait::until;
+
+const FROM: [&str; 2] = ["--proxy-from", "127.0.0.0/31"];
+const PASSWORD: &str = "correct horse battery";
+
+fn header(source: &str, tlvs: &[Tlv<'_>]) -> Vec<u8> {
+    let source: SocketAddr = source.parse().expect("an address");
+    let to = if source.is_ipv4() { "192.0.2.1:12000" } else { "[2001:db8::1]:12000" };
+    let address = ProxiedAddress::stream(source, to.parse().expect("an address"));
+    let mut bytes = Vec::new();
+    ProxyHeader::with_tlvs(Some(address), tlvs.iter().cloned()).encode_v2(&mut bytes).expect("it is short");
+    bytes
+}
+
+/// A connection of the proxy on 127.0.0.1, which sends this first.
+fn through(server: &Server, first: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address()).expect("the server accepts");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream.write_all(first).expect("it is sent");
+    stream
+}
+
+fn client(server: &Server, source: &str, tlvs: &[Tlv<'_>]) -> Client {
+    Client::over(through(server, &header(source, tlvs)))
+}
+
+/// All that comes, to the end.
+fn rest(mut stream: TcpStream) -> String {
+    let mut text = Vec::new();
+    let _ = stream.read_to_end(&mut text);
+    String::from_utf8(text).expect("it is text")
+}
+
+#[test]
+fn limits_count_who_is_behind_the_proxy() {
+    let server = Server::start(&[&FROM[..], &["--limit", "connections-per-address=1"]].concat());
+    let mut ana = client(&server, "198.51.100.7:4001", &[]);
+    let mut bob = client(&server, "198.51.100.8:4001", &[]);
+    ana.ok("PING");
+    bob.ok("PING");
+    let refused = rest(through(&server, &header("198.51.100.7:4002", &[])));
+    assert!(refused.starts_with("ERR QUOTA - 198.51.100.7 has its 1 connections "), "{refused}");
+    // What follows the header in the same packet belongs to the client.
+    let carol = through(&server, &[&header("[2001:db8::7]:4001", &[])[..], b"NAME carol\nQUIT\n"].concat());
+    let answers = rest(carol);
+    assert!(answers.contains("OK NAME carol:") && answers.contains("OK QUIT"), "{answers}");
+    bob.ok("QUIT");
+    until("his place is free", || {
+        let again = rest(through(&server, &[&header("198.51.100.8:9", &[])[..], b"QUIT\n"].concat()));
+        again.contains("OK QUIT").then_some(())
+    });
+}
+
+#[test]
+fn a_health_check_is_the_proxys_own() {
+    let server = Server::start(&FROM);
+    let mut local = Vec::new();
+    ProxyHeader::with_local().encode_v2(&mut local).expect("it is short");
+    let answers = rest(through(&server, &[&local[..], b"PING\nQUIT\n"].concat()));
+    assert!(answers.contains("OK PING\n"), "{answers}");
+    // One that only connects, too.
+    drop(TcpStream::connect(server.address()).expect("the server accepts"));
+    client(&server, "198.51.100.7:1", &[]).ok("PING");
+}
+
+#[test]
+fn a_proxy_that_says_nothing_or_nonsense_is_closed_unanswered() {
+    let server = Server::start(&[&FROM[..], &["--limit", "proxy-header-seconds=1"]].concat());
+    let whole = header("198.51.100.7:1", &[Tlv::Netns("blue".into())]);
+    let mut wrong: Vec<Vec<u8>> = vec![
+        b"MSG ana hello, as if there were no proxy\n".to_vec(),
+        b"PROXY TCP4 198.51.100.7 192.0.2.1 1 12000\r\nPING\n".to_vec(),
+        Vec::new(),
+    ];
+    // A header that ends early is waited for; one that says that it is longer than any is not.
+    wrong.extend([1, 12, 16, whole.len() - 1].map(|length| whole[..length].to_vec()));
+    wrong.push([&whole[..14], &[0xff, 0xff], &[0; 300]].concat());
+    // Another version, another command, a family that there is not, and addresses that do not fit.
+    for (at, byte) in [(0, b'x'), (12, 0x31), (12, 0x2f), (13, 0x51), (15, 3)] {
+        let mut bytes = whole.clone();
+        bytes[at] = byte;
+        wrong.push(bytes);
+    }
+    let streams: Vec<_> = wrong.iter().map(|bytes| (bytes, through(&server, bytes))).collect();
+    for (bytes, stream) in streams {
+        assert_eq!(rest(stream), "", "{bytes:?}");
+    }
+    client(&server, "198.51.100.7:1", &[]).ok("PING");
+}
+
+/// Otherwise anybody could pass for anybody.
+#[test]
+fn nobody_else_is_believed() {
+    let server = Server::start(&[&FROM[..], &["--limit", "connections-per-address=1"]].concat());
+    let elsewhere = Ipv4Addr::new(127, 0, 0, 2);
+    let mut mallory = Client::connect_from(elsewhere, server.address());
+    mallory.ok("PING");
+    mallory.write(&header("198.51.100.7:1", &[]));
+    // Its bytes are lines like any others, and no commands.
+    mallory.send("");
+    assert!(mallory.line().starts_with("ERR "), "it is no line");
+    client(&server, "198.51.100.7:1", &[]).ok("PING");
+}
+
+#[test]
+fn a_password_may_come_through_a_proxy_that_speaks_tls_with_the_client() {
+    let server = Server::start(&[&FROM[..], &["--plain-passwords", "loopback"]].concat());
+    let encrypted = [Tlv::Ssl(SslInfo::new(true, false, false, 0))];
+    let plain = [Tlv::Ssl(SslInfo::new(false, false, false, 0))];
+    client(&server, "198.51.100.7:1", &encrypted).ok(&format!("REGISTER ana {PASSWORD}"));
+    for tlvs in [&plain[..], &[]] {
+        client(&server, "198.51.100.7:1", tlvs).err(&format!("LOGIN ana {PASSWORD}"), "NOT_ALLOWED");
+    }
+    client(&server, "127.0.0.9:1", &[]).ok(&format!("LOGIN ana {PASSWORD}"));
+}
+
+/// Killed when it is dropped.
+struct Haproxy(Child);
+
+impl Drop for Haproxy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// HAProxy as README sets it up, with other ports: with TLS, and passing it through.
+fn haproxy(dir: &Path, server: SocketAddr, tls_server: SocketAddr) -> (Haproxy, SocketAddr, SocketAddr) {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("it can be read");
+    let (_, rest) = readme.split_once("```haproxy\n").expect("README has a configuration for HAProxy");
+    let config = rest.split("```").next().expect("it ends");
+    let ports = [0; 2].map(|_| {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        listener.local_addr().expect("it listens").port()
+    });
+    let (cert, key) = (dir.join("cert.pem"), dir.join("key.pem"));
+    let pair = [cert, key].map(|file| fs::read_to_string(file).expect("it was made")).concat();
+    fs::write(dir.join("both.pem"), pair).expect("it can be written");
+    let config = config
+        .replace("/etc/haproxy/linechat.pem", &dir.join("both.pem").display().to_string())
+        .replace(":12001 ssl", &format!("127.0.0.1:{} ssl", ports[0]))
+        .replace("bind :12002", &format!("bind 127.0.0.1:{}", ports[1]))
+        .replace("127.0.0.1:12000", &server.to_string())
+        .replace("127.0.0.1:12001", &tls_server.to_string());
+    fs::write(dir.join("haproxy.cfg"), config).expect("it can be written");
+    let log = fs::File::create(dir.join("haproxy.log")).expect("it can be made");
+    let mut command = Command::new("haproxy");
+    command.arg("-f").arg(dir.join("haproxy.cfg")).args(["-db"]);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("haproxy runs");
+    let [outer, passed] = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    (Haproxy(child), outer, passed)
+}
+
+#[test]
+fn haproxy_hands_people_on_as_readme_sets_it_up() {
+    if !is_installed("haproxy", "haproxy") {
+        return;
+    }
+    let server = TlsServer::start(&["--proxy-from", "127.0.0.1", "--limit", "connections-per-address=1"]);
+    let dir = data_dir();
+    certify(dir.path());
+    let (mut proxy, outer, passed) = haproxy(dir.path(), server.plain, server.address);
+    until("haproxy listens", || {
+        let log = || fs::read_to_string(dir.path().join("haproxy.log")).unwrap_or_default();
+        assert!(proxy.0.try_wait().expect("it is ours").is_none(), "{}", log());
+        [outer, passed].iter().all(|port| TcpStream::connect(port).is_ok()).then_some(())
+    });
+    for (port, certificate) in [(outer, dir.path()), (passed, server.dir.path())] {
+        let from = |host| {
+            let stream = stream_from(Ipv4Addr::new(127, 0, 0, host), port);
+            TlsClient::silently_over(stream, &certificate.join("cert.pem")).expect("it is a certificate")
+        };
+        let let_in = |host| {
+            until("there is room for one", || {
+                let mut person = from(host);
+                person.first_line()?.starts_with("* HELLO ").then_some(person)
+            })
+        };
+        let (mut ana, mut bob) = (let_in(7), let_in(8));
+        assert_eq!(ana.ask("PING"), "OK PING");
+        assert!(bob.ask(&format!("REGISTER bob{} {PASSWORD}", port.port())).starts_with("OK REGISTER "));
+        // Where TLS goes through, it is closed before there is anything to say it with.
+        let refused = from(7).first_line();
+        assert_eq!(refused.is_some(), port == outer, "{refused:?}");
+        assert!(refused.is_none_or(|line| line.starts_with("ERR QUOTA - 127.0.0.7 has its 1 connections ")));
+    }
+}
