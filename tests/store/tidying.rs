@@ -16,6 +16,7 @@ crate::on_every_store! {
     a_guest_who_was_never_written_to_costs_nothing
     the_newest_seq_stays_when_its_entry_goes
     both_kinds_of_stores_have_the_same_digest
+    stores_that_differ_in_anything_have_different_digests
 }
 
 /// Puts entries of all kinds into a new channel: messages, other shown entries, and hidden ones.
@@ -170,6 +171,29 @@ fn both_kinds_of_stores_have_the_same_digest(place: &Place) {
     let mut store = kept.reopen(store);
     store.tidy();
     assert_eq!(store.driven.digest(), Ok(before));
+}
+
+fn stores_that_differ_in_anything_have_different_digests(place: &Place) {
+    let of = |drafts: Vec<crate::store::Draft>| {
+        let place = Place::new(place.kind);
+        let mut store = place.open();
+        store.append(drafts);
+        store.driven.digest().expect("it is whole")
+    };
+    let first = || created("rust", 7);
+    let stores = [
+        of(vec![first(), said(channel(1), 7, "one")]),
+        of(vec![first(), said(channel(1), 7, "two")]),
+        of(vec![first(), said(channel(1), 8, "one")]),
+        of(vec![first(), said(inbox(1), 7, "one")]),
+        of(vec![first(), keyed(channel(1), 7, "key", "one")]),
+        of(vec![first(), topic(channel(1), "one")]),
+        of(vec![created("Rust", 7), said(channel(1), 7, "one")]),
+        of(vec![said(channel(1), 7, "one"), first()]),
+    ];
+    let different: std::collections::BTreeSet<_> = stores.iter().collect();
+    assert_eq!(different.len(), stores.len(), "{stores:?}");
+    assert_eq!(stores[0], of(vec![first(), said(channel(1), 7, "one")]));
 }
 
 /// What a crash leaves of guests is found at the next start; the inbox of an account stays.
