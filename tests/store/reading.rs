@@ -8,7 +8,7 @@ use linechat::store::{Page, Query, Start, What};
 use proptest::prelude::{Strategy, any, prop};
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::store::{Draft, Store, inbox, joined, left, registered, said, text, topic};
+use crate::store::{Draft, Store, created, inbox, joined, left, registered, said, text, topic};
 use crate::{Kind, Place};
 
 crate::on_every_store! {
@@ -259,4 +259,20 @@ fn reading_that_is_given_up_costs_the_others_nothing() {
             reader.read(query).await.expect("the store is whole");
         }
     });
+}
+
+/// Links lead as far back after a start as before it, so that replicas that start at different times hold the same.
+#[test]
+fn a_store_that_was_opened_again_links_as_before() {
+    let digest = |opened_again: &[u64]| {
+        let place = Place::new(Kind::Disk);
+        let mut store = place.open();
+        let room = store.commit(created("rust", 7)).room.expect("a room");
+        for number in 0..100 {
+            store.commit(said(room, 7, &number.to_string()));
+            store = if opened_again.contains(&number) { place.reopen(store) } else { store };
+        }
+        store.driven.digest().expect("it is whole")
+    };
+    assert_eq!(digest(&[]), digest(&[3, 16, 17, 62, 63, 64, 98]));
 }
