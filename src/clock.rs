@@ -16,8 +16,8 @@ pub enum Clock {
     /// The system's clock.
     #[default]
     System,
-    /// A clock that showed `at` at the instant `from`, and has run with tokio's time since: for tests and simulations.
-    Simulated {
+    /// A clock that showed `at` at the instant `from`, and has run with tokio's time since.
+    Running {
         /// The instant at which it began.
         from: Instant,
         /// The time of day that it showed then.
@@ -30,7 +30,7 @@ impl Clock {
     pub fn time(&self) -> Time {
         match self {
             Self::System => Time(jiff::Timestamp::now().as_millisecond()),
-            Self::Simulated { from, at } => {
+            Self::Running { from, at } => {
                 Time(at.0.saturating_add(i64::try_from(from.elapsed().as_millis()).unwrap_or(i64::MAX)))
             }
         }
@@ -56,14 +56,15 @@ impl Ages {
     /// The time for ages, while a clock shows `shown`: that, or earlier.
     pub fn time(&mut self, shown: Time) -> Time {
         let (believed, at) = *self.believed.get_or_insert_with(|| (shown, now()));
-        let run = Clock::Simulated { from: at, at: believed }.time();
+        let run = Clock::Running { from: at, at: believed }.time();
         let ahead = Duration::from_millis(u64::try_from(shown.0.saturating_sub(run.0)).unwrap_or(0));
         if ahead > Duration::from_secs(CLOCK_JUMP_SECONDS) {
             let since = *self.ahead.get_or_insert_with(|| {
                 let hours = ahead.as_secs() / 3600;
                 tracing::warn!(
                     hours,
-                    "the clock has jumped ahead: for a day nothing is deleted because of it; set it right if it is wrong"
+                    "the clock has jumped ahead: set it right if it is wrong; if it stays there for a day it is believed, and what is \
+                     too old by it is deleted"
                 );
                 now()
             });

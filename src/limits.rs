@@ -98,7 +98,7 @@ limits! {
     inbox_bytes "inbox-bytes" = 16777216 "bytes" 4096..=1099511627776 or_none,
         "the same in bytes of text: long messages fill a disk sooner than many";
     inbox_per_sender "inbox-per-sender" = 1000 "messages" 1..=10000000 or_none,
-        "unread messages that one sender may leave in an inbox once a tenth of what it may hold is there, until its owner reads; nobody fills it alone";
+        "unread messages that one sender may leave in an inbox once a tenth of what it may hold is there, in messages or in bytes, until its owner reads; nobody fills it alone";
     inbox_per_address "inbox-per-address" = 2500 "messages" 1..=10000000 or_none,
         "the same for all senders from one address: a new guest is nobody new, and a family behind one address fits";
     keep_days "keep-days" = 18446744073709551615 "days" 1..=36500 or_none,
@@ -128,7 +128,7 @@ limits! {
     commands_per_second "commands-per-second" = 5000 "commands" 1..=10000000 or_none,
         "commands a second of one connection, with one second's worth of burst; beyond it the server reads on later and refuses nothing";
     stored_per_address "stored-per-address" = 1073741824 "bytes" 4096..=4294967295 or_none,
-        "bytes an hour stored for one address, texts and what each costs beside; a school fits, and to fill a disk takes weeks and not hours";
+        "bytes an hour stored for one address, texts and what each costs besides; a school fits, and filling a disk takes weeks, not hours";
     stored_per_account "stored-per-account" = 536870912 "bytes" 4096..=4294967295 or_none,
         "bytes an hour stored for one account from all addresses; a busy program fits, and leaves half of its address to others there";
     commands_per_address "commands-per-address" = 50000 "commands" 1..=100000000 or_none,
@@ -156,7 +156,7 @@ limits! {
     tails_bytes "tails" = 67108864 "bytes" 65536..=17179869184 never_none,
         "memory for the recent lines of all channels and inboxes together; a reader who needs older ones is served from the journal";
     buffered_bytes "buffered" = 268435456 "bytes" 65536..=17179869184 or_none,
-        "all that is buffered for people: unread input, answers and events that wait, recent lines; near it fewer recent lines are kept, then newcomers are turned away, beyond it who takes nothing is closed, and nothing that was answered OK is given up";
+        "all that is buffered for people: unread input, answers and events that wait, recent lines; near it fewer recent lines are kept, then newcomers are turned away; beyond it connections that take nothing are closed; nothing that was answered OK is given up";
     memory_journal_bytes "memory-journal" = 268435456 "bytes" 65536..=1099511627776 never_none,
         "what --journal memory keeps; beyond it the oldest messages go and readers are told GAP";
 }
@@ -171,7 +171,7 @@ pub const KEY_CHARS: usize = 64;
 pub const KEYS_REMEMBERED: usize = 4096;
 /// How many of a guest's: there may be a thousand guests from one address, and each of their keys is a row of the store.
 pub const KEYS_REMEMBERED_GUEST: usize = 256;
-/// Which part of what an inbox may hold is nobody's share: the first tenth. Up to there a message costs no counting.
+/// Which part of what an inbox may hold, in messages and in bytes, is nobody's share: the first tenth. Up to there a message costs no counting.
 pub const INBOX_UNSHARED: u64 = 10;
 /// Bytes of an over-long line that are thrown away before the connection is closed.
 pub const FLOOD_BYTES: usize = 64 * 1024;
@@ -221,7 +221,7 @@ pub const SAID_A_TOKEN: u64 = 256;
 pub const BYTES_A_TOKEN: usize = 256;
 /// Seconds that a connection waits at most for what it has cost the others.
 pub const DEBT_SECONDS: i64 = 10;
-/// What an entry costs the disk beside its text, about, in bytes: short messages fill a disk, too.
+/// About how many bytes an entry costs the disk besides its text: short messages fill a disk, too.
 pub const ENTRY_BYTES: u32 = 128;
 /// Bytes that a connection takes ahead from what its address or account may store, at most: a look at the shared count for every
 /// eighteen of the longest messages.
@@ -256,8 +256,6 @@ pub const CHAINS_IN_MEMORY: usize = 100_000;
 pub const TIDIED_AT_ONCE: usize = 256;
 /// Rooms that one step looks at for messages that are no longer kept.
 pub const TRIMMED_AT_ONCE: usize = 16;
-/// Bytes after the head of a PROXY header: two addresses, and what a proxy tells of a client's certificate.
-pub const PROXY_HEADER_BYTES: usize = 2048;
 /// Seconds until all rooms are looked at again for messages that are no longer kept.
 pub const TRIM_SECONDS: u64 = 60;
 /// Seconds by which the clock may run ahead of the time that has passed; `keep-days` counts days.
@@ -281,6 +279,8 @@ pub const DAMAGED_IN_A_ROW: usize = 32;
 /// How many ids one durable entry reserves, or on a disk without room a small file beside them, so that no id is given out
 /// twice, not even after a crash.
 pub const IDS_RESERVED: u64 = 4096;
+/// Bytes after the head of a PROXY header: two addresses, and what a proxy tells of a client's certificate.
+pub const PROXY_HEADER_BYTES: usize = 2048;
 /// Bytes that are encrypted at a time, and the most that an encrypted connection keeps of what its peer does not take; TLS has
 /// no larger record.
 pub const TLS_RECORD_BYTES: usize = 16 * 1024;

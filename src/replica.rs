@@ -16,7 +16,7 @@ use tokio::sync::RwLock;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Instant;
 
-use crate::clock::{self, Ages};
+use crate::clock::{self, Ages, Clock};
 use crate::event::{Batch, Completion, Entry, Event, NodeId, Proposal, Request, RoomId, SessionId, Time};
 use crate::hub::{Hub, News, Title};
 use crate::limits::{ENDED_ROOMS_SECONDS, IDS_RESERVED, Limits};
@@ -54,8 +54,8 @@ pub struct Replica<B: Backend> {
     state: SharedState,
     store: Store<B>,
     full_since: Option<Instant>,
-    /// The time of the newest batch.
-    time: Time,
+    /// The clock of the newest batch, which goes on while there are no others; `None` before the first.
+    clock: Option<Clock>,
     ages: Ages,
     news: Vec<News>,
     completions: Vec<News>,
@@ -76,7 +76,7 @@ impl<B: Backend> Replica<B> {
         state.resume(store.last()?, store.presence() == Presence::Forgotten);
         let state = Arc::new(RwLock::new(state));
         let (news, completions) = (Vec::new(), Vec::new());
-        Ok(Self { node, limits, state, store, full_since: None, time: Time(0), ages, news, completions })
+        Ok(Self { node, limits, state, store, full_since: None, clock: None, ages, news, completions })
     }
 
     /// The state, for reading.
@@ -137,11 +137,16 @@ impl<B: Backend> Replica<B> {
     }
 
     fn tidy(&mut self) -> Result<bool, StoreError> {
-        let (store, time) = (&mut self.store, self.ages.time(self.time));
-        match store.tidy().and_then(|more| Ok(store.trim(time)? || more)) {
+        match self.tidy_and_trim() {
             Err(StoreError::Full) => Ok(false),
             other => other,
         }
+    }
+
+    fn tidy_and_trim(&mut self) -> Result<bool, StoreError> {
+        let more = self.store.tidy()?;
+        let Some(clock) = self.clock else { return Ok(more) };
+        Ok(self.store.trim(self.ages.time(clock.time()))? || more)
     }
 
     /// Decides, applies and stores a batch. Returns the news for this node's hub, which the caller takes out of the vector.
@@ -149,7 +154,7 @@ impl<B: Backend> Replica<B> {
     /// # Errors
     /// When the store fails; then it is not known whether anything of the batch is stored.
     pub async fn take(&mut self, batch: Batch) -> Result<&mut Vec<News>, StoreError> {
-        self.time = batch.time;
+        self.clock = Some(Clock::Running { from: clock::now(), at: batch.time });
         if self.full_since.is_some_and(|since| clock::since(since) >= ROOM_CHECK) {
             self.full_since = if self.store.take_reserve() { None } else { Some(clock::now()) };
         }

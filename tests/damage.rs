@@ -70,6 +70,43 @@ fn what_is_damaged_is_said_and_the_rest_is_shown() {
     assert!(login(&server).1.ends_with(" 0"));
 }
 
+/// Where several in a row are lost, nothing leads to those before them from behind: that is one GAP, and what came later is shown.
+#[test]
+fn beyond_what_is_lost_the_rest_is_shown() {
+    let mut server = Server::start(&[]);
+    let (mut ana, mut bob) = (server.connect(), server.connect());
+    ana.ok(&format!("REGISTER ana {PASSWORD}"));
+    ana.ok("CREATE #rust");
+    let said: Vec<_> = (0..40).map(|number| seq(&ana.ok(&format!("SAY #rust number {number}")))).collect();
+    let sent: Vec<_> = (0..40).map(|number| seq(&bob.ok(&format!("MSG ana number {number}")))).collect();
+    drop((ana, bob));
+    server.kill();
+    let store = rusqlite::Connection::open(server.dir().join("journal.db")).expect("it opens");
+    for seq in said[10..14].iter().chain(&sent[10..14]) {
+        assert_eq!(store.execute("DELETE FROM entries WHERE seq = ?", [seq]).expect("it can be damaged"), 1);
+    }
+    drop(store);
+    server.restart();
+    let (mut ana, _) = login(&server);
+    let shown = |lines: Vec<String>| -> Vec<String> {
+        let numbers = lines.iter().filter(|line| line.starts_with("- MSG ")).map(|line| line.rsplit(' ').next());
+        numbers.map(|number| number.expect("a word").to_owned()).collect()
+    };
+    let after: Vec<_> = (14..40).map(|number| number.to_string()).collect();
+    let history = ana.ask("HISTORY #rust");
+    assert!(history[0].starts_with("- GAP #rust 1 "), "{history:?}");
+    assert_eq!(shown(history), after);
+    // Whoever pages forward is not kept back by it, and INBOX says that there is more until all is shown.
+    let mut seen = shown(ana.ask(&format!("HISTORY #rust 100 since {}", said[2])));
+    assert!(seen.ends_with(&after), "{seen:?}");
+    let inbox = ana.ask("INBOX 100");
+    assert!(inbox.iter().any(|line| line.starts_with("- GAP ana:")), "{inbox:?}");
+    seen = shown(inbox);
+    assert!(seen.ends_with(&after), "{seen:?}");
+    ana.ok(&format!("ACK {}", sent[39]));
+    assert_eq!(ana.ask("INBOX"), ["OK INBOX 0 0"]);
+}
+
 /// However often it is read, each damaged message is one line of the log.
 #[test]
 fn the_log_tells_each_damaged_message_once() {

@@ -7,12 +7,13 @@ use std::net::Ipv4Addr;
 use support::client::Client;
 use support::server::Server;
 
-/// Members of the channel, each of whom may do ten things at once and ten a second.
+/// Members of the channel, each of whom may do five things at once and five a second: what they cost the others takes
+/// seconds.
 const MEMBERS: usize = 30;
 
 /// A server, and the members of #rust. The first has only created it, and has heard who joined.
 fn channel() -> (Server, Vec<Client>) {
-    let server = Server::start(&["--limit", "commands-per-second=10"]);
+    let server = Server::start(&["--limit", "commands-per-second=5"]);
     let mut people: Vec<_> = (0..MEMBERS).map(|_| server.connect()).collect();
     people[0].ok("CREATE #rust");
     people[1..].iter_mut().for_each(|person| drop(person.ok("JOIN #rust")));
@@ -32,7 +33,7 @@ fn waits(server: &Server, sender: &mut Client, first: &str) {
     sender.send(&format!("{first}\nPING later"));
     let answer = sender.line();
     assert!(answer.starts_with("OK ") && answer != "OK PING later", "{answer}");
-    (0..9).for_each(|_| drop(other.ok("PING")));
+    (0..3).for_each(|_| drop(other.ok("PING")));
     assert!(sender.is_silent(), "the server has read on after {first:.20}");
     assert_eq!(sender.line(), "OK PING later");
 }
@@ -53,7 +54,7 @@ fn who_sets_a_topic_before_many_waits() {
 
 #[test]
 fn bytes_that_make_no_line_are_paced() {
-    let server = Server::start(&["--limit", "commands-per-second=10"]);
+    let server = Server::start(&["--limit", "commands-per-second=5"]);
     for wasted in ["\u{8}", "x\u{7f}", "x\u{3}"] {
         let mut ana = server.connect();
         let wasted = wasted.repeat(12_000 / wasted.len());
@@ -63,7 +64,7 @@ fn bytes_that_make_no_line_are_paced() {
 
 #[test]
 fn who_leaves_debt_behind_and_comes_back_still_waits() {
-    let server = Server::start(&["--limit", "commands-per-address=10"]);
+    let server = Server::start(&["--limit", "commands-per-address=5"]);
     let mut ana = server.connect();
     ana.ok("CREATE #rust");
     let mut others: Vec<_> = (1..MEMBERS).map(|number| at(&server, number)).collect();
@@ -74,14 +75,14 @@ fn who_leaves_debt_behind_and_comes_back_still_waits() {
     // Neither she nor anybody else at her address is served, and everybody else is.
     let (mut again, mut other) = (server.connect(), at(&server, 200));
     again.send("PING later");
-    (0..8).for_each(|_| drop(other.ok("PING")));
+    (0..3).for_each(|_| drop(other.ok("PING")));
     assert!(again.is_silent(), "she has to wait");
     assert_eq!(again.line(), "OK PING later");
 }
 
 #[test]
 fn connections_from_one_address_wait_for_what_each_has_done() {
-    let server = Server::start(&["--limit", "commands-per-address=10"]);
+    let server = Server::start(&["--limit", "commands-per-address=5"]);
     let (mut ana, mut bob) = (server.connect(), server.connect());
     assert_eq!(ana.ok(&format!("{}\u{3}PING", "\u{8}".repeat(12_000))), "OK PING");
     waits(&server, &mut bob, "PING");

@@ -3,15 +3,18 @@
 mod support;
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use proxy_header::{ProxiedAddress, ProxyHeader, SslInfo, Tlv};
+use rustix::io::FdFlags;
 
 use support::client::{Client, stream_from};
-use support::clients::is_installed;
+use support::clients::installed;
+use support::raw::to_the_end;
 use support::server::{PATIENCE, Server, data_dir};
 use support::tls::{TlsClient, TlsServer, certify};
 use support::wait::until;
@@ -41,10 +44,8 @@ fn client(server: &Server, source: &str, tlvs: &[Tlv<'_>]) -> Client {
 }
 
 /// All that comes, to the end.
-fn rest(mut stream: TcpStream) -> String {
-    let mut text = Vec::new();
-    let _ = stream.read_to_end(&mut text);
-    String::from_utf8(text).expect("it is text")
+fn rest(stream: TcpStream) -> String {
+    String::from_utf8(to_the_end(stream)).expect("it is text")
 }
 
 #[test]
@@ -81,7 +82,7 @@ fn a_health_check_is_the_proxys_own() {
 
 #[test]
 fn a_proxy_that_says_nothing_or_nonsense_is_closed_unanswered() {
-    let server = Server::start(&[&FROM[..], &["--limit", "proxy-header-seconds=1"]].concat());
+    let server = Server::start(&FROM);
     let whole = header("198.51.100.7:1", &[Tlv::Netns("blue".into())]);
     let mut wrong: Vec<Vec<u8>> = vec![
         b"MSG ana hello, as if there were no proxy\n".to_vec(),
@@ -141,41 +142,43 @@ impl Drop for Haproxy {
 }
 
 /// HAProxy as README sets it up, with other ports: with TLS, and passing it through.
-fn haproxy(dir: &Path, server: SocketAddr, tls_server: SocketAddr) -> (Haproxy, SocketAddr, SocketAddr) {
+fn haproxy(program: &Path, dir: &Path, server: SocketAddr, tls_server: SocketAddr) -> (Haproxy, SocketAddr, SocketAddr) {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("it can be read");
     let (_, rest) = readme.split_once("```haproxy\n").expect("README has a configuration for HAProxy");
     let config = rest.split("```").next().expect("it ends");
-    let ports = [0; 2].map(|_| {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        listener.local_addr().expect("it listens").port()
-    });
+    let ports = |word: &str| -> Vec<&str> {
+        let lines = config.lines().filter(|line| line.trim_start().starts_with(word));
+        lines.filter_map(|line| line.split(':').nth(1)?.split(' ').next()).collect()
+    };
+    assert!(ports("bind").iter().all(|port| !ports("server").contains(port)), "haproxy takes linechat's own port");
+    // It inherits them: nobody else can take their ports meanwhile.
+    let doors = [0; 2].map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free"));
+    doors.iter().for_each(|door| rustix::io::fcntl_setfd(door, FdFlags::empty()).expect("it can be inherited"));
     let (cert, key) = (dir.join("cert.pem"), dir.join("key.pem"));
     let pair = [cert, key].map(|file| fs::read_to_string(file).expect("it was made")).concat();
     fs::write(dir.join("both.pem"), pair).expect("it can be written");
     let config = config
         .replace("/etc/haproxy/linechat.pem", &dir.join("both.pem").display().to_string())
-        .replace(":12001 ssl", &format!("127.0.0.1:{} ssl", ports[0]))
-        .replace("bind :12002", &format!("bind 127.0.0.1:{}", ports[1]))
+        .replace("bind :12001 ssl", &format!("bind fd@{} ssl", doors[0].as_raw_fd()))
+        .replace("bind :12002", &format!("bind fd@{}", doors[1].as_raw_fd()))
         .replace("127.0.0.1:12000", &server.to_string())
-        .replace("127.0.0.1:12001", &tls_server.to_string());
+        .replace("127.0.0.1:12003", &tls_server.to_string());
     fs::write(dir.join("haproxy.cfg"), config).expect("it can be written");
     let log = fs::File::create(dir.join("haproxy.log")).expect("it can be made");
-    let mut command = Command::new("haproxy");
+    let mut command = Command::new(program);
     command.arg("-f").arg(dir.join("haproxy.cfg")).args(["-db"]);
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("haproxy runs");
-    let [outer, passed] = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let [outer, passed] = doors.map(|door| door.local_addr().expect("it listens"));
     (Haproxy(child), outer, passed)
 }
 
 #[test]
 fn haproxy_hands_people_on_as_readme_sets_it_up() {
-    if !is_installed("haproxy", "haproxy") {
-        return;
-    }
+    let Some(program) = installed("haproxy", "haproxy") else { return };
     let server = TlsServer::start(&["--proxy-from", "127.0.0.1", "--limit", "connections-per-address=1"]);
     let dir = data_dir();
     certify(dir.path());
-    let (mut proxy, outer, passed) = haproxy(dir.path(), server.plain, server.address);
+    let (mut proxy, outer, passed) = haproxy(&program, dir.path(), server.plain, server.address);
     until("haproxy listens", || {
         let log = || fs::read_to_string(dir.path().join("haproxy.log")).unwrap_or_default();
         assert!(proxy.0.try_wait().expect("it is ours").is_none(), "{}", log());

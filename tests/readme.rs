@@ -180,7 +180,7 @@ fn the_test_commands_are_there() {
     assert_eq!(peers, "scripts/bench-peers\n");
     assert_eq!((test, advisories), ("scripts/test\n", "scripts/advisories\n"));
     assert_eq!(protocol, "scripts/protocol/run localhost 12000\n");
-    let inline = ["scripts/seeded-bugs", "scripts/mutants"];
+    let inline = ["scripts/seeded-bugs", "scripts/mutants", "scripts/recovery", "scripts/overload", "scripts/soak"];
     inline.iter().for_each(|command| has(&format!("`{command}`")));
     let sbom = sbom.lines().last().expect("the SBOM is made last");
     for command in [peers, test, advisories, sbom, protocol].iter().chain(&inline) {

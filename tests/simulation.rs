@@ -3,7 +3,7 @@
 //!
 //! The same seed is always the same simulation: `LINECHAT_SIMULATION_SEED=4711` plays one again and prints it if it fails,
 //! `LINECHAT_SIMULATION_SEEDS=10000` plays more of them, and `LINECHAT_SIMULATION_COMMANDS` longer ones. Play many with
-//! `cargo test`: nextest ends a test after four minutes.
+//! `cargo test`: nextest ends a test of this file after ten minutes.
 
 #[path = "histories/chance.rs"]
 mod chance;

@@ -104,3 +104,22 @@ fn a_refusal_keeps_its_place_among_the_answers() {
     assert_eq!(answers[5..8], ["ERR RAT"; 3]);
     assert_eq!(answers[8], "OK PING");
 }
+
+/// What comes and goes is stored, too.
+#[test]
+fn memberships_take_their_share() {
+    let (server, mut ana, _bob) = with("stored-per-address=20000");
+    let mut left = 0;
+    let refused = loop {
+        ana.ok("LEAVE #rust");
+        left += 1;
+        match ana.ask("JOIN #rust").pop() {
+            Some(answer) if answer.starts_with("OK JOIN ") => assert!(left < 100, "it never ends"),
+            answer => break answer.unwrap_or_default(),
+        }
+    };
+    is_told(&refused, "stored-per-address");
+    assert!((30..40).contains(&left), "{left}");
+    is_told(&server.connect().err("CREATE #other", "RATE_LIMITED"), "stored-per-address");
+    elsewhere(&server).ok("JOIN #rust");
+}

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use socket2::{Domain, Socket, Type};
 use support::client::Client;
 use support::clients::{TLS_CLIENTS, TlsClient, is_installed};
+use support::raw::to_the_end;
 use support::server::{PATIENCE, Server, data_dir};
 use support::tls::{self, TlsServer, certify, linechat};
 use support::wait::until;
@@ -21,13 +22,6 @@ fn silent(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("the server accepts");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     stream
-}
-
-/// What still comes on a connection; a reset is an end too.
-fn rest(mut stream: &TcpStream) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let _ = stream.read_to_end(&mut bytes);
-    bytes
 }
 
 #[test]
@@ -109,12 +103,12 @@ fn who_speaks_plainly_to_it_is_told_and_nothing_is_executed() {
     let mut nina = silent(server.address);
     nina.write_all(b"CREATE #rust\nQUIT\n").expect("it can be sent");
     nina.shutdown(std::net::Shutdown::Write).expect("its side can be ended");
-    let told = String::from_utf8(rest(&nina)).expect("it is text");
+    let told = String::from_utf8(to_the_end(&nina)).expect("it is text");
     assert!(told.starts_with("ERR BAD_SYNTAX - this port speaks TLS; ") && told.lines().count() == 1, "{told}");
     // What begins like TLS and is not gets no conversation either.
     let mut garbage = silent(server.address);
     garbage.write_all(&[0x16, 3, 1, 0, 4, b'L', b'I', b'S', b'T']).expect("it can be sent");
-    assert!(!rest(&garbage).starts_with(b"* HELLO"));
+    assert!(!to_the_end(&garbage).starts_with(b"* HELLO"));
     let mut ana = Client::connect(server.plain);
     assert_eq!(ana.ask("CHANNELS"), ["OK CHANNELS 0"]);
     assert_eq!(ana.ask("LIST").len(), 2, "nobody else was ever there");
@@ -149,7 +143,7 @@ fn a_stopping_server_takes_its_leave_and_waits_for_no_handshake() {
     assert!(ana.line().expect("a last line").starts_with("* SHUTDOWN "));
     assert_eq!(ana.line(), None, "an end that TLS announces");
     assert!(server.wait().success());
-    assert_eq!(rest(&silent), b"");
+    assert_eq!(to_the_end(&silent), b"");
 }
 
 #[test]
@@ -163,9 +157,9 @@ fn a_handshake_ends_in_time_and_counts_as_a_connection_until_then() {
         silent(server.plain).read_exact(&mut first).expect("a line comes");
         (first == *b"ERR QUOTA - ").then_some(slow)
     });
-    assert_eq!(rest(&slow), b"", "it is closed without a word");
+    assert_eq!(to_the_end(&slow), b"", "it is closed without a word");
     until("its place is free", || {
-        let told = String::from_utf8(rest(&silent(server.address))).expect("it is text");
+        let told = String::from_utf8(to_the_end(&silent(server.address))).expect("it is text");
         // Whoever waits for a greeting does not know what this port is.
         told.starts_with("ERR BAD_SYNTAX - this port speaks TLS; ").then_some(())
     });
@@ -177,7 +171,7 @@ fn handshakes_are_counted_for_an_address_and_connections_go_on() {
     let server = TlsServer::start(&["--limit", "tls-handshakes-per-address=2"]);
     let (mut ana, mut bob) = (server.connect(), server.connect());
     for _ in 0..3 {
-        assert_eq!(rest(&silent(server.address)), b"", "closed without a word, and without a handshake");
+        assert_eq!(to_the_end(&silent(server.address)), b"", "closed without a word, and without a handshake");
     }
     ana.ok("CREATE #rust");
     bob.ok("JOIN #rust");

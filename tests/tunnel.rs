@@ -5,21 +5,13 @@ mod support;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use support::clients::{find, is_installed};
+use support::clients::{installed, is_installed};
 use support::server::{PATIENCE, data_dir};
 use support::tls::TlsServer;
 use support::wait::until;
-
-/// sshd lies where a user's PATH does not look.
-fn sshd() -> Option<PathBuf> {
-    let usual = PathBuf::from("/usr/sbin/sshd");
-    find("sshd")
-        .or_else(|| usual.is_file().then_some(usual))
-        .or_else(|| is_installed("sshd", "openssh-server").then(PathBuf::new))
-}
 
 /// Killed when it is dropped; its sshd goes with it.
 struct Tunnel(Child);
@@ -64,7 +56,7 @@ fn tunnel(sshd: &Path, dir: &Path, port: u16) -> Tunnel {
 
 #[test]
 fn a_password_may_come_through_an_ssh_tunnel_where_tls_is_asked_of_all_others() {
-    let Some(sshd) = sshd().filter(|file| is_installed("ssh", "openssh-client") && file.is_file()) else { return };
+    let Some(sshd) = installed("sshd", "openssh-server").filter(|_| is_installed("ssh", "openssh-client")) else { return };
     let (server, dir) = (TlsServer::start(&[]), data_dir());
     let mut tunnel = tunnel(&sshd, dir.path(), server.plain.port());
     let stream = until("the tunnel stands", || {

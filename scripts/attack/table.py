@@ -68,7 +68,7 @@ class Attack:
         self.that(what, f"{seen:,.3g} {unit}", f"≤ {short:g} {unit}, short form; the row's: {bound:g}", seen <= short)
 
     def beside(self, what, seen, before, noise):
-        """Times in ms: at most twice what they were before. In the short form, or what a busy machine's noise makes of nothing."""
+        """Times in ms: at most twice what they were before; in the short form, or what a busy machine's noise makes of nothing, if that is more."""
         noise *= 0 if self.full else self.SHORT_NOISE
         bound = max(2 * before, noise)
         text = f"≤ {bound:.3g} ms: 2 × the {before:.3g} before{'' if self.full else f', or {noise:g}, which is noise in the short form'}"

@@ -158,6 +158,16 @@ impl SessionHandle {
         self.wake();
     }
 
+    /// The notices that have come since the last time. `None` when some are lost, from then on: there were more than the session
+    /// may leave unread, or any at all while it is too far behind to take them. It must end.
+    pub fn take_notices_unless(&self, is_behind: bool) -> Option<Vec<Notice>> {
+        let notices = self.take_notices();
+        if is_behind && !notices.is_empty() {
+            self.is_overrun.store(true, Ordering::Release);
+        }
+        (!self.is_overrun()).then_some(notices)
+    }
+
     /// The notices that have come since the last time.
     pub fn take_notices(&self) -> Vec<Notice> {
         if !self.has_notices.swap(false, Ordering::AcqRel) {

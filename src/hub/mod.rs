@@ -325,5 +325,10 @@ mod tests {
         assert!(!handle.is_overrun());
         handle.give(std::iter::once(end(0)));
         assert!(handle.is_overrun() && handle.take_notices().is_empty());
+        // Whoever is too far behind loses them, and that is not forgotten.
+        let handle = hub.admit();
+        assert!(handle.take_notices_unless(true).is_some_and(|notices| notices.is_empty()));
+        handle.give(std::iter::once(end(1)));
+        assert!(handle.take_notices_unless(true).is_none() && handle.take_notices_unless(false).is_none());
     }
 }

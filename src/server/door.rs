@@ -46,6 +46,8 @@ struct Guest {
     address: IpAddr,
     /// Whether nobody can listen to what they send until it is on this side.
     is_encrypted: bool,
+    /// Whether they, and the proxy if there is one, are on this machine.
+    is_local: bool,
     permit: Permit,
 }
 
@@ -101,7 +103,8 @@ async fn introduce(door: Arc<Door>, mut stream: TcpStream, proxy: Guest) {
         Ok(proxied::Source { peer: Some(peer), is_encrypted }) => {
             drop(proxy.permit);
             match door.admit(peer, shared.limits.connections_per_address, is_encrypted) {
-                Ok(guest) => guest,
+                // The proxy's own machine may be another.
+                Ok(guest) => Guest { is_local: guest.is_local && proxy.is_local, ..guest },
                 Err(refusal) => return door.turn_away(&stream, &refusal),
             }
         }
@@ -140,13 +143,13 @@ async fn shake_hands(door: Arc<Door>, stream: TcpStream, guest: Guest) {
 }
 
 fn converse(door: &Door, transport: Box<dyn Transport>, guest: Guest) {
-    let Guest { peer, address, is_encrypted, permit } = guest;
+    let Guest { peer, address, is_encrypted, is_local, permit } = guest;
     let shared = &door.shared;
     let handle = shared.hub.admit();
     // At debug level only: a span is a tenth of what a silent connection costs.
     let span = tracing::debug_span!("connection", session = handle.number, %peer);
     let mut session = Session::new(Arc::clone(shared), transport, address, Arc::clone(&handle));
-    if !is_encrypted && !door.takes_passwords(peer.ip()) {
+    if !is_encrypted && !door.takes_passwords(is_local) {
         session.refuse_passwords();
     }
     let work = async move {
@@ -165,7 +168,7 @@ impl Door {
         let shared = &self.shared;
         let address = admission::counted(peer.ip(), shared.limits.ipv6_prefix);
         let permit = Admission::admit(&self.admission, address, most_each, shared.hub.buffered())?;
-        Ok(Guest { peer, address, is_encrypted, permit })
+        Ok(Guest { peer, address, is_encrypted, is_local: peer.ip().to_canonical().is_loopback(), permit })
     }
 
     /// Before a handshake there is no way to say anything that the peer would understand.
@@ -175,11 +178,11 @@ impl Door {
         }
     }
 
-    /// Whether a password may cross an unencrypted connection from there.
-    fn takes_passwords(&self, peer: IpAddr) -> bool {
+    /// Whether a password may come over an unencrypted connection, from this machine or from elsewhere.
+    fn takes_passwords(&self, is_local: bool) -> bool {
         match self.plain_passwords {
             PlainPasswords::Allow => true,
-            PlainPasswords::Loopback => peer.to_canonical().is_loopback(),
+            PlainPasswords::Loopback => is_local,
             PlainPasswords::Refuse => false,
         }
     }

@@ -51,7 +51,8 @@ impl Proxies {
     /// Tells the operator, once: each connection through a proxy that is not set up for it fails.
     pub fn tell(&self, proxy: SocketAddr, error: &io::Error) {
         // A health check that only connects is no mistake.
-        if error.kind() == io::ErrorKind::UnexpectedEof || self.is_told.swap(true, Ordering::Relaxed) {
+        let only_connects = matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset);
+        if only_connects || self.is_told.swap(true, Ordering::Relaxed) {
             return tracing::debug!(%error, %proxy, "nothing came through the proxy");
         }
         tracing::warn!(%error, %proxy, "connections from this proxy are closed; let it send a PROXY header, version 2 (HAProxy: send-proxy-v2)");

@@ -294,10 +294,8 @@ impl Session {
     /// [`Gone::Overrun`] if the session was told more than it may leave unread, or was left behind in too many rooms: its peer
     /// takes nothing while another connection of the same account comes and goes.
     fn take_notices(&mut self) -> Result<(), Gone> {
-        let notices = self.handle.take_notices();
-        if self.handle.is_overrun() || (!notices.is_empty() && self.reading.ending() > ENDING_ROOMS) {
-            return Err(Gone::Overrun);
-        }
+        let is_behind = self.reading.ending() > ENDING_ROOMS;
+        let Some(notices) = self.handle.take_notices_unless(is_behind) else { return Err(Gone::Overrun) };
         let mut notices = notices.into_iter();
         while let Some(notice) = notices.next() {
             match notice {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::clock;
 use crate::limits::{BYTES_A_TOKEN, DEBT_SECONDS, LINE_BYTES, NONE};
 use crate::session::Session;
+use crate::session::budgets::Lease;
 
 /// The least wait: a fast script waits for several tokens at a time, so that it costs few timers.
 const WAIT: Duration = Duration::from_millis(5);
@@ -23,13 +24,13 @@ pub struct Throttle {
     /// Received bytes that no line has had yet.
     unpaid: usize,
     /// Tokens of the address that are taken and not used.
-    leased: u64,
+    lease: Lease,
 }
 
 impl Throttle {
     /// A full bucket.
     pub fn new(per_second: u64) -> Self {
-        Self { tokens: whole(per_second), filled: clock::now(), unpaid: 0, leased: 0 }
+        Self { tokens: whole(per_second), filled: clock::now(), unpaid: 0, lease: Lease::default() }
     }
 
     /// Takes tokens. Returns how long the connection must wait now, if it must.
@@ -77,16 +78,18 @@ impl Session {
 
     /// Pays only what all connections of the address pay together. To come costs one, so that nobody leaves debt behind.
     pub(super) fn pay_address(&mut self, cost: u64) {
-        if let Some(wait) = self.shared.budgets.pace.take(self.address, cost, &mut self.throttle.leased) {
+        if let Some(wait) = self.shared.budgets.pace.take(self.address, cost, &mut self.throttle.lease) {
             self.rest(wait.max(WAIT));
         }
     }
 
     fn rest(&mut self, wait: Duration) {
         if !self.shared.stopping.is_cancelled() {
-            self.throttled_until = self.throttled_until.max(Some(clock::now() + wait));
+            let now = clock::now();
+            let longer = (now + wait).saturating_duration_since(self.throttled_until.unwrap_or(now).max(now));
+            self.throttled_until = self.throttled_until.max(Some(now + wait));
             // The peer may have sent the rest of its line, which is not looked at meanwhile.
-            self.line_deadline = self.line_deadline.and_then(|deadline| deadline.checked_add(wait));
+            self.line_deadline = self.line_deadline.and_then(|deadline| deadline.checked_add(longer));
         }
     }
 

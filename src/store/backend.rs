@@ -259,6 +259,14 @@ pub trait Backend: Look + Send + 'static {
     /// When the store fails or is damaged.
     fn last(&self) -> Result<Seq, StoreError>;
 
+    /// The newest entry that is still there; `None` from a backend that does not outlive its process.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    fn newest(&self) -> Result<Option<Record>, StoreError> {
+        Ok(None)
+    }
+
     /// What the sender last used the key for, however long ago.
     ///
     /// # Errors

@@ -52,7 +52,7 @@ impl<B: Backend> Store<B> {
         }
         let seen = Seen(&self.backend, &self.batch);
         let run = Run::new(&seen, room, head, What::Messages);
-        // Whichever way is shorter: so each message is read at most once in its life for this.
+        // Whichever way is shorter: so no more are read for this, in all, than are marked.
         head.unread_bytes = if head.said_n - n < n - head.read_n {
             run.bytes((head.said_n, head.said), n)?
         } else {

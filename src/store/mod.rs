@@ -125,9 +125,10 @@ impl Page {
         self.entries.first().map(|entry| entry.seq).into_iter().chain(self.damaged.first().copied()).min()
     }
 
-    /// The seq of its last entry, damaged or not.
+    /// Up to where it was read: the seq of its last entry, damaged or not, or else the end of its gap.
     pub fn last(&self) -> Option<Seq> {
-        self.entries.last().map(|entry| entry.seq).max(self.damaged.last().copied())
+        let entry = self.entries.last().map(|entry| entry.seq).max(self.damaged.last().copied());
+        entry.or(self.gap.map(|(_, last)| last))
     }
 
     /// Its entries in order, and in their places the seqs of damaged ones.

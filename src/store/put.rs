@@ -122,12 +122,12 @@ impl<B: Backend> Store<B> {
         Ok(self.backend.last()?.max(put).max(self.batch.newest))
     }
 
-    /// When the newest entry was stored, if there is one and it is sound.
+    /// When the newest entry that is still there was stored, if there is one and it is sound.
     ///
     /// # Errors
     /// When the store fails.
     pub fn newest_time(&self) -> Result<Option<Time>, StoreError> {
-        match self.backend.last().and_then(|last| self.backend.record(last)) {
+        match self.backend.newest() {
             Ok(record) => Ok(record.map(|record| record.entry.time)),
             Err(StoreError::Damaged(_)) => Ok(None),
             Err(error) => Err(error),

@@ -161,7 +161,7 @@ impl Model {
 
     /// Whether another message counts to somebody's share: the first tenth does not.
     pub fn is_shared(&self, owner: UserId) -> bool {
-        self.unread(owner) >= self.limits.inbox / 10
+        self.unread(owner) >= self.limits.inbox / 10 || self.unread_bytes(owner) >= self.limits.inbox_bytes / 10
     }
 
     fn has_used_their_share(&self, user: UserId, address: Option<IpAddr>, owner: UserId) -> bool {

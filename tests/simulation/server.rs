@@ -90,7 +90,7 @@ impl Server {
         let origin = Origin { session: SessionId { node, number: 0 }, tag: 0 };
         let ended = Proposal { origin, request: Request::EndNode(node) };
         let restored = replica.take(Batch { time: noon, proposals: vec![ended] }).await.map(drop);
-        let (order, batches) = local::open(Clock::Simulated { from: Instant::now(), at: noon }, Runs::InTask);
+        let (order, batches) = local::open(Clock::Running { from: Instant::now(), at: noon }, Runs::InTask);
         let (state, hub) = (replica.state(), Arc::new(Hub::new(limits)));
         let mut tasks = JoinSet::new();
         let slow = *chance.of(&[0, 3, 40, 400]);

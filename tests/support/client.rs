@@ -1,11 +1,12 @@
 //! A client for a test: lines over real TCP, each one that comes held against the grammar.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 
 use socket2::{Domain, Socket, Type};
 
 use super::abnf::Grammar;
+use super::raw::to_the_end;
 use super::server::PATIENCE;
 
 /// A connection from another address of this machine.
@@ -163,10 +164,7 @@ impl Client {
     }
 
     /// All bytes to the end, unchecked.
-    pub fn raw_rest(mut self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        // A reset is an end too, where a test provokes one.
-        let _ = self.lines.read_to_end(&mut bytes);
-        bytes
+    pub fn raw_rest(self) -> Vec<u8> {
+        to_the_end(self.lines)
     }
 }

@@ -170,9 +170,14 @@ pub fn at(command: &str, port: u16) -> String {
 
 /// Whether a program is there. Where `CI=true` it has to be; elsewhere the test that needs it is left out, which is said.
 pub fn is_installed(program: &str, package: &str) -> bool {
-    let there = find(program).is_some();
-    assert!(there || std::env::var("CI").as_deref() != Ok("true"), "{program} is missing: apt-get install {package}");
-    if !there {
+    installed(program, package).is_some()
+}
+
+/// Where a program is. Where it is missing, that is said, and in CI it is a failure.
+pub fn installed(program: &str, package: &str) -> Option<PathBuf> {
+    let there = find(program);
+    assert!(there.is_some() || std::env::var("CI").as_deref() != Ok("true"), "{program} is missing: apt-get install {package}");
+    if there.is_none() {
         eprintln!("SKIPPED: {program} is missing; to run this test: apt-get install {package}");
     }
     there
@@ -181,5 +186,7 @@ pub fn is_installed(program: &str, package: &str) -> bool {
 /// Where a program is.
 pub fn find(program: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&folders).map(|folder| folder.join(program)).find(|file| file.is_file())
+    // Debian keeps servers where a user's PATH does not look.
+    let folders = std::env::split_paths(&folders).chain(["/usr/sbin".into()]);
+    folders.map(|folder| folder.join(program)).find(|file| file.is_file())
 }

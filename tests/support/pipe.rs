@@ -145,7 +145,7 @@ pub fn shared() -> Arc<Shared> {
 pub fn shared_with(outlet: impl FnOnce(&Arc<Hub>) -> Outlet) -> Arc<Shared> {
     let limits = Arc::new(Limits::default());
     let noon = Time(946_641_600_000);
-    let clock = Clock::Simulated { from: Instant::now(), at: noon };
+    let clock = Clock::Running { from: Instant::now(), at: noon };
     let (order, batches) = local::open(clock, Runs::InTask);
     let (store, reader) = store::open_memory(1 << 20, Presence::Forgotten);
     let replica = Replica::open(NodeId(0), Arc::clone(&limits), store).expect("the store is empty");

@@ -1,6 +1,6 @@
 //! A connection as bytes, for what a [`super::client::Client`] hides or has no time for: line endings, telnet, floods of lines.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread::JoinHandle;
 
@@ -91,14 +91,19 @@ impl Raw {
         }
     }
 
-    /// All bytes to the end. A reset is an end too.
-    pub fn rest(mut self) -> Vec<u8> {
-        let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
-        while let Ok(length @ 1..) = self.input.read(&mut buffer) {
-            bytes.extend_from_slice(&buffer[..length]);
-        }
-        bytes
+    /// All bytes to the end.
+    pub fn rest(self) -> Vec<u8> {
+        to_the_end(self.input)
     }
+}
+
+/// All that comes to the end of a connection. A reset is an end too; that nothing comes in time is none.
+pub fn to_the_end(mut stream: impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut bytes) {
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset, "it is not closed; {} bytes came so far", bytes.len());
+    }
+    bytes
 }
 
 /// The lines of what a server sent, each held against the grammar; telnet's refusals are taken out.

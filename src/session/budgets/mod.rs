@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use crate::limits::Limits;
 
-pub use pace::Pace;
+pub use pace::{Lease, Pace};
 pub use rate::Rate;
 pub use stored::{Leases, Stored};
 

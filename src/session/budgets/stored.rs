@@ -72,7 +72,7 @@ impl Session {
     /// Takes what an entry with so many bytes of text needs from the budgets of the address and, if there is one, the account.
     ///
     /// # Errors
-    /// `RATE_LIMITED`. Nothing was taken.
+    /// `RATE_LIMITED`. What the connection may store is not less than before.
     pub(in crate::session) fn pay_storage(&mut self, text: usize) -> Result<(), Refusal> {
         let bytes = size(text);
         let (Stored { addresses, accounts }, leases) = (&self.shared.budgets.stored, &mut self.leases);

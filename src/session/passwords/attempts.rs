@@ -1,6 +1,6 @@
 //! How many passwords and keys may be tried: for an account or a channel, by an address, and by both together.
 //!
-//! It owns the counts, and remembers from where each account has logged in and each channel was joined lately, so that who has
+//! It owns the counts, and remembers from where each account has logged in and each channel was joined lately, so that whoever has
 //! the secret gets in while strangers guess. It must never know whether an account exists: names that nobody has are counted in
 //! the same way.
 

@@ -4,9 +4,13 @@
 use std::sync::Arc;
 
 use crate::event::{Answer, Request, proposal::Key};
+use crate::limits::ENTRY_BYTES;
 use crate::names::Name;
 use crate::session::Session;
 use crate::session::verbs::{Said, done};
+
+/// What a membership may store besides its first entry: its owner, its end, and the owner after it.
+const MEMBERSHIP_BYTES: usize = 3 * ENTRY_BYTES as usize;
 
 impl Session {
     pub(super) async fn create(&mut self, name: &str, key: Option<&str>) -> Said {
@@ -23,7 +27,7 @@ impl Session {
             }
             None => None,
         };
-        done(self.ask(Request::Create(name, key)).await?)
+        self.ask_paid(Request::Create(name, key)).await
     }
 
     pub(super) async fn join(&mut self, name: &str, key: Option<&str>) -> Said {
@@ -35,7 +39,19 @@ impl Session {
             },
             None => Key::Missing,
         };
-        done(self.ask(Request::Join(name, key)).await?)
+        self.ask_paid(Request::Join(name, key)).await
+    }
+
+    /// Asks for a membership, and pays for what it stores by its end; if it is refused, it stores nothing.
+    async fn ask_paid(&mut self, request: Request) -> Said {
+        if let Err(refusal) = self.pay_storage(MEMBERSHIP_BYTES) {
+            return Ok(Err(refusal));
+        }
+        let outcome = self.ask(request).await?;
+        if outcome.is_err() {
+            self.regain_storage(MEMBERSHIP_BYTES);
+        }
+        done(outcome)
     }
 
     /// Compares the key with the channel's, if the channel has one and would let the user in with it.

@@ -59,7 +59,7 @@ impl Deciding<'_> {
             let text = "their inbox is full of unread messages; nothing was stored, try later";
             return Ok(refused(Code::InboxFull, text));
         }
-        if unread < limits.inbox / INBOX_UNSHARED {
+        if unread < limits.inbox / INBOX_UNSHARED && inbox.unread_bytes < limits.inbox_bytes / INBOX_UNSHARED {
             return Ok(Ok(None));
         }
         if archive.share(owner, Sharer::User(actor.who.id))? >= limits.inbox_per_sender {

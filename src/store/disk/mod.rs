@@ -244,6 +244,11 @@ impl Backend for Disk {
         }
     }
 
+    fn newest(&self) -> Result<Option<Record>, StoreError> {
+        let seq = self.connection.query_row("SELECT max(seq) FROM entries", [], |row| row.get::<_, Option<i64>>(0));
+        seq.map_err(store_error)?.map_or(Ok(None), |seq| self.record(Seq(row::unsigned(seq))))
+    }
+
     fn key_count(&self, sender: UserId) -> Result<u64, StoreError> {
         Ok(KEY_COUNTS.get(&self.connection, row::signed(sender.0))?.map_or(0, |[count]| row::unsigned(count)))
     }

@@ -30,8 +30,12 @@ pub fn get(connection: &Connection, owner: UserId, sharer: Sharer) -> Result<u64
     let (owner, sharer) = (row::signed(owner.0), number(sharer));
     let mut statement = connection.prepare_cached(ONE).map_err(store_error)?;
     let found = statement.query_row([owner, sharer], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)));
-    let found = found.optional().map_err(store_error)?;
-    let sound = found.filter(|(count, sum)| *sum == row::sum([owner, sharer, *count], b"", ""));
+    let found = match found.optional().map_err(store_error) {
+        // Not even a number.
+        Err(StoreError::Damaged(_)) => None,
+        found => found?,
+    };
+    let sound = found.filter(|(count, sum): &(i64, i64)| *sum == row::sum([owner, sharer, *count], b"", ""));
     Ok(sound.map_or(0, |(count, _)| row::unsigned(count)))
 }
 

@@ -39,7 +39,7 @@ pub const ADDED: &str = "
 /// When the store fails, or when a chain head is damaged: then it could not be loaded either.
 pub fn upgrade(connection: &Connection) -> Result<(), StoreError> {
     connection.execute_batch(&format!("ALTER TABLE heads RENAME TO old_heads; {HEADS_TABLE} {ADDED}")).map_err(store_error)?;
-    // First all heads, so that the entries can be read; what is damaged is told of when it is read again.
+    // First all heads, so that the entries can be read. What is damaged is told of here, and again when somebody reads it.
     each_old(connection, |room, head| HEADS.set(connection, room, row::head_numbers(&head)))?;
     let damage = Damage::default();
     each_old(connection, |room, mut head| {
