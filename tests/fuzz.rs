@@ -96,3 +96,25 @@ fn a_damaged_store_says_nothing_wrong() {
 fn a_session_answers_each_line_once_and_shows_nothing_unclean() {
     run("session", 300, targets::session::check);
 }
+
+/// libFuzzer's targets are built only by `scripts/fuzz`. What the files that they share with everyday tests need must be there.
+#[test]
+fn the_fuzz_targets_have_the_crates_that_they_need() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| fs::read_to_string(root.join(file)).expect("it can be read");
+    let names = |manifest: &str| -> Vec<String> {
+        let sections =
+            manifest.split("\n[").filter(|section| section.starts_with("dependencies") || section.starts_with("dev-dep"));
+        let lines = sections.flat_map(str::lines).filter_map(|line| Some(line.split_once(" = ")?.0.to_owned()));
+        lines.collect()
+    };
+    let (all, there) = (names(&read("Cargo.toml")), names(&read("tests/fuzz/Cargo.toml")));
+    assert!(all.len() > 40 && there.len() > 5, "{all:?} {there:?}");
+    for file in ["tests/support/pipe.rs", "tests/support/store.rs", "tests/fuzz/targets/mod.rs"] {
+        let source = read(file);
+        for name in &all {
+            let used = [format!(" {}::", name.replace('-', "_")), format!("({}::", name.replace('-', "_"))];
+            assert!(there.contains(name) || !used.iter().any(|path| source.contains(path)), "{file} uses {name}");
+        }
+    }
+}
