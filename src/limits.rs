@@ -171,7 +171,8 @@ pub const KEY_CHARS: usize = 64;
 pub const KEYS_REMEMBERED: usize = 4096;
 /// How many of a guest's: there may be a thousand guests from one address, and each of their keys is a row of the store.
 pub const KEYS_REMEMBERED_GUEST: usize = 256;
-/// Which part of what an inbox may hold, in messages and in bytes, is nobody's share: the first tenth. Up to there a message costs no counting.
+/// Which part of what an inbox may hold, in messages and in bytes, is nobody's share: the first tenth. Up to there a message
+/// costs no counting.
 pub const INBOX_UNSHARED: u64 = 10;
 /// Bytes of an over-long line that are thrown away before the connection is closed.
 pub const FLOOD_BYTES: usize = 64 * 1024;

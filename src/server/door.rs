@@ -39,7 +39,7 @@ pub struct Door {
 }
 
 /// Somebody who has been let in.
-struct Guest {
+struct Caller {
     /// Where they come from.
     peer: SocketAddr,
     /// The address that they count for.
@@ -77,73 +77,73 @@ fn welcome(door: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
     // All whom a proxy speaks for come from its address, until it has said from where.
     let is_proxy = door.proxies.include(peer.ip());
     let most_each = if is_proxy { NONE } else { door.shared.limits.connections_per_address };
-    let guest = match door.admit(peer, most_each, false) {
-        Ok(guest) => guest,
+    let caller = match door.admit(peer, most_each, false) {
+        Ok(caller) => caller,
         Err(refusal) => return door.turn_away(&stream, &refusal),
     };
     if let Err(error) = admission::prepare(&stream) {
         return tracing::debug!(%error, %peer, "the connection was lost before it began");
     }
     if is_proxy {
-        door.shared.tracker.spawn(introduce(Arc::clone(door), stream, guest));
+        door.shared.tracker.spawn(introduce(Arc::clone(door), stream, caller));
     } else {
-        let handshake = begin(door, stream, guest);
+        let handshake = begin(door, stream, caller);
         handshake.map(|handshake| door.shared.tracker.spawn(handshake));
     }
 }
 
 /// A proxy says whom it speaks for, before anything else.
-async fn introduce(door: Arc<Door>, mut stream: TcpStream, proxy: Guest) {
+async fn introduce(door: Arc<Door>, mut stream: TcpStream, proxy: Caller) {
     let shared = &door.shared;
     let read = tokio::select! {
         read = proxied::read(&mut stream, shared.limits.proxy_header_seconds) => read,
         () = shared.stopping.cancelled() => return,
     };
-    let guest = match read {
+    let caller = match read {
         Ok(proxied::Source { peer: Some(peer), is_encrypted }) => {
             drop(proxy.permit);
             match door.admit(peer, shared.limits.connections_per_address, is_encrypted) {
                 // The proxy's own machine may be another.
-                Ok(guest) => Guest { is_local: guest.is_local && proxy.is_local, ..guest },
+                Ok(caller) => Caller { is_local: caller.is_local && proxy.is_local, ..caller },
                 Err(refusal) => return door.turn_away(&stream, &refusal),
             }
         }
         Ok(proxied::Source { peer: None, .. }) => proxy,
         Err(error) => return door.proxies.tell(proxy.peer, &error),
     };
-    if let Some(handshake) = begin(&door, stream, guest) {
+    if let Some(handshake) = begin(&door, stream, caller) {
         handshake.await;
     }
 }
 
 /// Begins a conversation, or the handshake before it.
-fn begin(door: &Arc<Door>, stream: TcpStream, guest: Guest) -> Option<impl Future<Output = ()> + use<>> {
+fn begin(door: &Arc<Door>, stream: TcpStream, caller: Caller) -> Option<impl Future<Output = ()> + use<>> {
     if door.certificates.is_none() {
-        converse(door, Box::new(stream), guest);
+        converse(door, Box::new(stream), caller);
         return None;
     }
-    if door.shared.budgets.handshakes.take(&guest.address).is_err() {
-        tracing::debug!(peer = %guest.peer, "too many TLS handshakes from there");
+    if door.shared.budgets.handshakes.take(&caller.address).is_err() {
+        tracing::debug!(peer = %caller.peer, "too many TLS handshakes from there");
         return None;
     }
-    Some(shake_hands(Arc::clone(door), stream, guest))
+    Some(shake_hands(Arc::clone(door), stream, caller))
 }
 
 /// The handshake has a task of its own, which ends with it: what it needs is not kept for as long as the conversation.
-async fn shake_hands(door: Arc<Door>, stream: TcpStream, guest: Guest) {
+async fn shake_hands(door: Arc<Door>, stream: TcpStream, caller: Caller) {
     let (shared, certificates) = (&door.shared, door.certificates.as_ref().expect("invariant: this is a door with TLS"));
     let opening = tls::open(stream, certificates.current(), shared.limits.tls_handshake_seconds);
     tokio::select! {
         opened = opening => match opened {
-            Ok(transport) => converse(&door, Box::new(transport), Guest { is_encrypted: true, ..guest }),
-            Err(error) => tracing::debug!(%error, peer = %guest.peer, "no TLS handshake"),
+            Ok(transport) => converse(&door, Box::new(transport), Caller { is_encrypted: true, ..caller }),
+            Err(error) => tracing::debug!(%error, peer = %caller.peer, "no TLS handshake"),
         },
         () = shared.stopping.cancelled() => {}
     }
 }
 
-fn converse(door: &Door, transport: Box<dyn Transport>, guest: Guest) {
-    let Guest { peer, address, is_encrypted, is_local, permit } = guest;
+fn converse(door: &Door, transport: Box<dyn Transport>, caller: Caller) {
+    let Caller { peer, address, is_encrypted, is_local, permit } = caller;
     let shared = &door.shared;
     let handle = shared.hub.admit();
     // At debug level only: a span is a tenth of what a silent connection costs.
@@ -164,11 +164,11 @@ fn converse(door: &Door, transport: Box<dyn Transport>, guest: Guest) {
 }
 
 impl Door {
-    fn admit(&self, peer: SocketAddr, most_each: u64, is_encrypted: bool) -> Result<Guest, Refusal> {
+    fn admit(&self, peer: SocketAddr, most_each: u64, is_encrypted: bool) -> Result<Caller, Refusal> {
         let shared = &self.shared;
         let address = admission::counted(peer.ip(), shared.limits.ipv6_prefix);
         let permit = Admission::admit(&self.admission, address, most_each, shared.hub.buffered())?;
-        Ok(Guest { peer, address, is_encrypted, is_local: peer.ip().to_canonical().is_loopback(), permit })
+        Ok(Caller { peer, address, is_encrypted, is_local: peer.ip().to_canonical().is_loopback(), permit })
     }
 
     /// Before a handshake there is no way to say anything that the peer would understand.
