@@ -323,6 +323,9 @@ mod tests {
     fn telnet_options_are_refused_once_and_a_timing_mark_after_each_interrupt() {
         check(b"\xff\xfd\x01\xff\xfd\x01\xff\xfb\x1fLIST\n", &["LIST"], b"\xff\xfc\x01\xff\xfe\x1f");
         check(b"\xff\xf4\xff\xfd\x06\xff\xf4\xff\xfd\x06", &[], b"\xff\xfc\x06\xff\xfc\x06");
+        // Without an interrupt, or offered instead of asked for, it is an option like any other.
+        check(b"\xff\xfd\x06\xff\xfd\x06\xff\xfb\x06\xff\xfb\x06", &[], b"\xff\xfc\x06\xff\xfe\x06");
+        check(b"\xff\xf4\xff\xfb\x06\xff\xf4\xff\xfb\x06\xff\xfd\x01\xff\xfd\x01", &[], b"\xff\xfe\x06\xff\xfc\x01");
         check(b"a\xff\xffb\n", &["a\u{fffd}b"], b"");
         check(b"PING \xff\nQUIT\n", &["PING \u{fffd}", "QUIT"], b"");
         check(b"LI\xff\xfa\x18\x00xterm\n\xff\xff\xff\xf0ST\n", &["LIST"], b"");
