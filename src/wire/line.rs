@@ -268,7 +268,7 @@ fn whole<'a>(input: &mut &'a [u8]) -> Option<(&'a [u8], bool)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Back, DO, DONT, FLOOD_BYTES, IAC, LINE_BYTES, LineDecoder, Next, WILL, WONT};
+    use super::{Back, DO, DONT, FLOOD_BYTES, IAC, LINE_BYTES, LineDecoder, Next, SUBNEGOTIATION_BYTES, WILL, WONT};
 
     /// What the decoder makes of `bytes`, given `step` bytes at a time, and what it sends back.
     fn decode(bytes: &[u8], step: usize) -> (Vec<String>, Vec<u8>) {
@@ -337,6 +337,10 @@ mod tests {
             let bytes = [&b"\xff\xfa"[..], &filler.repeat(400), b"\nPING\n"].concat();
             assert_eq!(decode(&bytes, 5).0.last().unwrap(), "PING");
         }
+        // It has so many bytes, and the one by which it is too long is none of a line.
+        let most = [&b"\xff\xfa"[..], &b"x".repeat(SUBNEGOTIATION_BYTES + 1)].concat();
+        check(&[&most[..], b"PING\n"].concat(), &["PING"], b"");
+        check(&[&most[..most.len() - 1], b"PING\n"].concat(), &["ING"], b"");
     }
 
     #[test]
