@@ -129,6 +129,9 @@ fn beyond_damage_that_cannot_be_mended_there_is_a_gap() {
             for count in [1, 3, 100] {
                 let page = store.try_read(inbox(7), start, count, What::Messages).expect("it can be read");
                 assert!(page.count() <= count, "{how}: {start:?}: {page:?}");
+                if let (Start::After(seq), Some((first, last))) = (start, page.gap) {
+                    assert!(first.0 == seq.0 + 1 && first <= last, "{how}: {start:?}: {page:?}");
+                }
                 let sound = page.entries.iter().all(|entry| text(entry) == format!("a{}", at(&seqs, entry.seq)));
                 assert!(sound, "{how}: {start:?}: {page:?}");
                 assert!(page.count() > 0 || page.gap.is_some() || start == Start::After(seqs[39]), "{how}: {start:?}, {count}");

@@ -65,6 +65,22 @@ fn of_a_channel_the_newest_messages_are_kept() {
 }
 
 #[test]
+fn nothing_is_trimmed_unasked_or_within_a_batch() {
+    let place = Place::new(Kind::Disk);
+    let mut store = place.open();
+    let (rust, _) = filled(&mut store);
+    let before = rows(&place);
+    assert_eq!(store.driven.trim(Time(BEGIN)), Ok(false), "all is kept");
+    store.driven.keep_only(Keep { age: None, count: Some(5) });
+    store.try_put(said(rust, 2, "600")).expect("it is taken");
+    assert_eq!(store.driven.trim(Time(BEGIN)), Ok(false), "a batch has begun");
+    store.driven.commit().expect("it is stored");
+    assert_eq!(rows(&place), before + 1);
+    assert_eq!(store.driven.trim(Time(BEGIN)), Ok(true));
+    assert!(rows(&place) < before);
+}
+
+#[test]
 fn what_is_too_old_is_deleted_even_if_it_is_everything() {
     let place = Place::new(Kind::Disk);
     let mut store = place.open();
