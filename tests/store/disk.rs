@@ -90,14 +90,15 @@ fn look(directory: &Path, bytes: &[u8]) -> Found {
     let Ok(shown) = store.try_read(channel(INBOXES + 2), Start::After(Seq(0)), 10, What::Everything) else {
         return Found::Noticed;
     };
-    if shown.gap.is_some() {
+    if shown.gap.is_some() || !shown.damaged.is_empty() {
         return Found::Noticed;
     }
     whole &= shown.entries.len() == 1;
     let accounts = store.state().iter().filter(|entry| matches!(entry.event, Event::Registered { .. })).count() as u64;
     whole &= store.state().len() as u64 == INBOXES + 4 && accounts == INBOXES + 1;
     whole &= match store.driven.last() {
-        Ok(last) => last == Seq(store_seq(MESSAGES)),
+        // A later one only leaves numbers out: the newest entry here is a read mark, which nobody is shown.
+        Ok(last) => last >= Seq(store_seq(MESSAGES)),
         Err(_) => return Found::Noticed,
     };
     // The keys must be the ones that were used, too.
