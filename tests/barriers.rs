@@ -17,17 +17,23 @@ fn login(server: &Server, name: &str) -> Raw {
     raw
 }
 
-/// The channel of an account that leaves it and joins it again is another room for whoever was still reading the first.
-#[test]
-fn who_is_behind_in_a_channel_that_was_left_and_joined_again_is_answered() {
+/// Two connections of one account: at the desk it has said two thousand things in #rust, and the phone has read none of them.
+fn behind() -> (Server, Raw, Raw) {
     let server = Server::start(&OPTIONS);
     let mut desk = Raw::connect(server.address());
     desk.write(format!("REGISTER ana {PASSWORD}\nCREATE #rust\n").as_bytes());
     desk.lines_until("OK CREATE ");
-    let mut phone = login(&server, "ana");
+    let phone = login(&server, "ana");
     let long = "x".repeat(2000);
     desk.write_beside((0..2_000).flat_map(|number| format!("SAY #rust {number} {long}\n").into_bytes()).collect());
     (0..2_000).for_each(|_| assert!(desk.line().starts_with("OK SAY ")));
+    (server, desk, phone)
+}
+
+/// The channel of an account that leaves it and joins it again is another room for whoever was still reading the first.
+#[test]
+fn who_is_behind_in_a_channel_that_was_left_and_joined_again_is_answered() {
+    let (server, mut desk, mut phone) = behind();
     desk.write(b"LEAVE #rust\nJOIN #rust\nSAY #rust again\n");
     desk.lines_until("OK SAY ");
     phone.write(b"PING\n");
@@ -42,14 +48,7 @@ fn who_is_behind_in_a_channel_that_was_left_and_joined_again_is_answered() {
 /// Two channels that had one name, one after the other: whoever is behind is shown all of the first, and then the second.
 #[test]
 fn a_channel_that_was_closed_is_read_to_its_end_before_another_of_its_name() {
-    let server = Server::start(&OPTIONS);
-    let mut desk = Raw::connect(server.address());
-    desk.write(format!("REGISTER ana {PASSWORD}\nCREATE #rust\n").as_bytes());
-    desk.lines_until("OK CREATE ");
-    let mut phone = login(&server, "ana");
-    let long = "x".repeat(2000);
-    desk.write_beside((0..2_000).flat_map(|number| format!("SAY #rust {number} {long}\n").into_bytes()).collect());
-    (0..2_000).for_each(|_| assert!(desk.line().starts_with("OK SAY ")));
+    let (_server, mut desk, mut phone) = behind();
     desk.write(b"LEAVE #rust\nJOIN #rust\nSAY #rust again\nCLOSE #rust\nCREATE #Rust\nSAY #rust anew\n");
     desk.lines_until("OK CREATE ");
     desk.lines_until("OK SAY ");
