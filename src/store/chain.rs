@@ -315,3 +315,32 @@ impl<'a, L: Look> Run<'a, L> {
         Ok((seqs, last))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Head, Look, Record, RoomId, Seq, StoreError, linked};
+
+    /// Nothing below seq 5 is kept, and nothing else is there either.
+    struct Empty;
+
+    impl Look for Empty {
+        fn record(&self, _: Seq) -> Result<Option<Record>, StoreError> {
+            Ok(None)
+        }
+
+        fn head(&self, _: RoomId) -> Result<Head, StoreError> {
+            Ok(Head::default())
+        }
+
+        fn floor(&self, _: RoomId) -> Result<Seq, StoreError> {
+            Ok(Seq(5))
+        }
+    }
+
+    #[test]
+    fn what_was_given_up_may_be_missing_and_nothing_else() {
+        let found = |seq| linked(&Empty, RoomId::Channel(Seq(1)), Seq(seq));
+        assert_eq!((found(0), found(4)), (Ok(None), Ok(None)));
+        assert!(matches!((found(5), found(6)), (Err(StoreError::Damaged(_)), Err(StoreError::Damaged(_)))));
+    }
+}

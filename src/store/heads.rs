@@ -159,3 +159,27 @@ impl ChainHeads {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{CHAINS_IN_MEMORY, ChainHeads};
+    use crate::event::RoomId;
+    use crate::names::UserId;
+    use crate::store::Memory;
+
+    #[test]
+    fn so_many_heads_and_counts_stay_in_memory_and_no_more() {
+        let (mut heads, store) = (ChainHeads::default(), Memory::new(1 << 20));
+        let mut use_both = |ids: std::ops::Range<u64>| {
+            for id in ids.map(UserId) {
+                heads.count_one(&store, id).expect("memory is there");
+                heads.change(&store, RoomId::Inbox(id)).expect("memory is there");
+            }
+            heads.settle(&mut Vec::new());
+            (heads.heads.len(), heads.counts.len())
+        };
+        let most = CHAINS_IN_MEMORY as u64;
+        assert_eq!(use_both(0..most), (CHAINS_IN_MEMORY, CHAINS_IN_MEMORY));
+        assert_eq!(use_both(most..most + 1), (0, 0));
+    }
+}

@@ -155,3 +155,16 @@ impl<B: Backend> Store<B> {
         Ok(linked(&self.backend, room, oldest)?.is_some_and(|record| self.keep.is_too_much(&head, room, &record, now)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Keep;
+    use crate::limits::{Limits, NONE};
+
+    #[test]
+    fn days_are_days() {
+        let keep = |keep_days, keep_messages| Keep::of(&Limits { keep_days, keep_messages, ..Limits::default() });
+        assert_eq!(keep(2, NONE), Keep { age: Some(172_800_000), count: None });
+        assert_eq!(keep(NONE, 5), Keep { age: None, count: Some(5) });
+    }
+}

@@ -178,3 +178,23 @@ fn many_senders_with_many_keys_are_no_burden(place: &Place) {
     assert!(rows(place).is_none_or(|rows| rows == 0), "{:?}", rows(place));
     assert_eq!((1..=SENDERS).filter_map(|sender| store.used(sender, "key-5000")).count(), 0);
 }
+
+/// Which keys are remembered decides what happens next, so replicas must agree on them.
+#[test]
+fn a_store_that_has_lost_a_key_has_another_digest() {
+    let place = Place::new(Kind::Disk);
+    let mut store = opened(&place, &[7]);
+    store.commit(keyed(channel(1), 7, "k", "hi"));
+    let digest = store.driven.digest();
+    store.close();
+    let database = rusqlite::Connection::open(place.directory().join("journal.db")).expect("there is a database");
+    assert_eq!(database.execute("DELETE FROM keys", []), Ok(1));
+    drop(database);
+    assert_ne!(place.open().driven.digest(), digest);
+}
+
+#[test]
+fn a_store_says_what_it_survives() {
+    let said = [Kind::Memory, Kind::Disk].map(|kind| Place::new(kind).open().durability());
+    assert_eq!(said, ["memory", "fsync"]);
+}

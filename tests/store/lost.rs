@@ -44,6 +44,20 @@ fn what_was_given_up_is_said() {
     }
 }
 
+/// Nothing is missing before the only message that a room ever had, even if that one is gone.
+#[test]
+fn before_the_first_message_nothing_is_lost() {
+    let mut store = Store::memory(64 * 1024);
+    store.commit(said(channel(2), 2, "x"));
+    let only = store.commit(said(channel(1), 2, "x")).seq;
+    for _ in 0..500 {
+        store.commit(said(channel(2), 2, "x"));
+    }
+    let gap = |start| store.read(channel(1), start, 10).gap;
+    assert_eq!(gap(Start::After(Seq(0))), Some((Seq(1), only)));
+    assert_eq!((gap(Start::Before(only)), gap(Start::Before(Seq(only.0 + 1)))), (None, Some((Seq(1), only))));
+}
+
 /// A read mark among messages that were given up still moves, as far as its place is known.
 #[test]
 fn what_was_given_up_can_still_be_marked() {

@@ -226,6 +226,11 @@ impl Store {
         self.read(room, Start::After(Seq(0)), 1 << 30).entries.iter().map(|entry| text(entry).to_owned()).collect()
     }
 
+    /// What its reader says that commits survive.
+    pub fn durability(&self) -> &'static str {
+        self.reader.durability()
+    }
+
     /// The runtime and the reader in it, beside the store.
     pub fn parts(&mut self) -> (&Runtime, &Arc<dyn Reader>, &mut Box<dyn Driven>) {
         (&self.runtime, &self.reader, &mut self.driven)
