@@ -249,6 +249,12 @@ pub const TAIL_BYTES: usize = 256 * 1024;
 pub const QUEUE_BATCHES: usize = 2048;
 /// A batch with this many proposals takes no more.
 pub const BATCH_PROPOSALS: usize = 4096;
+/// Nor does a batch of this many bytes that is sent to the other nodes: a NATS server takes a MiB.
+pub const BATCH_BYTES: usize = 512 * 1024;
+/// Batches of one node on their way through the order. With one, a node of three sends two thirds of what it does with four.
+pub const BATCHES_UNDER_WAY: usize = 4;
+/// Nodes that share an order: what a batch says of each is stored with every batch.
+pub const NODES: usize = 64;
 /// Committed batches that wait for the hub; then the replica waits.
 pub const FEED_BATCHES: usize = 8;
 /// Chain heads that the store keeps in memory. Beyond that it forgets them all and reads the ones it needs again.

@@ -4,6 +4,7 @@
 //! nothing and knows no verb.
 
 mod admission;
+pub mod cluster;
 mod door;
 mod proxied;
 mod shedding;
@@ -26,9 +27,9 @@ use crate::config::{Config, JournalKind, PlainPasswords};
 use crate::event::{Batch, NodeId, Origin, Proposal, Request, SessionId};
 use crate::hub::{Hub, News};
 use crate::limits::{FEED_BATCHES, Limits};
-use crate::order::local::{self, Local, LocalBatches, Runs};
-use crate::replica::{Outlet, Replica, SharedState};
-use crate::session::{Budgets, Passwords, Shared};
+use crate::order::local::{self, LocalBatches, Runs};
+use crate::replica::{Node, Outlet, Replica, SharedState};
+use crate::session::{Budgets, Life, Lives, Passwords, Shared};
 use crate::store::{self, Backend, OpenError, Presence, Store, StoreError};
 use crate::tls::{CertificateError, Certificates};
 
@@ -124,8 +125,8 @@ impl Server {
         };
         let (listeners, tls_listeners) = (listen_all(sockets)?, listen_all(tls_sockets)?);
         let shared = Arc::new(Shared {
-            node: ALONE,
-            order: Arc::<Local>::new(order),
+            lives: Lives::new(Life::begin(ALONE)),
+            order: Arc::new(order),
             state,
             reader,
             hub,
@@ -216,10 +217,10 @@ async fn fail(shared: &Shared, failure: Failure) -> Failure {
 /// A replica with the state from the store. Nobody is connected yet, so the guests of the last run are gone and their channels
 /// pass on.
 async fn restore<B: Backend>(store: Store<B>, limits: &Arc<Limits>) -> Result<Replica<B>, StoreError> {
-    let mut replica = Replica::open(ALONE, Arc::clone(limits), store)?;
+    let mut replica = Replica::open(Node::Alone(ALONE), Arc::clone(limits), store)?;
     let origin = Origin { session: SessionId { node: ALONE, number: 0 }, tag: 0 };
-    let ended = Proposal { origin, request: Request::EndNode(ALONE) };
-    replica.take(Batch { time: Clock::System.time(), proposals: vec![ended] }).await?;
+    let ended = Proposal { origin, request: Request::EndNode(ALONE, 0) };
+    replica.take(Batch { time: Clock::System.time(), slot: None, proposals: vec![ended] }).await?;
     Ok(replica)
 }
 

@@ -134,7 +134,7 @@ impl Bench {
         let created = entries.iter().find(|entry| matches!(entry.event, Event::Created { .. }));
         let expected = self.model.happens(proposal, time, created.map_or(number, |entry| entry.seq.0));
         let shown: Vec<_> = entries.iter().filter_map(|entry| self.line(entry)).collect();
-        if let Request::EndNode(_) = proposal.request {
+        if let Request::EndNode(..) = proposal.request {
             self.many_went(&shown, &expected)?;
         } else {
             same_lines(&shown, &expected)?;
@@ -223,7 +223,7 @@ impl Bench {
         self.model.channels.iter_mut().for_each(|channel| (channel.empty_since, channel.address) = (None, None));
         for node in [NodeId(0), NodeId(1)] {
             let origin = Origin { session: SessionId { node, number: 0 }, tag: 0 };
-            let proposal = Proposal { origin, request: Request::EndNode(node) };
+            let proposal = Proposal { origin, request: Request::EndNode(node, 0) };
             let came = self.order.take(&proposal, Time(1_000), Storage::Free);
             self.told.push((proposal.clone(), Storage::Free, came));
             self.model.happens(&proposal, Time(1_000), 0);

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use linechat::event::{Batch, Completion, Entry, NodeId, Origin, Proposal, Recipient, Request, RoomId, SessionId, Time};
 use linechat::hub::News;
 use linechat::limits::Limits;
-use linechat::order::Batches;
-use linechat::replica::{Outlet, Replica};
+use linechat::order::{Batches, OrderError};
+use linechat::replica::{self, Outlet, Replica, ReplicaError};
 use linechat::state::{State, Storage};
 use linechat::store::{self, Backend, Disk, Presence, open_disk, open_memory};
 use proptest::prelude::RngExt;
@@ -105,7 +105,7 @@ impl<B: Backend> Node<B> {
 
 fn open(directory: &Path, node: NodeId) -> Replica<Disk> {
     let (store, _) = open_disk(directory, Presence::Kept).expect("the store can be opened");
-    Replica::open(node, Arc::new(limits()), store).expect("the store can be read")
+    Replica::open(replica::Node::Alone(node), Arc::new(limits()), store).expect("the store can be read")
 }
 
 fn new<B: Backend>(node: NodeId, replica: Replica<B>) -> Node<B> {
@@ -159,11 +159,12 @@ impl Replicas {
     fn new() -> Self {
         let directories = [(); 2].map(|()| TempDir::new().expect("there is room for a directory"));
         let disks = [0, 1].map(|at| {
-            let node = NodeId(at as u32);
+            let node = NodeId(at as u64);
             Some(new(node, open(directories[at].path(), node)))
         });
         let (store, _) = open_memory(u64::MAX, Presence::Kept);
-        let memory = Replica::open(NodeId(2), Arc::new(limits()), store).expect("there is nothing to read");
+        let memory =
+            Replica::open(replica::Node::Alone(NodeId(2)), Arc::new(limits()), store).expect("there is nothing to read");
         let order = Order { limits: limits(), ..Order::default() };
         Self { directories, disks, memory: new(NodeId(2), memory), order }
     }
@@ -171,7 +172,7 @@ impl Replicas {
     /// Makes a batch of people's proposals, each proposed after seeing what came of the ones before; returns it with what it
     /// must come to.
     fn propose(&mut self, people: &mut People, rng: &mut TestRng, time: Time, size: usize) -> (Batch, Came) {
-        let (mut batch, mut came) = (Batch { time, proposals: Vec::with_capacity(size) }, Came::default());
+        let (mut batch, mut came) = (Batch { time, slot: None, proposals: Vec::with_capacity(size) }, Came::default());
         for _ in 0..size {
             let proposal = people.propose(rng.random(), &self.order.state);
             let mut told_in = Vec::new();
@@ -265,8 +266,8 @@ fn replicas_that_take_the_same_hold_the_same() {
 struct Made(std::array::IntoIter<Batch, 3>);
 
 impl Batches for Made {
-    async fn next(&mut self) -> Option<Batch> {
-        self.0.next()
+    async fn next(&mut self) -> Result<Option<Batch>, OrderError> {
+        Ok(self.0.next())
     }
 }
 
@@ -281,11 +282,11 @@ async fn nothing_is_told_of_what_was_not_stored() {
     disk.execute_batch(no).expect("it is SQL");
     let origin = Origin { session: SessionId { node: NodeId(0), number: 1 }, tag: 1 };
     let says = |text: &str| Request::Say { to: Recipient::Name("guest-1000".into()), key: None, text: text.into() };
-    let batch = |request| Batch { time: Time(0), proposals: vec![Proposal { origin, request }] };
+    let batch = |request| Batch { time: Time(0), slot: None, proposals: vec![Proposal { origin, request }] };
     let batches = [Request::Come { address: None }, says("stored"), says("not stored")].map(batch);
     let (sender, mut told) = tokio::sync::mpsc::channel(10);
     let ended = replica.run(Made(batches.into_iter()), Outlet::Channel(sender)).await;
-    assert!(matches!(ended, Err(store::StoreError::Failed(_))), "{ended:?}");
+    assert!(matches!(ended, Err(ReplicaError::Store(store::StoreError::Failed(_)))), "{ended:?}");
     let mut news = Vec::new();
     while let Some(more) = told.recv().await {
         news.extend(more);

@@ -163,6 +163,26 @@ pub enum Event {
         /// The guests.
         guests: Vec<UserId>,
     },
+    /// A server is one of the nodes from here on.
+    Entered {
+        /// The node that it is.
+        node: NodeId,
+        /// Its name.
+        name: Arc<str>,
+        /// Which entry under this name it is.
+        incarnation: u64,
+        /// A hash of the limits by which it decides.
+        limits: u64,
+    },
+    /// A batch of an order that many nodes share has been taken.
+    Ordered {
+        /// The identity of the stream that is the order.
+        stream: u64,
+        /// The place of the batch in it.
+        place: u64,
+        /// The number of the newest batch of each node.
+        numbers: Vec<(NodeId, u64)>,
+    },
     /// This id and all before it have been given out.
     Given {
         /// The newest.
@@ -226,6 +246,8 @@ impl Event {
             | Self::LoggedIn { .. }
             | Self::Went { .. }
             | Self::NodeEnded { .. }
+            | Self::Entered { .. }
+            | Self::Ordered { .. }
             | Self::Given { .. } => false,
         }
     }
@@ -267,7 +289,9 @@ impl Event {
             Self::Named { session: it, .. } => hold(session(it) + "/n"),
             Self::LoggedIn { session: it, .. } => Compaction { hold: Some(session(it) + "/l"), free: Some(session(it) + "/n") },
             Self::Went { session: it, .. } => free(session(it)),
+            Self::Entered { node, .. } => hold(format!("s/{}", node.0)),
             Self::NodeEnded { node, .. } => free(format!("s/{}", node.0)),
+            Self::Ordered { .. } => hold("order".to_owned()),
             Self::Said { .. } | Self::Acked { .. } | Self::Renamed { .. } | Self::Online { .. } | Self::Offline { .. } => {
                 Compaction::default()
             }

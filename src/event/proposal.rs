@@ -12,10 +12,11 @@ use crate::code::Refusal;
 use crate::event::Time;
 use crate::names::{Name, Seq, UserId, Who};
 
-/// One server among those that share an order.
+/// One life of a server among those that share an order, from its entry to its end: a server that enters again is another node.
+/// A server that has its order to itself is node 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
-pub struct NodeId(pub u32);
+pub struct NodeId(pub u64);
 
 /// One connection of one node. Number 0 is the node itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -49,12 +50,28 @@ pub struct Proposal {
 pub struct Batch {
     /// The order's time.
     pub time: Time,
+    /// Where it comes from, in an order that many nodes share.
+    pub slot: Option<Slot>,
     /// In their order.
     pub proposals: Vec<Proposal>,
 }
 
+/// Where a batch comes from, in an order that many nodes share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// The identity of the stream that is the order; another stream is another order.
+    pub stream: u64,
+    /// The place of the batch in the stream, from 1. Places only rise.
+    pub place: u64,
+    /// The node that sent it. Whoever enters is from then on the node with the number of that place.
+    pub node: NodeId,
+    /// Its number among the batches of that node, from 1; 0 for its entry. Only the number after the last one counts, so that a
+    /// batch that was sent again, or arrives too late, comes to nothing.
+    pub number: u64,
+}
+
 /// The target of a message, as it was typed. Most names are short enough to need no allocation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Recipient {
     /// `8763`
     Id(UserId),
@@ -67,7 +84,7 @@ pub enum Recipient {
 }
 
 /// What can be proposed. Names and channels are as they were typed, channels without their `#`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Request {
     /// To be connected, as a guest.
     Come {
@@ -107,12 +124,21 @@ pub enum Request {
     /// By a node: to end the channel (the first seq), which has had neither owner nor members since an entry (the second) for
     /// long enough.
     Expire(Seq, Seq),
-    /// By a node: to note that a node has ended, with all its connections.
-    EndNode(NodeId),
+    /// By a node: to note that a node has ended, with all its connections, if its newest batch still is the one of this number.
+    EndNode(NodeId, u64),
+    /// By a server: to be one of the nodes that share the order.
+    Enter {
+        /// The name that its operator has given it; an earlier node of this name ends.
+        name: Arc<str>,
+        /// Higher than at any earlier entry under this name.
+        incarnation: u64,
+        /// A hash of the limits that decide: nodes that decided differently would not stay equal.
+        limits: u64,
+    },
 }
 
 /// What was given as the key of a channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Key {
     /// None.
     Missing,

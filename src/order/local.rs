@@ -3,15 +3,11 @@
 //! The more proposals wait, the larger the batches, and the smaller each proposal's share of a commit. The queue itself is not
 //! durable; the store's commit is.
 
-use std::sync::{RwLock, RwLockReadGuard};
-
-use futures_util::future::BoxFuture;
-use tokio::sync::mpsc::{self, error::TrySendError};
-
 use crate::clock::Clock;
 use crate::event::{Batch, Proposal, Request};
-use crate::limits::{BATCH_PROPOSALS, QUEUE_BATCHES};
-use crate::order::{Batches, Closed, NotNow, Order};
+use crate::limits::BATCH_PROPOSALS;
+use crate::order::queue::{self, Queue, Queued};
+use crate::order::{Batches, OrderError};
 
 /// For how many turns of the other tasks a batch may fill, as long as each adds to it. A turn may take milliseconds when they
 /// are busy.
@@ -38,17 +34,10 @@ impl Runs {
     }
 }
 
-/// The side of those who propose.
-#[derive(Debug)]
-pub struct Local {
-    /// `None` once it is closed.
-    queue: RwLock<Option<mpsc::Sender<Vec<Proposal>>>>,
-}
-
 /// The side of the replica.
 #[derive(Debug)]
 pub struct LocalBatches {
-    queue: mpsc::Receiver<Vec<Proposal>>,
+    queue: Queued,
     clock: Clock,
     runs: Runs,
     /// The batch being filled. It is kept here so that nothing is lost when the future of [`Batches::next`] is dropped.
@@ -56,43 +45,16 @@ pub struct LocalBatches {
 }
 
 /// An empty order: the side of those who propose, and the side of the replica.
-pub fn open(clock: Clock, runs: Runs) -> (Local, LocalBatches) {
-    let (sender, receiver) = mpsc::channel(QUEUE_BATCHES);
-    let order = Local { queue: RwLock::new(Some(sender)) };
-    (order, LocalBatches { queue: receiver, clock, runs, filling: Vec::new() })
-}
-
-impl Local {
-    fn queue(&self) -> RwLockReadGuard<'_, Option<mpsc::Sender<Vec<Proposal>>>> {
-        self.queue.read().expect("invariant: nothing panics under this lock")
-    }
-}
-
-impl Order for Local {
-    fn try_propose(&self, proposals: Vec<Proposal>) -> Result<(), NotNow> {
-        let queue = self.queue();
-        let Some(queue) = &*queue else { return Err(NotNow::Closed) };
-        queue.try_send(proposals).map_err(|error| match error {
-            TrySendError::Full(proposals) => NotNow::Full(proposals),
-            TrySendError::Closed(_) => NotNow::Closed,
-        })
-    }
-
-    fn propose(&self, proposals: Vec<Proposal>) -> BoxFuture<'_, Result<(), Closed>> {
-        let queue = self.queue().clone();
-        Box::pin(async { queue.ok_or(Closed)?.send(proposals).await.map_err(|_| Closed) })
-    }
-
-    fn close(&self) {
-        // Callers that wait for room have a sender of their own, so their proposals are still ordered.
-        *self.queue.write().expect("invariant: nothing panics under this lock") = None;
-    }
+pub fn open(clock: Clock, runs: Runs) -> (Queue, LocalBatches) {
+    let (order, queue) = queue::open();
+    (order, LocalBatches { queue, clock, runs, filling: Vec::new() })
 }
 
 impl Batches for LocalBatches {
-    async fn next(&mut self) -> Option<Batch> {
+    async fn next(&mut self) -> Result<Option<Batch>, OrderError> {
         if self.filling.is_empty() {
-            self.filling = self.queue.recv().await?;
+            let Some(first) = self.queue.recv().await else { return Ok(None) };
+            self.filling = first;
         }
         // Nobody but the newcomer waits for the news that they have come, and with company there would be no less of it.
         let is_newcomer = matches!(&self.filling[..], [Proposal { request: Request::Come { .. }, .. }]);
@@ -109,6 +71,6 @@ impl Batches for LocalBatches {
                 break;
             }
         }
-        Some(Batch { time: self.clock.time(), proposals: std::mem::take(&mut self.filling) })
+        Ok(Some(Batch { time: self.clock.time(), slot: None, proposals: std::mem::take(&mut self.filling) }))
     }
 }

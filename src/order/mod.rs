@@ -15,11 +15,15 @@
 //! 4. **Time** comes with the batch, so that all replicas see the same time.
 //! 5. **Bounded.** When too much is waiting, [`Order::propose`] waits.
 
+pub mod cluster;
 pub mod local;
+mod queue;
 
 use futures_util::future::BoxFuture;
 
 use crate::event::{Batch, Proposal};
+
+pub use queue::Queue;
 
 /// No more proposals are taken: the server is ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -58,5 +62,13 @@ pub trait Order: Send + Sync {
 pub trait Batches: Send {
     /// The next batch; `None` once the order is closed and every batch was given. The future may be dropped and `next` called
     /// again: no batch is lost.
-    fn next(&mut self) -> impl Future<Output = Option<Batch>> + Send;
+    ///
+    /// # Errors
+    /// [`OrderError`]; then there is no next batch for this replica.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Batch>, OrderError>> + Send;
 }
+
+/// Why a replica cannot be given the next batch. The text is for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct OrderError(pub String);

@@ -8,22 +8,26 @@
 //! committed, so that readers only see changes that are stored. A store failure other than a full disk ends the replica, and
 //! with it the process: it is not known then what is on the disk, and the next start will find out.
 
+mod work;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use smallvec::SmallVec;
 use tokio::sync::RwLock;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Instant;
 
 use crate::clock::{self, Ages, Clock};
-use crate::event::{Batch, Completion, Entry, Event, NodeId, Proposal, Request, RoomId, SessionId, Time};
-use crate::hub::{Hub, News, Title};
+use crate::event::{Batch, NodeId, Request};
+use crate::hub::{Hub, News};
 use crate::limits::{ENDED_ROOMS_SECONDS, IDS_RESERVED, Limits};
-use crate::names::{Seq, UserId, Who};
-use crate::order::Batches;
-use crate::state::{Context, Decision, State, Storage, decide};
+use crate::names::UserId;
+use crate::order::cluster::{Membership, Standing};
+use crate::order::{Batches, OrderError};
+use crate::state::{Context, State, Storage};
 use crate::store::{Backend, Keep, Presence, Store, StoreError};
+
+use work::Work;
 
 /// How often to check whether a full disk has room again.
 const ROOM_CHECK: Duration = Duration::from_secs(1);
@@ -47,9 +51,30 @@ pub enum Outlet {
     Channel(mpsc::Sender<Vec<News>>),
 }
 
+/// Why a replica takes no more batches.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplicaError {
+    /// The store has failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The order gives no more batches.
+    #[error(transparent)]
+    Order(#[from] OrderError),
+}
+
+/// Which node a replica is.
+pub enum Node {
+    /// This one, which has its order to itself.
+    Alone(NodeId),
+    /// One of many that share an order; which one is known once it has entered.
+    Member(Arc<Membership>),
+}
+
 /// The state and the store of one node, and the code that applies batches to both.
 pub struct Replica<B: Backend> {
-    node: NodeId,
+    /// Which node it is now, if it is one.
+    node: Option<NodeId>,
+    membership: Option<Arc<Membership>>,
     limits: Arc<Limits>,
     state: SharedState,
     store: Store<B>,
@@ -66,7 +91,7 @@ impl<B: Backend> Replica<B> {
     ///
     /// # Errors
     /// When the store is damaged or cannot be read.
-    pub fn open(node: NodeId, limits: Arc<Limits>, mut store: Store<B>) -> Result<Self, StoreError> {
+    pub fn open(node: Node, limits: Arc<Limits>, mut store: Store<B>) -> Result<Self, StoreError> {
         store.leave_rooms_for(Duration::from_secs(ENDED_ROOMS_SECONDS));
         store.keep_only(Keep::of(&limits));
         let mut state = State::default();
@@ -76,7 +101,11 @@ impl<B: Backend> Replica<B> {
         state.resume(store.last()?, store.presence() == Presence::Forgotten);
         let state = Arc::new(RwLock::new(state));
         let (news, completions) = (Vec::new(), Vec::new());
-        Ok(Self { node, limits, state, store, full_since: None, clock: None, ages, news, completions })
+        let (node, membership) = match node {
+            Node::Alone(node) => (Some(node), None),
+            Node::Member(membership) => (None, Some(membership)),
+        };
+        Ok(Self { node, membership, limits, state, store, full_since: None, clock: None, ages, news, completions })
     }
 
     /// The state, for reading.
@@ -95,8 +124,9 @@ impl<B: Backend> Replica<B> {
     /// Takes batches and tells the news of each, until there are no more batches or nobody listens. Then the store is closed.
     ///
     /// # Errors
-    /// When the store fails. Then it is not closed in order: nothing more is written to a store that has failed.
-    pub async fn run(mut self, mut batches: impl Batches, tell: Outlet) -> Result<(), StoreError> {
+    /// When the store fails, or the order does. Then it is not closed in order: nothing more is written to a store that has
+    /// failed.
+    pub async fn run(mut self, mut batches: impl Batches, tell: Outlet) -> Result<(), ReplicaError> {
         // One timer for all rounds, polled only when needed: a timer for each batch would make a message a tenth more
         // expensive.
         let mut batches_since = 0;
@@ -112,7 +142,7 @@ impl<B: Backend> Replica<B> {
                     continue;
                 }
             };
-            let Some(batch) = batch else { break };
+            let Some(batch) = batch? else { break };
             batches_since += 1;
             if batches_since >= TIDY_BATCHES && self.store.is_untidy() {
                 batches_since = 0;
@@ -165,6 +195,10 @@ impl<B: Backend> Replica<B> {
         };
         let storage = if self.full_since.is_some() { Storage::Marks } else { Storage::Free };
         let mut done = self.transaction(&mut state, &batch, storage);
+        if self.membership.is_some() {
+            // With less than the others have room for, it would not stay equal to them.
+            return done.map(|()| &mut self.news);
+        }
         if let Err(StoreError::Full) = done {
             self.full_since = Some(clock::now());
             self.store.give_reserve();
@@ -196,9 +230,11 @@ impl<B: Backend> Replica<B> {
         news.clear();
         completions.clear();
         let before = state.seq();
-        let mut work = Work { node: self.node, time: batch.time, news, completions };
-        let context = Context { time: batch.time, limits: &self.limits, storage };
-        let done = batch.proposals.iter().try_for_each(|proposal| work.proposal(state, &mut self.store, context, proposal));
+        let time = if batch.slot.is_some() { state.time_after(batch.time) } else { batch.time };
+        let membership = self.membership.as_deref();
+        let mut work = Work { node: self.node, membership, time, news, completions };
+        let context = Context { time, limits: &self.limits, storage };
+        let done = work.batch(state, &mut self.store, context, batch);
         let decided = done.is_ok();
         match done.and_then(|()| self.store.commit()) {
             // Nothing that must be stored was decided: what the store wanted to note beside it can wait.
@@ -211,6 +247,9 @@ impl<B: Backend> Replica<B> {
             Ok(()) => {}
         }
         state.commit();
+        if let Some(membership) = &self.membership {
+            self.node = stands(membership, state);
+        }
         if state.seq() > before {
             self.news.push(News::UpTo { seq: state.seq() });
         }
@@ -219,142 +258,10 @@ impl<B: Backend> Replica<B> {
     }
 }
 
-/// A batch that is being decided.
-struct Work<'a> {
-    node: NodeId,
-    time: Time,
-    news: &'a mut Vec<News>,
-    completions: &'a mut Vec<News>,
-}
-
-/// Which of this node's sessions stop reading which room: these, or everybody who reads it.
-#[derive(Default)]
-struct Ends {
-    room: Option<RoomId>,
-    sessions: SmallVec<[u64; 1]>,
-    is_close: bool,
-}
-
-impl Work<'_> {
-    fn proposal<B: Backend>(
-        &mut self,
-        state: &mut State,
-        store: &mut Store<B>,
-        context: Context<'_>,
-        proposal: &Proposal,
-    ) -> Result<(), StoreError> {
-        let origin = proposal.origin;
-        let mut told = 0;
-        let result = match decide(state, proposal, context, store)? {
-            Decision::Accepted(events, answer) => {
-                let via = state.connection(origin.session);
-                for (room, event) in events {
-                    let is_shown = event.is_shown();
-                    let entry = Entry { seq: Seq(state.seq().0 + 1), time: self.time, room, via, event };
-                    self.happens(state, store, entry)?;
-                    if is_shown {
-                        told += state.told_in(room);
-                    }
-                }
-                Ok(answer)
-            }
-            Decision::Refused(refusal) => Err(refusal),
-        };
-        if origin.session.node == self.node && origin.session.number != 0 {
-            let completion = Completion { tag: origin.tag, result, told };
-            let news = if completion.has_place() { &mut *self.news } else { &mut *self.completions };
-            news.push(News::Completed { session: origin.session.number, completion });
-        }
-        Ok(())
-    }
-
-    fn happens<B: Backend>(&mut self, state: &mut State, store: &mut Store<B>, entry: Entry) -> Result<(), StoreError> {
-        // Before the event it is known whose connections end; everything else is known after it.
-        let gone = self.who_goes(state, &entry);
-        store.put(&entry)?;
-        state.apply(&entry);
-        // Whoever joins reads from their own JOIN on, so that an account's other connections are shown it.
-        self.who_begins(state, &entry);
-        let (seq, room, ends) = (entry.seq, entry.room, self.who_ends(state, &entry));
-        if entry.event.is_shown() {
-            self.news.push(News::Happened(entry));
-        }
-        for session in ends.sessions {
-            self.news.extend(ends.room.map(|room| News::Ends { session, room, seq }));
-        }
-        if ends.is_close {
-            self.news.extend(room.map(|room| News::Closed { room, seq }));
-        }
-        for (session, user) in gone {
-            let rooms = std::iter::once(RoomId::Inbox(user)).chain(state.channels_of(user).map(RoomId::Channel));
-            self.news.push(News::Gone { session, rooms: rooms.collect() });
-        }
-        Ok(())
-    }
-
-    /// This node's connections of a user.
-    fn sessions<'s>(&self, state: &'s State, user: UserId) -> impl Iterator<Item = u64> + use<'s> {
-        let node = self.node;
-        state.sessions_of_user(user).filter(move |session| session.node == node).map(|session| session.number)
-    }
-
-    /// This node's connections that end with an entry, and their users.
-    fn who_goes(&self, state: &State, entry: &Entry) -> SmallVec<[(u64, UserId); 1]> {
-        let of = |session: &SessionId| Some((session.number, state.user_of(*session)?));
-        match &entry.event {
-            Event::Went { session, .. } if session.node == self.node => of(session).into_iter().collect(),
-            Event::NodeEnded { node, .. } if *node == self.node => state.all_sessions_of(*node).iter().filter_map(of).collect(),
-            _ => SmallVec::new(),
-        }
-    }
-
-    /// Tells which sessions begin to read a room with an entry.
-    fn who_begins(&mut self, state: &State, entry: &Entry) {
-        let after = Seq(entry.seq.0 - 1);
-        match (&entry.event, entry.room) {
-            (Event::Came { session, who, .. }, _) if session.node == self.node => {
-                self.inbox_begins(session.number, after, who.clone());
-            }
-            (Event::Named { who, .. } | Event::Registered { who, .. }, _) => self.news.push(News::Renamed { who: who.clone() }),
-            (Event::Joined { who, .. }, Some(RoomId::Channel(channel))) => {
-                for session in self.sessions(state, who.id) {
-                    self.channel_begins(state, session, after, channel);
-                }
-            }
-            (Event::LoggedIn { session, account, .. }, _) if session.node == self.node => {
-                if let Some(who) = state.user(*account) {
-                    self.inbox_begins(session.number, after, who);
-                }
-                for channel in state.channels_of(*account) {
-                    self.channel_begins(state, session.number, after, channel);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Which sessions stop reading a room with an entry.
-    fn who_ends(&self, state: &State, entry: &Entry) -> Ends {
-        match &entry.event {
-            Event::Left { who, .. } => {
-                Ends { room: entry.room, sessions: self.sessions(state, who.id).collect(), is_close: false }
-            }
-            Event::LoggedIn { session, guest, .. } if session.node == self.node => {
-                let sessions = SmallVec::from_buf([session.number]);
-                Ends { room: Some(RoomId::Inbox(*guest)), sessions, is_close: false }
-            }
-            event => Ends { is_close: matches!(event, Event::Closed { .. }), ..Ends::default() },
-        }
-    }
-
-    fn inbox_begins(&mut self, session: u64, seq: Seq, who: Who) {
-        self.news.push(News::Begins { session, seq, room: RoomId::Inbox(who.id), title: Title::Inbox(who) });
-    }
-
-    fn channel_begins(&mut self, state: &State, session: u64, seq: Seq, channel: Seq) {
-        if let Some(name) = state.channel_name(channel) {
-            let title = Title::Channel(name.clone());
-            self.news.push(News::Begins { session, seq, room: RoomId::Channel(channel), title });
-        }
-    }
+/// Tells the server where it stands, and returns which node it is.
+fn stands(membership: &Membership, state: &State) -> Option<NodeId> {
+    let own = state.nodes().find(|(_, row)| membership.is_own(&row.name, row.incarnation));
+    let own = own.map(|(node, row)| (node, row.number));
+    membership.stands(own.map_or(Standing::Outside, |(node, number)| Standing::Inside { node, number }));
+    own.map(|(node, _)| node)
 }

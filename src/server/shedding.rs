@@ -18,7 +18,7 @@ pub async fn shed(shared: &Shared) {
     let mut deaf = shared.hub.deaf();
     let state = shared.state.read().await;
     deaf.sort_by_cached_key(|&(number, held)| {
-        let user = state.user_of(SessionId { node: shared.node, number });
+        let user = state.user_of(SessionId { node: shared.lives.newest().node, number });
         (user.is_some_and(|user| state.is_account(user)), Reverse(held))
     });
     drop(state);

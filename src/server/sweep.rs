@@ -53,7 +53,7 @@ async fn end_orphaned(
     let now = clock::now();
     let orphaned = shared.state.read().await.orphaned_channels();
     *seen = orphaned.into_iter().map(|channel| (channel, seen.get(&channel).copied().unwrap_or(now))).collect();
-    let node = SessionId { node: shared.node, number: 0 };
+    let node = SessionId { node: shared.lives.newest().node, number: 0 };
     let over = seen.iter().filter(|(_, since)| now.duration_since(**since) >= lasts);
     let proposals: Vec<_> = over
         .map(|(&(channel, since), _)| Proposal {

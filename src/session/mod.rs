@@ -7,10 +7,12 @@
 
 mod budgets;
 mod follow;
+mod life;
 mod passwords;
 mod present;
 mod reading;
 mod replies;
+mod shared;
 mod sniff;
 mod socket;
 mod throttle;
@@ -25,20 +27,15 @@ use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::RwLock;
 use tokio::time::{Instant, Sleep};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::code::{Code, Refusal};
-use crate::event::{Answer, Completion, NodeId, Origin, Proposal, Request, SessionId};
-use crate::hub::{Hub, Notice, SessionHandle};
-use crate::limits::{ENDING_ROOMS, IN_FLIGHT, IN_FLIGHT_BYTES, Limits, OUT_BYTES, SAID_A_TOKEN};
+use crate::event::{Answer, Completion, Origin, Proposal, Request, SessionId};
+use crate::hub::{Notice, SessionHandle};
+use crate::limits::{ENDING_ROOMS, IN_FLIGHT, IN_FLIGHT_BYTES, OUT_BYTES, SAID_A_TOKEN};
 use crate::names::{Name, UserId, Who};
-use crate::order::{NotNow, Order};
-use crate::state::State;
-use crate::store::Reader;
+use crate::order::NotNow;
 use crate::wire::{LineDecoder, reply};
 
 use budgets::Leases;
@@ -49,35 +46,11 @@ use socket::Socket;
 use throttle::Throttle;
 
 pub use budgets::Budgets;
+pub use life::{Life, Lives};
 pub use passwords::Passwords;
+pub use shared::Shared;
 pub use socket::Gone;
 pub use transport::Transport;
-
-/// What all sessions share.
-pub struct Shared {
-    /// Which node this is.
-    pub node: NodeId,
-    /// Takes proposals.
-    pub order: Arc<dyn Order>,
-    /// The state, read to answer queries.
-    pub state: Arc<RwLock<State>>,
-    /// Reads what is stored.
-    pub reader: Arc<dyn Reader>,
-    /// Reaches the sessions.
-    pub hub: Arc<Hub>,
-    /// Every bound.
-    pub limits: Arc<Limits>,
-    /// Hashes passwords and keys, a few at a time.
-    pub passwords: Passwords,
-    /// What connections of one address or account share.
-    pub budgets: Budgets,
-    /// Cancelled when the server stops; the sessions are then woken.
-    pub stopping: CancellationToken,
-    /// Cancelled before `stopping` when the order or the store has failed: proposals in flight will never be completed.
-    pub failed: CancellationToken,
-    /// The tasks of the sessions, and work that they have left to finish.
-    pub tracker: TaskTracker,
-}
 
 /// Why the session takes no more input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +71,7 @@ static NOBODY: LazyLock<Who> = LazyLock::new(|| Who { name: Name::guest(UserId(0
 /// One connection, as its task holds it.
 pub struct Session {
     shared: Arc<Shared>,
+    life: Arc<Life>,
     /// The address to which the connection is counted.
     address: IpAddr,
     handle: Arc<SessionHandle>,
@@ -110,7 +84,9 @@ pub struct Session {
     /// A line with a slow command, which waits until all before it is settled.
     slow: Option<Box<[u8]>>,
     replies: Replies,
-    /// The outcome of the proposal that the session waits for.
+    /// The proposal that the session waits for, if it does.
+    awaited: Option<u64>,
+    /// Its outcome.
     outcome: Option<Result<Answer, Refusal>>,
     reading: Reading,
     /// Identifies the connection: the id from its HELLO.
@@ -141,6 +117,7 @@ impl Session {
     pub fn new(shared: Arc<Shared>, transport: Box<dyn Transport>, address: IpAddr, handle: Arc<SessionHandle>) -> Box<Self> {
         let (stall, throttle) = (shared.limits.stalled_seconds, Throttle::new(shared.limits.commands_per_second));
         Box::new(Self {
+            life: shared.lives.newest(),
             shared,
             address,
             socket: Socket::new(transport, Arc::clone(&handle), stall),
@@ -150,6 +127,7 @@ impl Session {
             awaits_input: false,
             slow: None,
             replies: Replies::default(),
+            awaited: None,
             outcome: None,
             reading: Reading::default(),
             connection: NOBODY.id,
@@ -179,15 +157,19 @@ impl Session {
             Ok(()) => self.speak().await,
             Err(gone) => Err(gone),
         };
-        if let Err(Gone::Order) = spoken {
+        if let Err(Gone::Order | Gone::Node) = spoken {
             self.replies.give_up(&mut self.socket);
+            if let Err(Gone::Node) = spoken {
+                let text = "this server was cut off from the others and begins anew; connect again";
+                self.socket.write(|out| reply::bye(out, text));
+            }
             self.socket.send()?;
         }
         // The others see the user go before the peer sees the connection end.
         present.is_gone = spoken.is_ok() && self.order_outcome(Request::Go).await.is_ok();
         drop(present);
         // A close with unread input would be a reset, which overtakes what was answered last.
-        if self.ending != Some(Ending::EndOfInput) && matches!(spoken, Ok(()) | Err(Gone::Order)) {
+        if self.ending != Some(Ending::EndOfInput) && matches!(spoken, Ok(()) | Err(Gone::Order | Gone::Node)) {
             let Self { socket, .. } = *self;
             Box::pin(socket.close()).await;
         }
@@ -226,6 +208,9 @@ impl Session {
             }
             if self.shared.stopping.is_cancelled() {
                 return if self.shared.failed.is_cancelled() { Err(Gone::Order) } else { Box::pin(self.stop()).await };
+            }
+            if self.life.is_over() {
+                return Err(Gone::Node);
             }
             self.wait().await?;
             tokio::task::coop::consume_budget().await;
@@ -299,9 +284,9 @@ impl Session {
         let mut notices = notices.into_iter();
         while let Some(notice) = notices.next() {
             match notice {
-                // With no answer in flight, this is the one proposal that the session waits for. What follows comes after its OK:
-                // a room that is joined and at once closed begins before it ends.
-                Notice::Completed(Completion { result, told, .. }) if self.replies.in_flight() == 0 => {
+                // What follows comes after its OK: a room that is joined and at once closed begins before it ends.
+                Notice::Completed(Completion { tag, result, told }) if self.awaited == Some(tag) => {
+                    self.awaited = None;
                     self.outcome = Some(result);
                     self.pay(told);
                     if notices.len() > 0 {
@@ -311,7 +296,7 @@ impl Session {
                 }
                 Notice::Completed(completion) => {
                     self.pay(completion.told / SAID_A_TOKEN);
-                    if let Some(text) = self.replies.complete(&mut self.socket, completion) {
+                    if let Some(text) = self.replies.complete(&mut self.socket, &completion) {
                         self.regain_storage(text);
                     }
                 }
@@ -326,7 +311,7 @@ impl Session {
     }
 
     fn id(&self) -> SessionId {
-        SessionId { node: self.shared.node, number: self.handle.number }
+        SessionId { node: self.life.node, number: self.handle.number }
     }
 
     fn proposal(&self, request: Request) -> Proposal {
@@ -374,7 +359,7 @@ impl Session {
     /// Not an `async fn`: its future would reserve room for the request in every silent connection.
     fn order_outcome(&mut self, request: Request) -> impl Future<Output = Result<Result<Answer, Refusal>, Gone>> {
         debug_assert_eq!(self.replies.in_flight(), 0, "invariant: slow verbs begin when nothing waits");
-        self.propose(request);
+        self.awaited = Some(self.propose(request));
         self.outcome()
     }
 
@@ -392,6 +377,9 @@ impl Session {
 
     async fn woken(&self) -> Result<(), Gone> {
         poll_fn(|context| self.handle.poll_woken(context)).await;
-        if self.shared.failed.is_cancelled() { Err(Gone::Order) } else { Ok(()) }
+        if self.shared.failed.is_cancelled() {
+            return Err(Gone::Order);
+        }
+        if self.life.is_over() { Err(Gone::Node) } else { Ok(()) }
     }
 }

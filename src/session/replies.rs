@@ -69,26 +69,30 @@ impl Replies {
         (self.in_flight, self.bytes) = (0, 0);
     }
 
-    /// Completes the oldest proposal that waits: its answer and the known ones behind it are sent. Returns how many bytes of text
-    /// it had, if they were not stored, or had been before.
-    pub fn complete(&mut self, socket: &mut Socket, completion: Completion) -> Option<usize> {
+    /// Completes a proposal: its answer, and the known ones behind it, are sent once nothing before it waits. Most complete in
+    /// their order; not those that are refused before they are ordered. A proposal that does not wait was answered before, when
+    /// nobody knew what would come of it. Returns how many bytes of text it had, if they were not stored, or had been before.
+    pub fn complete(&mut self, socket: &mut Socket, completion: &Completion) -> Option<usize> {
         let is_stored = matches!(completion.result, Ok(Answer::Said { dup: false, .. }));
-        let text = match self.queue.pop_front() {
-            Some(Due::Later { tag, verb, bytes }) if tag == completion.tag => {
-                self.in_flight -= 1;
-                self.bytes -= bytes;
-                socket.write(|out| answer(out, verb, &completion.result));
-                bytes
+        let is_it = |due: &Due| matches!(due, Due::Later { tag, .. } if *tag == completion.tag);
+        let at = self.queue.iter().position(is_it)?;
+        let Due::Later { verb, bytes, .. } = self.queue[at] else { return None };
+        self.in_flight -= 1;
+        self.bytes -= bytes;
+        if at > 0 {
+            let mut lines = Vec::new();
+            answer(&mut lines, verb, &completion.result);
+            self.bytes += lines.len();
+            self.queue[at] = Due::Known(lines);
+        } else {
+            self.queue.pop_front();
+            socket.write(|out| answer(out, verb, &completion.result));
+            while let Some(Due::Known(lines)) = self.queue.pop_front_if(|due| matches!(due, Due::Known(_))) {
+                self.bytes -= lines.len();
+                socket.write(|out| out.extend_from_slice(&lines));
             }
-            other => unreachable!("invariant: proposals complete in their order, got {completion:?} for {other:?}"),
-        };
-        while let Some(Due::Known(_)) = self.queue.front()
-            && let Some(Due::Known(lines)) = self.queue.pop_front()
-        {
-            self.bytes -= lines.len();
-            socket.write(|out| out.extend_from_slice(&lines));
         }
-        (text > 0 && !is_stored).then_some(text)
+        (bytes > 0 && !is_stored).then_some(bytes)
     }
 }
 

@@ -42,6 +42,9 @@ pub enum Gone {
     /// The order ended while the session needed it.
     #[error("the order is closed")]
     Order,
+    /// This server is no longer the node that it was, and the order takes nothing of its sessions.
+    #[error("the cluster has given this node up")]
+    Node,
     /// News for the peer cannot be read from the store.
     #[error("the store cannot be read: {0}")]
     Store(String),

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::event::{Entry, Event, SessionId};
 use crate::names::{Name, Seq, UserId, Who, fold, skeletons};
-use crate::state::{Channel, Member, Session, State, User};
+use crate::state::{Channel, Member, Node, Session, State, User};
 
 impl State {
     /// Applies an entry. Its seq must be higher than all before.
@@ -32,6 +32,15 @@ impl State {
             (Event::NodeEnded { node, guests }, _) => {
                 self.all_sessions_of(*node).into_iter().for_each(|session| self.end_session(session));
                 guests.iter().for_each(|guest| self.forget(*guest));
+                self.nodes.remove(node);
+            }
+            (Event::Entered { node, name, incarnation, limits }, _) => {
+                let row = Node { name: name.clone(), incarnation: *incarnation, limits: *limits, number: 0 };
+                self.nodes.insert(*node, row);
+            }
+            (Event::Ordered { stream, place, numbers }, _) => {
+                (self.counters.order, self.counters.time) = (Some((*stream, *place)), entry.time);
+                numbers.iter().for_each(|(node, number)| self.nodes.change(node, |row| row.number = *number));
             }
             (Event::Given { id }, _) => self.counters.next_id = UserId(id.0 + 1),
             (Event::Ids { below }, _) => self.counters.ids_below = *below,

@@ -9,6 +9,7 @@ pub mod archive;
 pub mod decide;
 
 mod apply;
+mod nodes;
 mod table;
 mod view;
 
@@ -16,11 +17,12 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::event::{SessionId, Time};
+use crate::event::{NodeId, SessionId, Time};
 use crate::names::{Name, Seq, UserId, Who};
 
 pub use archive::{Archive, Inbox, Sharer, Used};
 pub use decide::{Context, Decision, Storage, decide, preview};
+pub use nodes::Node;
 pub use view::{ListedChannel, ListedUser};
 
 use table::Table;
@@ -80,6 +82,10 @@ struct Counters {
     next_id: UserId,
     ids_below: UserId,
     accounts: u64,
+    /// The stream that is the order, if many nodes share it, and the place in it of the newest batch.
+    order: Option<(u64, u64)>,
+    /// The time of that batch.
+    time: Time,
 }
 
 /// Everything that a decision needs without looking into the store. Names are looked up by their folded form, and cannot be
@@ -99,6 +105,8 @@ pub struct State {
     channel_counts: Table<IpAddr, u64>,
     members: Table<(Seq, UserId), Member>,
     memberships: Table<(UserId, Seq), ()>,
+    /// The servers that share the order.
+    nodes: Table<NodeId, Node>,
     counters: Counters,
     /// The counters as they were at the last [`State::commit`].
     committed: Counters,
@@ -106,7 +114,8 @@ pub struct State {
 
 impl Default for State {
     fn default() -> Self {
-        let counters = Counters { seq: Seq(0), next_id: FIRST_ID, ids_below: FIRST_ID, accounts: 0 };
+        let counters =
+            Counters { seq: Seq(0), next_id: FIRST_ID, ids_below: FIRST_ID, accounts: 0, order: None, time: Time(i64::MIN) };
         Self {
             users: Table::default(),
             names: Table::default(),
@@ -119,6 +128,7 @@ impl Default for State {
             channel_counts: Table::default(),
             members: Table::default(),
             memberships: Table::default(),
+            nodes: Table::default(),
             counters,
             committed: counters,
         }
@@ -139,6 +149,7 @@ macro_rules! every_table {
         $state.channel_counts.$method();
         $state.members.$method();
         $state.memberships.$method();
+        $state.nodes.$method();
     }};
 }
 
@@ -196,7 +207,7 @@ impl State {
         let mut hashing = Hashing(Blake2b512::new());
         write!(
             hashing,
-            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             self.users,
             self.names,
             self.skeletons,
@@ -208,6 +219,7 @@ impl State {
             self.channel_counts,
             self.members,
             self.memberships,
+            self.nodes,
             self.counters
         )
         .expect("invariant: hashing succeeds");

@@ -101,7 +101,7 @@ impl State {
     /// The user's connections.
     pub fn sessions_of_user(&self, id: UserId) -> impl Iterator<Item = SessionId> {
         let first = SessionId { node: NodeId(0), number: 0 };
-        let last = SessionId { node: NodeId(u32::MAX), number: u64::MAX };
+        let last = SessionId { node: NodeId(u64::MAX), number: u64::MAX };
         self.connections.range((id, first)..=(id, last)).map(|((_, session), ())| *session)
     }
 

@@ -19,7 +19,7 @@ use linechat::limits::{Limits, NONE};
 use linechat::names::UserId;
 use linechat::order::Order;
 use linechat::order::local::{self, Runs};
-use linechat::replica::{Outlet, Replica};
+use linechat::replica::{Node, Outlet, Replica};
 use linechat::server::Server;
 use linechat::store::{self, Backend, Presence, Store};
 use linechat::wire::{Back, Command, LineDecoder, Next, parse};
@@ -56,7 +56,7 @@ fn parse_lines(count: usize) {
 async fn append<B: Backend>(store: Store<B>, runs: Runs, count: usize) {
     let limits = Limits { inbox: NONE, ..Limits::default() };
     let (order, batches) = local::open(Clock::System, runs);
-    let replica = Replica::open(NodeId(0), Arc::new(limits), store).expect("the store is empty");
+    let replica = Replica::open(Node::Alone(NodeId(0)), Arc::new(limits), store).expect("the store is empty");
     let (tell, mut told) = mpsc::channel(8);
     let work = replica.run(batches, Outlet::Channel(tell));
     let thread = match runs {

@@ -54,7 +54,8 @@ impl Model {
                 self.connections.push(Connection { session, hello: id, user: id, since: time, address: *address });
                 vec![]
             }
-            (Request::EndNode(node), _) => self.end_node(*node),
+            (Request::EndNode(node, _), _) => self.end_node(*node),
+            (Request::Enter { .. }, _) => unreachable!("these people share no order with others"),
             (Request::Expire(id, since), _) => {
                 let is_it = |channel: &Channel| channel.id == *id && channel.empty_since == Some(*since);
                 // Nobody is there to be shown this.

@@ -188,13 +188,14 @@ impl Model {
                 Verdict { answer: Some("guest-?:?".into()), codes: vec!["STORE_FULL", "UNAVAILABLE"] }
             }
             (Request::Come { .. }, _) => verdict(vec![], || "guest-?:?".into()),
-            (Request::EndNode(_), _) | (Request::Go, Some(_)) => verdict(vec![], done),
+            (Request::EndNode(..), _) | (Request::Go, Some(_)) => verdict(vec![], done),
             (Request::Expire(id, since), _) => {
                 let channel = self.channels.iter().find(|channel| channel.id == *id);
                 let is_so = channel.is_some_and(|channel| channel.empty_since == Some(*since));
                 let codes = if is_so && storage == Storage::Free { vec![] } else { vec!["*"] };
                 Verdict { answer: Some(done()), codes }
             }
+            (Request::Enter { .. }, _) => unreachable!("these people share no order with others"),
             // A connection that has ended does nothing.
             (Request::Go, None) => Verdict { answer: Some(done()), codes: vec!["*"] },
             (_, None) => verdict(vec!["*"], done),

@@ -9,10 +9,10 @@ use linechat::clock::Clock;
 use linechat::event::{Batch, NodeId, Origin, Proposal, Request, SessionId, Time};
 use linechat::hub::{Hub, News};
 use linechat::limits::Limits;
-use linechat::order::Batches;
 use linechat::order::local::{self, LocalBatches, Runs};
-use linechat::replica::{Outlet, Replica};
-use linechat::session::{Budgets, Passwords, Session, Shared};
+use linechat::order::{Batches, OrderError};
+use linechat::replica::{Node, Outlet, Replica};
+use linechat::session::{Budgets, Life, Lives, Passwords, Session, Shared};
 use linechat::store::{Presence, Store};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -53,9 +53,9 @@ struct Uneven {
 }
 
 impl Batches for Uneven {
-    async fn next(&mut self) -> Option<Batch> {
+    async fn next(&mut self) -> Result<Option<Batch>, OrderError> {
         if self.waiting.is_none() {
-            let batch = self.batches.next().await?;
+            let Some(batch) = self.batches.next().await? else { return Ok(None) };
             let wait = if self.chance.below(4) == 0 { self.chance.below(self.slow + 1) } else { 0 };
             self.waiting = Some((batch, Instant::now() + Duration::from_millis(wait as u64)));
         }
@@ -65,9 +65,8 @@ impl Batches for Uneven {
         if self.chance.below(20) == 0 {
             self.wrong = self.chance.below(2 * DAY) as i64 - DAY as i64;
         }
-        let (mut batch, _) = self.waiting.take()?;
-        batch.time = Time(batch.time.0 + self.wrong);
-        Some(batch)
+        let waiting = self.waiting.take();
+        Ok(waiting.map(|(batch, _)| Batch { time: Time(batch.time.0 + self.wrong), ..batch }))
     }
 }
 
@@ -85,11 +84,12 @@ impl Server {
         let node = NodeId(0);
         let reader = platter.lock().expect("nothing panics under this lock").reader();
         let disk = Disk::new(Arc::clone(platter), Arc::clone(fate), Chance::new(chance.below(1 << 40) as u64));
-        let mut replica = Replica::open(node, Arc::clone(limits), Store::new(disk, Presence::Forgotten)).expect("it is whole");
+        let mut replica =
+            Replica::open(Node::Alone(node), Arc::clone(limits), Store::new(disk, Presence::Forgotten)).expect("it is whole");
         let noon = Time(1_700_000_000_000 + chance.below(30 * DAY) as i64);
         let origin = Origin { session: SessionId { node, number: 0 }, tag: 0 };
-        let ended = Proposal { origin, request: Request::EndNode(node) };
-        let restored = replica.take(Batch { time: noon, proposals: vec![ended] }).await.map(drop);
+        let ended = Proposal { origin, request: Request::EndNode(node, 0) };
+        let restored = replica.take(Batch { time: noon, slot: None, proposals: vec![ended] }).await.map(drop);
         let (order, batches) = local::open(Clock::Running { from: Instant::now(), at: noon }, Runs::InTask);
         let (state, hub) = (replica.state(), Arc::new(Hub::new(limits)));
         let mut tasks = JoinSet::new();
@@ -118,7 +118,7 @@ impl Server {
             }
         });
         let shared = Arc::new(Shared {
-            node,
+            lives: Lives::new(Life::begin(node)),
             order: Arc::new(order),
             state,
             reader,

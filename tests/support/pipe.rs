@@ -13,8 +13,8 @@ use linechat::event::{NodeId, Time};
 use linechat::hub::Hub;
 use linechat::limits::Limits;
 use linechat::order::local::{self, Runs};
-use linechat::replica::{Outlet, Replica};
-use linechat::session::{Budgets, Passwords, Session, Shared, Transport};
+use linechat::replica::{Node, Outlet, Replica};
+use linechat::session::{Budgets, Life, Lives, Passwords, Session, Shared, Transport};
 use linechat::store::{self, Presence};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -148,11 +148,11 @@ pub fn shared_with(outlet: impl FnOnce(&Arc<Hub>) -> Outlet) -> Arc<Shared> {
     let clock = Clock::Running { from: Instant::now(), at: noon };
     let (order, batches) = local::open(clock, Runs::InTask);
     let (store, reader) = store::open_memory(1 << 20, Presence::Forgotten);
-    let replica = Replica::open(NodeId(0), Arc::clone(&limits), store).expect("the store is empty");
+    let replica = Replica::open(Node::Alone(NodeId(0)), Arc::clone(&limits), store).expect("the store is empty");
     let (state, hub) = (replica.state(), Arc::new(Hub::new(&limits)));
     tokio::spawn(replica.run(batches, outlet(&hub)));
     Arc::new(Shared {
-        node: NodeId(0),
+        lives: Lives::new(Life::begin(NodeId(0))),
         order: Arc::new(order),
         state,
         reader,

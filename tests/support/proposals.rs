@@ -147,7 +147,7 @@ impl People {
     pub fn propose(&mut self, draw: Draw, state: &State) -> Proposal {
         let [who, what, a, b, c, _] = draw;
         let place = usize::from(who) % CONNECTIONS;
-        let node = NodeId((place / (CONNECTIONS / 2)) as u32);
+        let node = NodeId((place / (CONNECTIONS / 2)) as u64);
         self.tag += 1;
         let mut session = SessionId { node, number: self.numbers[place] };
         let is_here = state.user_of(session).is_some();
@@ -161,8 +161,8 @@ impl People {
             expire([a, b], state)
         } else if what % 64 == 63 && a % 3 == 0 {
             // The other node may say so too.
-            session = SessionId { node: NodeId(u32::from(b % 2)), number: 0 };
-            Request::EndNode(node)
+            session = SessionId { node: NodeId(u64::from(b % 2)), number: 0 };
+            Request::EndNode(node, 0)
         } else if let (16 | 17 | 60, Some(said)) = (what % 64, &self.said[usize::from(b) % CONNECTIONS]) {
             // Again, for no answer was heard; perhaps over another connection.
             said.clone()

@@ -7,7 +7,7 @@ mod inform;
 mod lists;
 mod talk;
 
-use crate::code::Refusal;
+use crate::code::{Code, Refusal};
 use crate::event::{Answer, Request};
 use crate::session::reading::Which;
 use crate::session::socket::Gone;
@@ -77,10 +77,14 @@ impl Session {
         match self.slow_answer(command).await {
             Ok(Ok(fields)) if fields.is_empty() => self.answer(|out| reply::ok(out, verb, "")),
             Ok(Ok(fields)) => self.answer(|out| reply::ok(out, verb, format_args!(" {fields}"))),
+            // Nobody knows who they are now.
+            Ok(Err(refusal)) if refusal.code == Code::Unsure && matches!(verb, "NAME" | "REGISTER" | "LOGIN") => {
+                self.turn_away(verb, &refusal);
+            }
             Ok(Err(refusal)) => self.refuse(verb, &refusal),
-            Err(Gone::Order) => {
+            Err(gone @ (Gone::Order | Gone::Node)) => {
                 self.refuse(verb, &replies::unsure());
-                return Err(Gone::Order);
+                return Err(gone);
             }
             Err(gone) => return Err(gone),
         }

@@ -5,6 +5,7 @@
 //! decision.
 
 mod channels;
+mod nodes;
 mod people;
 mod talk;
 
@@ -148,7 +149,10 @@ impl<'a> Deciding<'a> {
             Request::Come { address } => return Ok(self.come(session, *address)),
             Request::Go => return Ok(self.go(session)),
             Request::Expire(channel, since) => return Ok(self.expire(*channel, *since)),
-            Request::EndNode(node) => return Ok(self.end_node(*node)),
+            Request::EndNode(node, number) => return Ok(self.end_node_at(*node, *number)),
+            Request::Enter { name, incarnation, limits } => {
+                return Ok(self.enter_node(session.node, name, *incarnation, *limits));
+            }
             _ => {}
         }
         let actor = match self.actor(session) {
@@ -166,7 +170,7 @@ impl<'a> Deciding<'a> {
             Request::Leave(name) => self.leave(&actor, name.as_str()),
             Request::Topic(name, text) => self.topic(&actor, name.as_str(), text),
             Request::Close(name) => self.close(&actor, name.as_str()),
-            Request::Come { .. } | Request::Go | Request::Expire(..) | Request::EndNode(_) => {
+            Request::Come { .. } | Request::Go | Request::Expire(..) | Request::EndNode(..) | Request::Enter { .. } => {
                 unreachable!("invariant: these were decided above")
             }
         })

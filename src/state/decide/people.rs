@@ -1,11 +1,10 @@
 //! Coming and going, names, registering and logging in.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::code::{Code, Refusal};
-use crate::event::{Answer, Event, NodeId, SessionId};
+use crate::event::{Answer, Event, SessionId};
 use crate::limits::IDS_RESERVED;
 use crate::names::{Name, Seq, UserId, Who, check_chosen};
 use crate::state::Session;
@@ -48,7 +47,7 @@ impl Deciding<'_> {
     }
 
     /// The user's channels in which comings and goings are shown, once `gone` has left them.
-    fn small_channels_of(&self, user: UserId, gone: Option<UserId>) -> Vec<Seq> {
+    pub(super) fn small_channels_of(&self, user: UserId, gone: Option<UserId>) -> Vec<Seq> {
         let leaves = |channel| gone.is_some_and(|gone| self.state.is_member(channel, gone));
         let members = |channel| self.state.channel_row(channel).map_or(0, |row| row.members) - u64::from(leaves(channel));
         self.state.channels_of(user).filter(|channel| self.is_announced(members(*channel))).collect()
@@ -144,34 +143,6 @@ impl Deciding<'_> {
             }
         }
         self.happens(None, Event::Went { session, guest: (!is_account).then_some(user) });
-        Ok(Answer::Done)
-    }
-
-    /// Ends all connections of a node. Channels of its guests pass on, as do those of guests from before the last restart.
-    pub(super) fn end_node(&mut self, node: NodeId) -> Result<Answer, Refusal> {
-        let users: BTreeSet<_> =
-            self.state.all_sessions_of(node).iter().filter_map(|session| self.state.user_of(*session)).collect();
-        let (gone, offline): (Vec<_>, Vec<_>) = users
-            .into_iter()
-            .filter(|user| self.state.sessions_of_user(*user).all(|session| session.node == node))
-            .partition(|user| !self.state.is_account(*user));
-        for user in &offline {
-            let Some(who) = self.state.user(*user) else { continue };
-            for channel in self.small_channels_of(*user, None) {
-                self.happens_in(channel, Event::Offline { who: who.clone() });
-            }
-        }
-        for guest in &gone {
-            let Some(who) = self.state.user(*guest) else { continue };
-            for channel in self.state.channels_of(*guest) {
-                self.departs(channel, &who, Some("disconnected"));
-            }
-        }
-        let channels: Vec<_> = self.state.channels.iter().map(|(channel, _)| *channel).collect();
-        for channel in channels {
-            self.succeed(channel, &gone);
-        }
-        self.happens(None, Event::NodeEnded { node, guests: gone });
         Ok(Answer::Done)
     }
 }

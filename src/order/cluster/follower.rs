@@ -1,0 +1,129 @@
+//! The follower: reads the stream and gives its batches to the replica, each place once and none left out.
+//!
+//! It owns the place up to which it has read. It trusts nobody who says that something is next: whatever is not is asked for
+//! again.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::event::Batch;
+use crate::order::cluster::broker::{Broker, Following, Heard};
+use crate::order::cluster::frame::{FrameError, decode};
+use crate::order::{Batches, OrderError};
+
+/// A broker tells every half second that it is there. After three of these without a word the stream is asked for again.
+const SILENCE: Duration = Duration::from_millis(1500);
+/// How long it waits before it asks again.
+const REST: Duration = Duration::from_millis(200);
+
+/// When the stream was heard of last.
+#[derive(Debug)]
+pub struct Pulse(Mutex<Instant>);
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self(Mutex::new(clock::now()))
+    }
+}
+
+impl Pulse {
+    fn beat(&self) {
+        *self.0.lock().expect("invariant: nothing panics under this lock") = clock::now();
+    }
+
+    /// For how long nothing was heard.
+    pub fn silence(&self) -> Duration {
+        clock::since(*self.0.lock().expect("invariant: nothing panics under this lock"))
+    }
+}
+
+/// The side of the replica.
+pub struct Follower<B: Broker> {
+    broker: Arc<B>,
+    /// Everything up to here was given.
+    place: u64,
+    following: Option<B::Following>,
+    pulse: Arc<Pulse>,
+    /// Cancelled when this server has left, and takes no more.
+    left: CancellationToken,
+}
+
+impl<B: Broker> Follower<B> {
+    pub(super) fn new(broker: Arc<B>, place: u64, pulse: Arc<Pulse>, left: CancellationToken) -> Self {
+        Self { broker, place, following: None, pulse, left }
+    }
+
+    /// The next frame's batch, or nothing if there is none yet.
+    async fn look(&mut self) -> Result<Option<Batch>, OrderError> {
+        let Some(following) = &mut self.following else {
+            match self.broker.follow(self.place).await {
+                Ok(following) => self.following = Some(following),
+                Err(error) => {
+                    tracing::debug!(%error, "the stream cannot be followed; trying again");
+                    sleep(REST).await;
+                }
+            }
+            return Ok(None);
+        };
+        let Ok(Some(heard)) = timeout(SILENCE, following.next()).await else {
+            self.following = None;
+            return Ok(None);
+        };
+        self.pulse.beat();
+        let Heard::Frame(stored) = heard else { return Ok(None) };
+        if stored.place <= self.place {
+            return Ok(None);
+        }
+        if stored.place > self.place + 1 {
+            self.following = None;
+            return must_have_next(&*self.broker, self.place).await.map(|()| None);
+        }
+        self.place = stored.place;
+        match decode(self.broker.stream(), &stored) {
+            Ok(batch) => Ok(Some(batch)),
+            Err(FrameError::Malformed) => {
+                tracing::warn!(place = stored.place, "a frame in the stream is malformed and counts for nothing, on no node");
+                Ok(None)
+            }
+            Err(error @ FrameError::Newer(_)) => Err(OrderError(format!(
+                "the frame at place {} of the stream cannot be read: {error}; upgrade this server",
+                stored.place
+            ))),
+        }
+    }
+}
+
+impl<B: Broker> Batches for Follower<B> {
+    async fn next(&mut self) -> Result<Option<Batch>, OrderError> {
+        let left = self.left.clone();
+        loop {
+            let found = tokio::select! {
+                biased;
+                () = left.cancelled() => return Ok(None),
+                found = self.look() => found?,
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// Something after this place was left out: was it lost on the way, or is it no longer kept?
+async fn must_have_next(broker: &impl Broker, place: u64) -> Result<(), OrderError> {
+    match broker.oldest().await {
+        Ok(oldest) if oldest > place + 1 => Err(OrderError(format!(
+            "the stream begins at place {oldest}, and this server's copy ends at {place}: it was away for too long"
+        ))),
+        Ok(_) => Ok(()),
+        Err(error) => {
+            tracing::debug!(%error, "the stream's beginning is not known; trying again");
+            sleep(REST).await;
+            Ok(())
+        }
+    }
+}

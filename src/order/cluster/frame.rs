@@ -1,0 +1,174 @@
+//! Batches to frames and back: what one node sends and every node reads.
+//!
+//! A frame says who sent it, and what is proposed by which of the sender's connections. It never names a connection of another
+//! node. Nothing that was decided is in it: each node decides for itself.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Batch, NodeId, Origin, Proposal, Request, SessionId, Slot};
+use crate::limits::{BATCH_PROPOSALS, IN_FLIGHT, LINE_BYTES};
+use crate::names::{Name, is_channel, is_key, is_name};
+use crate::order::cluster::broker::Stored;
+
+/// Raise it when the frames of older servers mean something else, or newer ones could be misread.
+const VERSION: u8 = 1;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Frame {
+    /// The node; 0 when it enters.
+    node: u64,
+    number: u64,
+    proposals: Vec<Line>,
+}
+
+/// A proposal of the connection with this number.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    session: u64,
+    tag: u64,
+    request: Request,
+}
+
+/// Why a frame is no batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// It was written by a newer linechat: nobody of this version can go on.
+    #[error("it is of version {0}, and this linechat reads version {VERSION}")]
+    Newer(u8),
+    /// It is none that a linechat would write.
+    #[error("it is malformed")]
+    Malformed,
+}
+
+/// The frame of a batch of this node.
+pub fn encode(node: NodeId, number: u64, proposals: Vec<Proposal>) -> Bytes {
+    let line = |Proposal { origin, request }| Line { session: origin.session.number, tag: origin.tag, request };
+    let frame = Frame { node: node.0, number, proposals: proposals.into_iter().map(line).collect() };
+    let bytes = postcard::to_extend(&frame, vec![VERSION]).expect("invariant: memory takes a frame");
+    Bytes::from(bytes)
+}
+
+/// The batch of a frame.
+///
+/// # Errors
+/// [`FrameError`]; it is the same for every node of this version.
+pub fn decode(stream: u64, Stored { place, time, frame }: &Stored) -> Result<Batch, FrameError> {
+    let (version, rest) = frame.split_first().ok_or(FrameError::Malformed)?;
+    if *version > VERSION {
+        return Err(FrameError::Newer(*version));
+    }
+    let Ok((Frame { node, number, proposals }, [])) = postcard::take_from_bytes::<Frame>(rest) else {
+        return Err(FrameError::Malformed);
+    };
+    let is_entry = matches!(&proposals[..], [Line { session: 0, request: Request::Enter { .. }, .. }]);
+    let enters = proposals.iter().any(|line| matches!(line.request, Request::Enter { .. }));
+    let sound = if is_entry { (node, number) == (0, 0) } else { number > 0 && !enters };
+    if !sound || *version != VERSION || proposals.len() > BATCH_PROPOSALS + IN_FLIGHT || !proposals.iter().all(is_sound) {
+        return Err(FrameError::Malformed);
+    }
+    let node = NodeId(if is_entry { *place } else { node });
+    let proposal = |Line { session, tag, request }| {
+        let session = SessionId { node, number: session };
+        Proposal { origin: Origin { session, tag }, request }
+    };
+    let proposals = proposals.into_iter().map(proposal).collect();
+    Ok(Batch { time: *time, slot: Some(Slot { stream, place: *place, node, number }), proposals })
+}
+
+/// Whether a session, or a node, may have proposed it. Sessions check what people type; this keeps what was damaged from being
+/// stored, and shown to a terminal.
+fn is_sound(line: &Line) -> bool {
+    let name = |name: &Name| is_name(name.as_str()) && is_text(name.as_str());
+    let channel = |name: &Name| is_channel(name.as_str()) && is_text(name.as_str());
+    let is_of_node = line.session == 0;
+    match &line.request {
+        Request::Expire(..) | Request::EndNode(..) => is_of_node,
+        Request::Enter { name, .. } => is_of_node && is_name(name) && is_text(name),
+        _ if is_of_node => false,
+        Request::Come { .. } | Request::Go | Request::Ack(_) => true,
+        Request::Name(it) => name(it),
+        Request::Register(it, hash) | Request::LogIn(it, hash) => name(it) && is_text(hash),
+        Request::Create(it, hash) => channel(it) && hash.as_ref().is_none_or(|hash| is_text(hash)),
+        Request::Join(it, _) | Request::Leave(it) | Request::Close(it) => channel(it),
+        Request::Topic(it, text) => channel(it) && is_text(text),
+        Request::Say { key, text, .. } => key.as_ref().is_none_or(|key| is_key(key)) && is_text(text),
+    }
+}
+
+fn is_text(text: &str) -> bool {
+    text.len() <= LINE_BYTES && !text.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::{any, proptest};
+
+    use super::{FrameError, VERSION, decode, encode};
+    use crate::event::{NodeId, Origin, Proposal, Recipient, Request, SessionId, Slot, Time};
+    use crate::order::cluster::broker::Stored;
+
+    fn say(number: u64, text: &str) -> Proposal {
+        let request = Request::Say { to: Recipient::Name("bob".into()), key: Some("k".into()), text: text.into() };
+        Proposal { origin: Origin { session: SessionId { node: NodeId(7), number }, tag: 3 }, request }
+    }
+
+    fn enter() -> Proposal {
+        let request = Request::Enter { name: "ash".into(), incarnation: 1, limits: 2 };
+        Proposal { origin: Origin { session: SessionId { node: NodeId(0), number: 0 }, tag: 0 }, request }
+    }
+
+    fn stored(frame: Bytes) -> Stored {
+        Stored { place: 12, time: Time(5), frame }
+    }
+
+    #[test]
+    fn what_was_sent_is_read() {
+        let batch = decode(1, &stored(encode(NodeId(7), 4, vec![say(9, "hi")]))).unwrap();
+        assert_eq!(batch.slot, Some(Slot { stream: 1, place: 12, node: NodeId(7), number: 4 }));
+        assert_eq!((batch.time, batch.proposals), (Time(5), vec![say(9, "hi")]));
+    }
+
+    #[test]
+    fn whoever_enters_is_the_node_of_that_place() {
+        let batch = decode(1, &stored(encode(NodeId(0), 0, vec![enter()]))).unwrap();
+        assert_eq!(batch.slot.unwrap().node, NodeId(12));
+        assert_eq!(batch.proposals[0].origin.session.node, NodeId(12));
+    }
+
+    #[test]
+    fn what_no_linechat_would_send_is_malformed() {
+        let node = |request| vec![Proposal { request, ..enter() }];
+        let wrong = [
+            encode(NodeId(7), 1, vec![enter()]),
+            encode(NodeId(0), 0, vec![enter(), enter()]),
+            encode(NodeId(7), 0, vec![say(9, "hi")]),
+            encode(NodeId(7), 0, Vec::new()),
+            encode(NodeId(7), 1, vec![say(9, "a\nb")]),
+            encode(NodeId(7), 1, vec![say(0, "hi")]),
+            encode(NodeId(7), 1, node(Request::Go)),
+            encode(NodeId(7), 1, vec![Proposal { request: Request::EndNode(NodeId(3), 1), ..say(9, "") }]),
+            Bytes::from_static(&[VERSION]),
+            Bytes::new(),
+        ];
+        for frame in wrong {
+            assert_eq!(decode(1, &stored(frame.clone())), Err(FrameError::Malformed), "{frame:?}");
+        }
+        let mut longer = encode(NodeId(7), 1, vec![say(9, "hi")]).to_vec();
+        longer.push(0);
+        assert_eq!(decode(1, &stored(longer.into())), Err(FrameError::Malformed));
+        assert_eq!(decode(1, &stored(Bytes::from_static(&[VERSION + 1]))), Err(FrameError::Newer(VERSION + 1)));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_bytes_come_they_are_a_batch_or_malformed(bytes in any::<Vec<u8>>(), at in any::<usize>(), flip in any::<u8>()) {
+            let _ = decode(1, &stored(bytes.into()));
+            let mut frame = encode(NodeId(7), 4, vec![say(9, "hi"), say(10, "ho")]).to_vec();
+            let length = frame.len();
+            frame[at % length] ^= flip;
+            let _ = decode(1, &stored(frame.into()));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Where this server stands among the nodes: what it asks for when it enters, and what the order has made of it.
+//!
+//! Its replica, which decides what the order has made of everything, says so here; whoever sends batches, and whoever serves
+//! people, looks here. Nothing here decides anything.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::event::{NodeId, Request};
+
+/// Where a server stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It has not entered yet, or has ended.
+    Outside,
+    /// It is this node, and the order has taken its batches up to this number.
+    Inside {
+        /// The node.
+        node: NodeId,
+        /// The number of its newest batch; 0 before the first.
+        number: u64,
+    },
+    /// It may not enter; the text says why, and what to do.
+    Refused(String),
+}
+
+/// What a server calls itself among the nodes, and where it stands.
+#[derive(Debug)]
+pub struct Membership {
+    name: Arc<str>,
+    limits: u64,
+    clock: Clock,
+    /// Tells this process from another that goes by the same name and enters in the same millisecond.
+    salt: u16,
+    incarnation: AtomicU64,
+    standing: watch::Sender<Standing>,
+}
+
+impl Membership {
+    /// A server of this name that has not entered. `limits` is a hash of the limits by which it decides, and `salt` a number
+    /// that other processes will hardly have.
+    pub fn new(name: Arc<str>, limits: u64, clock: Clock, salt: u16) -> Arc<Self> {
+        let (standing, _) = watch::channel(Standing::Outside);
+        Arc::new(Self { name, limits, clock, salt, incarnation: AtomicU64::new(0), standing })
+    }
+
+    /// Where it stands, now and whenever that changes.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    /// The entry that it sends next: later than all before, so that one of those that arrives late comes to nothing.
+    pub fn next_entry(&self) -> Request {
+        let now = u64::try_from(self.clock.time().0).unwrap_or(0) << 16 | u64::from(self.salt);
+        let incarnation = now.max(self.incarnation.load(Ordering::Relaxed) + 1);
+        self.incarnation.store(incarnation, Ordering::Relaxed);
+        Request::Enter { name: Arc::clone(&self.name), incarnation, limits: self.limits }
+    }
+
+    /// Whether an entry is the one that it sent last.
+    pub fn is_own(&self, name: &str, incarnation: u64) -> bool {
+        incarnation == self.incarnation.load(Ordering::Relaxed) && name == &*self.name
+    }
+
+    /// Its replica says where it stands, after each batch.
+    pub fn stands(&self, standing: Standing) {
+        self.standing.send_if_modified(|known| {
+            // Whoever was refused must not forget why.
+            let is_new = *known != standing && !matches!(known, Standing::Refused(_));
+            if is_new {
+                *known = standing;
+            }
+            is_new
+        });
+    }
+}

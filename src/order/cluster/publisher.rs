@@ -1,0 +1,368 @@
+//! The publisher: enters the order, makes batches of the proposals of this server's people, and sends each until it has come
+//! back.
+//!
+//! It owns the batches that are under way, and the numbers. It must never send other proposals under a number that may be
+//! stored, and never forget that somebody has gone. What cannot be ordered in time is refused: nobody waits for ever.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::code::{Code, Refusal};
+use crate::event::{NodeId, Origin, Proposal, Request, SessionId};
+use crate::limits::{BATCH_BYTES, BATCH_PROPOSALS, BATCHES_UNDER_WAY};
+use crate::order::cluster::Refuse;
+use crate::order::cluster::broker::{Ack, Broker, SendError};
+use crate::order::cluster::follower::Pulse;
+use crate::order::cluster::frame;
+use crate::order::cluster::membership::{Membership, Standing};
+use crate::order::queue::Queued;
+
+/// A node of which nothing was heard for this long may be given up by the others.
+pub const LEASE: Duration = Duration::from_secs(15);
+/// So a node that has nothing to send sends that, three times in this time.
+const RENEWAL: Duration = Duration::from_secs(5);
+/// How often deadlines are looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// Without progress for this long, what has not been sent is refused.
+const CUT_OFF: Duration = Duration::from_millis(1800);
+/// Without progress for this long, everything under way is sent again: a leader's death takes the brokers 4 to 9 s.
+const AGAIN: Duration = Duration::from_secs(3);
+/// After an error it is sent again sooner.
+const SOON: Duration = Duration::from_millis(300);
+/// How long a proposal may be under way before its session is told that nobody knows; this hides most deaths of a leader.
+const UNSURE: Duration = Duration::from_secs(10);
+/// How long a broker may take to accept a frame for sending, which is not to store it.
+const SENDING: Duration = Duration::from_secs(2);
+/// How long it waits for its entry before it sends another: the first time and at most.
+const ENTRY: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(30));
+/// How long a server that is stopped waits for the order to note that it has left; otherwise the others give it up.
+const LEAVING: Duration = Duration::from_secs(2);
+/// About how many bytes a proposal takes besides its text.
+const PROPOSAL_BYTES: usize = 256;
+
+/// Sends this server's batches.
+pub struct Publisher<B: Broker> {
+    broker: Arc<B>,
+    queue: Queued,
+    membership: Arc<Membership>,
+    refuse: Refuse,
+    pulse: Arc<Pulse>,
+    /// Cancelled when it has left.
+    left: CancellationToken,
+}
+
+/// A batch that has not come back.
+struct Sent {
+    number: u64,
+    frame: Bytes,
+    origins: Vec<Origin>,
+    at: Instant,
+    /// How often it was sent without being told that it is not stored.
+    unknown: usize,
+    is_told_unsure: bool,
+}
+
+/// One life of the server as a node.
+struct Life {
+    node: NodeId,
+    next: u64,
+    under_way: VecDeque<Sent>,
+    acks: FuturesUnordered<futures_util::future::BoxFuture<'static, (u64, Result<(), SendError>)>>,
+    /// When a batch came back last, or the first of those under way was sent.
+    progress: Instant,
+    sent: Instant,
+    again_at: Option<Instant>,
+    /// Those who have gone while nothing could be sent.
+    gone: Vec<Proposal>,
+}
+
+/// Why a life has ended.
+#[derive(PartialEq, Eq)]
+enum End {
+    /// The order says that the node has ended.
+    Ended,
+    /// The server is closing.
+    Closed,
+}
+
+impl<B: Broker> Publisher<B> {
+    pub(super) fn new(
+        broker: Arc<B>,
+        queue: Queued,
+        membership: Arc<Membership>,
+        refuse: Refuse,
+        pulse: Arc<Pulse>,
+        left: CancellationToken,
+    ) -> Self {
+        Self { broker, queue, membership, refuse, pulse, left }
+    }
+
+    /// Runs until the order is closed, or the server may not enter.
+    pub async fn run(mut self) {
+        let mut standing = self.membership.standing();
+        while let Some(node) = self.enter(&mut standing).await {
+            tracing::info!(node = node.0, "this server is a node of the cluster");
+            if self.live(node, &mut standing).await == End::Closed {
+                break;
+            }
+            tracing::warn!(node = node.0, "the cluster has given this node up: its people have to connect again");
+        }
+        self.left.cancel();
+    }
+
+    /// Sends an entry until one has come back; `None` when the server may not enter, or is closed.
+    async fn enter(&mut self, standing: &mut watch::Receiver<Standing>) -> Option<NodeId> {
+        let mut wait = ENTRY.0;
+        loop {
+            let origin = Origin { session: SessionId { node: NodeId(0), number: 0 }, tag: 0 };
+            let entry = Proposal { origin, request: self.membership.next_entry() };
+            let ack = self.hand_over(frame::encode(NodeId(0), 0, vec![entry])).await;
+            if let Err(error) = ack {
+                tracing::debug!(%error, "the entry could not be sent; trying again");
+            }
+            let until = clock::now() + wait;
+            wait = (2 * wait).min(ENTRY.1);
+            loop {
+                let stands = standing.borrow_and_update().clone();
+                match stands {
+                    Standing::Inside { node, .. } => return Some(node),
+                    Standing::Refused(_) => return None,
+                    Standing::Outside => {}
+                }
+                tokio::select! {
+                    biased;
+                    changed = standing.changed() => changed.ok()?,
+                    () = tokio::time::sleep_until(until) => break,
+                    proposals = self.queue.recv() => self.refuse_all(proposals?, &mut Vec::new()),
+                }
+            }
+        }
+    }
+
+    async fn live(&mut self, node: NodeId, standing: &mut watch::Receiver<Standing>) -> End {
+        let now = clock::now();
+        let (under_way, acks) = (VecDeque::new(), FuturesUnordered::new());
+        let mut life = Life { node, next: 1, under_way, acks, progress: now, sent: now, again_at: None, gone: Vec::new() };
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let may_send = life.may_send() && !self.is_cut_off(&life);
+            tokio::select! {
+                biased;
+                changed = standing.changed() => {
+                    if changed.is_err() || !life.stands(&standing.borrow_and_update()) {
+                        self.unsure(&mut life, Duration::ZERO);
+                        return End::Ended;
+                    }
+                }
+                Some((number, acked)) = life.acks.next() => life.acked(number, acked),
+                proposals = self.queue.recv(), if may_send => match proposals {
+                    Some(proposals) => self.send_batch(&mut life, proposals).await,
+                    None => {
+                        self.leave(&mut life, standing).await;
+                        return End::Closed;
+                    }
+                },
+                _ = ticks.tick() => self.look_after(&mut life).await,
+            }
+        }
+    }
+
+    /// Whether nothing can be ordered now.
+    fn is_cut_off(&self, life: &Life) -> bool {
+        let waits = !life.under_way.is_empty() && clock::since(life.progress) > CUT_OFF;
+        waits || !self.broker.is_connected() || self.pulse.silence() > CUT_OFF
+    }
+
+    async fn look_after(&mut self, life: &mut Life) {
+        self.unsure(life, UNSURE);
+        let now = clock::now();
+        let is_stuck = !life.under_way.is_empty() && now.duration_since(life.progress.max(life.sent)) > AGAIN;
+        if life.again_at.is_some_and(|at| at <= now) || is_stuck {
+            life.again_at = None;
+            self.send_again(life).await;
+        }
+        if self.is_cut_off(life) {
+            while let Ok(proposals) = self.queue.try_recv() {
+                self.refuse_all(proposals, &mut life.gone);
+            }
+        } else if life.may_send() && !life.gone.is_empty() {
+            let some = life.gone.len().min(BATCH_PROPOSALS);
+            let gone = life.gone.drain(..some).collect();
+            self.send(life, gone).await;
+        } else if life.under_way.is_empty() && now.duration_since(life.sent) >= RENEWAL {
+            self.send(life, Vec::new()).await;
+        }
+    }
+
+    /// Sends these proposals and whatever else waits.
+    async fn send_batch(&mut self, life: &mut Life, mut proposals: Vec<Proposal>) {
+        let size = |proposals: &[Proposal]| proposals.iter().map(size).sum::<usize>();
+        let mut bytes = size(&proposals);
+        while proposals.len() < BATCH_PROPOSALS
+            && bytes < BATCH_BYTES
+            && let Ok(more) = self.queue.try_recv()
+        {
+            bytes += size(&more);
+            proposals.extend(more);
+        }
+        // Those of an earlier life came to an end with it.
+        let (own, others): (Vec<_>, Vec<_>) =
+            proposals.into_iter().partition(|proposal| proposal.origin.session.node == life.node);
+        self.refuse_all(others, &mut Vec::new());
+        if !own.is_empty() {
+            self.send(life, own).await;
+        }
+    }
+
+    async fn send(&self, life: &mut Life, proposals: Vec<Proposal>) {
+        let origins = proposals.iter().map(|proposal| proposal.origin).filter(|origin| origin.session.number != 0).collect();
+        let (number, now) = (life.next, clock::now());
+        life.next += 1;
+        if life.under_way.is_empty() {
+            life.progress = now;
+        }
+        let frame = frame::encode(life.node, number, proposals);
+        life.under_way.push_back(Sent { number, frame, origins, at: now, unknown: 0, is_told_unsure: false });
+        self.send_from(life, life.under_way.len() - 1).await;
+    }
+
+    /// Goes back to the first batch that has not come back; if it is certain that none is stored, all are withdrawn.
+    async fn send_again(&self, life: &mut Life) {
+        let Some(first) = life.under_way.front() else { return };
+        if life.under_way.iter().all(|sent| sent.unknown == 0) {
+            life.next = first.number;
+            for sent in life.under_way.drain(..) {
+                let untold = sent.origins.into_iter().filter(|_| !sent.is_told_unsure);
+                untold.for_each(|origin| (self.refuse)(origin, unavailable()));
+            }
+            return;
+        }
+        self.send_from(life, 0).await;
+    }
+
+    async fn send_from(&self, life: &mut Life, at: usize) {
+        life.sent = clock::now();
+        for at in at..life.under_way.len() {
+            let Sent { number, frame, .. } = &life.under_way[at];
+            let number = *number;
+            match self.hand_over(frame.clone()).await {
+                Ok(ack) => {
+                    life.under_way[at].unknown += 1;
+                    life.acks.push(Box::pin(async move { (number, ack.await) }));
+                }
+                Err(SendError::Unknown(_)) => {
+                    life.under_way[at].unknown += 1;
+                    life.goes_back();
+                }
+                Err(SendError::NotStored(_)) => life.goes_back(),
+            }
+        }
+    }
+
+    async fn hand_over(&self, frame: Bytes) -> Result<Ack, SendError> {
+        let late = |_| Err(SendError::Unknown("the broker does not take it".to_owned()));
+        timeout(SENDING, self.broker.send(frame)).await.unwrap_or_else(late)
+    }
+
+    /// Tells those whose proposals have been under way for too long that nobody knows.
+    fn unsure(&self, life: &mut Life, most: Duration) {
+        for sent in life.under_way.iter_mut().filter(|sent| !sent.is_told_unsure && clock::since(sent.at) >= most) {
+            sent.is_told_unsure = true;
+            sent.origins.iter().for_each(|origin| (self.refuse)(*origin, unsure()));
+        }
+    }
+
+    /// Refuses proposals that were not sent. Of those who go, `gone` keeps that they have.
+    fn refuse_all(&self, proposals: Vec<Proposal>, gone: &mut Vec<Proposal>) {
+        for proposal in proposals {
+            if proposal.origin.session.number != 0 {
+                (self.refuse)(proposal.origin, unavailable());
+            }
+            if proposal.request == Request::Go {
+                gone.push(proposal);
+            }
+        }
+    }
+
+    /// Everything under way comes back first, if it does in time.
+    async fn leave(&mut self, life: &mut Life, standing: &mut watch::Receiver<Standing>) {
+        let leaving = async {
+            let origin = Origin { session: SessionId { node: life.node, number: 0 }, tag: 0 };
+            let gone = Proposal { origin, request: Request::EndNode(life.node, life.next) };
+            self.send(life, vec![gone]).await;
+            let mut ticks = interval(TICK);
+            while life.stands(&standing.borrow_and_update()) {
+                tokio::select! {
+                    changed = standing.changed() => if changed.is_err() { break },
+                    Some((number, acked)) = life.acks.next() => life.acked(number, acked),
+                    _ = ticks.tick() => if life.again_at.take().is_some() { self.send_again(life).await },
+                }
+            }
+        };
+        if timeout(LEAVING, leaving).await.is_err() {
+            tracing::warn!("the cluster did not take note that this node leaves; it will give it up");
+        }
+        self.unsure(life, Duration::ZERO);
+    }
+}
+
+impl Life {
+    fn may_send(&self) -> bool {
+        self.under_way.len() < BATCHES_UNDER_WAY && self.again_at.is_none()
+    }
+
+    /// Takes note of where the server stands; whether this life goes on.
+    fn stands(&mut self, standing: &Standing) -> bool {
+        let Standing::Inside { node, number } = *standing else { return false };
+        if node != self.node {
+            return false;
+        }
+        while self.under_way.pop_front_if(|sent| sent.number <= number).is_some() {
+            self.progress = clock::now();
+        }
+        true
+    }
+
+    fn acked(&mut self, number: u64, acked: Result<(), SendError>) {
+        let Err(error) = acked else { return };
+        let Some(sent) = self.under_way.iter_mut().find(|sent| sent.number == number) else { return };
+        tracing::debug!(number, %error, "a batch is sent again");
+        if let SendError::NotStored(_) = error {
+            sent.unknown -= 1;
+        }
+        self.goes_back();
+    }
+
+    fn goes_back(&mut self) {
+        self.again_at.get_or_insert_with(|| clock::now() + SOON);
+    }
+}
+
+/// About how many bytes it takes in a frame.
+fn size(proposal: &Proposal) -> usize {
+    let text = match &proposal.request {
+        Request::Say { text, .. } | Request::Topic(_, text) => text.len(),
+        _ => 0,
+    };
+    PROPOSAL_BYTES + text
+}
+
+fn unavailable() -> Refusal {
+    Refusal::new(Code::Unavailable, "this server cannot reach the others now; nothing was done, try again later")
+}
+
+fn unsure() -> Refusal {
+    let text =
+        "the servers could not agree in time; it may be done, now or later: look first, or send it again with the same @key";
+    Refusal::new(Code::Unsure, text)
+}

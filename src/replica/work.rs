@@ -1,0 +1,191 @@
+//! One batch at work: decided, applied and put into the store, and what of it the people of this node are told.
+//!
+//! It owns nothing: whatever it has changed is committed, or taken back, by its replica.
+
+use smallvec::SmallVec;
+
+use crate::code::{Code, Refusal};
+use crate::event::{Batch, Completion, Entry, Event, NodeId, Proposal, Request, RoomId, SessionId, Time};
+use crate::hub::{News, Title};
+use crate::names::{Seq, UserId, Who};
+use crate::order::cluster::{Membership, Standing};
+use crate::state::{Context, Decision, State, decide};
+use crate::store::{Backend, Store, StoreError};
+
+/// A batch that is being decided.
+pub struct Work<'a> {
+    pub node: Option<NodeId>,
+    pub membership: Option<&'a Membership>,
+    pub time: Time,
+    pub news: &'a mut Vec<News>,
+    pub completions: &'a mut Vec<News>,
+}
+
+/// Which of this node's sessions stop reading which room: these, or everybody who reads it.
+#[derive(Default)]
+struct Ends {
+    room: Option<RoomId>,
+    sessions: SmallVec<[u64; 1]>,
+    is_close: bool,
+}
+
+impl Work<'_> {
+    pub fn batch<B: Backend>(
+        &mut self,
+        state: &mut State,
+        store: &mut Store<B>,
+        context: Context<'_>,
+        batch: &Batch,
+    ) -> Result<(), StoreError> {
+        if let Some(slot) = batch.slot {
+            let Some(event) = state.takes(slot) else {
+                tracing::debug!(?slot, "a batch that does not count");
+                return Ok(());
+            };
+            let entry = Entry { seq: Seq(state.seq().0 + 1), time: self.time, room: None, via: None, event };
+            self.happens(state, store, entry)?;
+        }
+        batch.proposals.iter().try_for_each(|proposal| self.proposal(state, store, context, proposal))
+    }
+
+    fn proposal<B: Backend>(
+        &mut self,
+        state: &mut State,
+        store: &mut Store<B>,
+        context: Context<'_>,
+        proposal: &Proposal,
+    ) -> Result<(), StoreError> {
+        let origin = proposal.origin;
+        let mut told = 0;
+        let result = match decide(state, proposal, context, store)? {
+            Decision::Accepted(events, answer) => {
+                let via = state.connection(origin.session);
+                for (room, event) in events {
+                    let is_shown = event.is_shown();
+                    let entry = Entry { seq: Seq(state.seq().0 + 1), time: self.time, room, via, event };
+                    self.happens(state, store, entry)?;
+                    if is_shown {
+                        told += state.told_in(room);
+                    }
+                }
+                Ok(answer)
+            }
+            Decision::Refused(refusal) => {
+                self.may_not_enter(&proposal.request, &refusal);
+                Err(refusal)
+            }
+        };
+        if self.is_here(&origin.session) && origin.session.number != 0 {
+            let completion = Completion { tag: origin.tag, result, told };
+            let news = if completion.has_place() { &mut *self.news } else { &mut *self.completions };
+            news.push(News::Completed { session: origin.session.number, completion });
+        }
+        Ok(())
+    }
+
+    /// If this server may not enter, whoever runs it must know why. An entry that another has overtaken is none of that.
+    fn may_not_enter(&self, request: &Request, refusal: &Refusal) {
+        if let (Some(membership), Request::Enter { name, incarnation, .. }) = (self.membership, request)
+            && membership.is_own(name, *incarnation)
+            && refusal.code != Code::Unavailable
+        {
+            membership.stands(Standing::Refused(refusal.text.to_string()));
+        }
+    }
+
+    fn happens<B: Backend>(&mut self, state: &mut State, store: &mut Store<B>, entry: Entry) -> Result<(), StoreError> {
+        // Before the event it is known whose connections end; everything else is known after it.
+        let gone = self.who_goes(state, &entry);
+        store.put(&entry)?;
+        state.apply(&entry);
+        // Whoever joins reads from their own JOIN on, so that an account's other connections are shown it.
+        self.who_begins(state, &entry);
+        let (seq, room, ends) = (entry.seq, entry.room, self.who_ends(state, &entry));
+        if entry.event.is_shown() {
+            self.news.push(News::Happened(entry));
+        }
+        for session in ends.sessions {
+            self.news.extend(ends.room.map(|room| News::Ends { session, room, seq }));
+        }
+        if ends.is_close {
+            self.news.extend(room.map(|room| News::Closed { room, seq }));
+        }
+        for (session, user) in gone {
+            let rooms = std::iter::once(RoomId::Inbox(user)).chain(state.channels_of(user).map(RoomId::Channel));
+            self.news.push(News::Gone { session, rooms: rooms.collect() });
+        }
+        Ok(())
+    }
+
+    fn is_here(&self, session: &SessionId) -> bool {
+        self.node == Some(session.node)
+    }
+
+    /// This node's connections of a user.
+    fn sessions<'s>(&self, state: &'s State, user: UserId) -> impl Iterator<Item = u64> + use<'s> {
+        let node = self.node;
+        state.sessions_of_user(user).filter(move |session| node == Some(session.node)).map(|session| session.number)
+    }
+
+    /// This node's connections that end with an entry, and their users.
+    fn who_goes(&self, state: &State, entry: &Entry) -> SmallVec<[(u64, UserId); 1]> {
+        let of = |session: &SessionId| Some((session.number, state.user_of(*session)?));
+        match &entry.event {
+            Event::Went { session, .. } if self.is_here(session) => of(session).into_iter().collect(),
+            Event::NodeEnded { node, .. } if self.node == Some(*node) => {
+                state.all_sessions_of(*node).iter().filter_map(of).collect()
+            }
+            _ => SmallVec::new(),
+        }
+    }
+
+    /// Tells which sessions begin to read a room with an entry.
+    fn who_begins(&mut self, state: &State, entry: &Entry) {
+        let after = Seq(entry.seq.0 - 1);
+        match (&entry.event, entry.room) {
+            (Event::Came { session, who, .. }, _) if self.is_here(session) => {
+                self.inbox_begins(session.number, after, who.clone());
+            }
+            (Event::Named { who, .. } | Event::Registered { who, .. }, _) => self.news.push(News::Renamed { who: who.clone() }),
+            (Event::Joined { who, .. }, Some(RoomId::Channel(channel))) => {
+                for session in self.sessions(state, who.id) {
+                    self.channel_begins(state, session, after, channel);
+                }
+            }
+            (Event::LoggedIn { session, account, .. }, _) if self.is_here(session) => {
+                if let Some(who) = state.user(*account) {
+                    self.inbox_begins(session.number, after, who);
+                }
+                for channel in state.channels_of(*account) {
+                    self.channel_begins(state, session.number, after, channel);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Which sessions stop reading a room with an entry.
+    fn who_ends(&self, state: &State, entry: &Entry) -> Ends {
+        match &entry.event {
+            Event::Left { who, .. } => {
+                Ends { room: entry.room, sessions: self.sessions(state, who.id).collect(), is_close: false }
+            }
+            Event::LoggedIn { session, guest, .. } if self.is_here(session) => {
+                let sessions = SmallVec::from_buf([session.number]);
+                Ends { room: Some(RoomId::Inbox(*guest)), sessions, is_close: false }
+            }
+            event => Ends { is_close: matches!(event, Event::Closed { .. }), ..Ends::default() },
+        }
+    }
+
+    fn inbox_begins(&mut self, session: u64, seq: Seq, who: Who) {
+        self.news.push(News::Begins { session, seq, room: RoomId::Inbox(who.id), title: Title::Inbox(who) });
+    }
+
+    fn channel_begins(&mut self, state: &State, session: u64, seq: Seq, channel: Seq) {
+        if let Some(name) = state.channel_name(channel) {
+            let title = Title::Channel(name.clone());
+            self.news.push(News::Begins { session, seq, room: RoomId::Channel(channel), title });
+        }
+    }
+}

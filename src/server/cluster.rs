@@ -1,0 +1,111 @@
+//! A server among others: it lives as one node after the other, and gives up nodes of which nothing was heard.
+//!
+//! It decides nothing: whether a node has ended is for the order to say.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::clock;
+use crate::event::{NodeId, Origin, Proposal, Request, SessionId};
+use crate::order::cluster::{LEASE, Membership, Standing};
+use crate::server::supervisor::Ended;
+use crate::session::{Life, Shared};
+
+/// How often the nodes are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Begins a life of the sessions whenever the server has entered, and ends it when the order says that the node has ended. Never
+/// ends itself.
+///
+/// # Errors
+/// Why the server may not enter, for its operator.
+pub async fn live(shared: Arc<Shared>, membership: Arc<Membership>) -> Ended {
+    let mut standing = membership.standing();
+    let mut life: Option<Life> = None;
+    loop {
+        let stands = standing.borrow_and_update().clone();
+        let node = match stands {
+            Standing::Inside { node, .. } => Some(node),
+            Standing::Outside => None,
+            Standing::Refused(why) => return Err(why),
+        };
+        if life.as_ref().map(|life| life.node) != node {
+            if let Some(life) = life.take() {
+                life.end();
+                shared.hub.wake_all();
+            }
+            life = node.map(Life::begin);
+            life.iter().for_each(|life| shared.lives.begin(life.clone()));
+        }
+        if standing.changed().await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Gives up nodes that are silent for longer than their lease. Runs until the order is closed.
+pub async fn watch(shared: Arc<Shared>) -> Ended {
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut heard = BTreeMap::new();
+    loop {
+        looks.tick().await;
+        let numbers: Vec<_> = shared.state.read().await.nodes().map(|(node, row)| (node, row.number)).collect();
+        let own = shared.lives.newest().node;
+        let silent = silent(&mut heard, own, &numbers, clock::now());
+        for (node, number) in silent {
+            tracing::warn!(node = node.0, "nothing was heard of this node for longer than its lease; it is given up");
+            let origin = Origin { session: SessionId { node: own, number: 0 }, tag: 0 };
+            let ended = Proposal { origin, request: Request::EndNode(node, number) };
+            shared.order.propose(vec![ended]).await.map_err(|error| error.to_string())?;
+        }
+    }
+}
+
+/// The nodes whose lease is over, with the numbers of their newest batches. `heard` has the numbers of all nodes, and since when
+/// they have been the newest. Whoever is behind sees silence where there is none: so the lease counts only once a batch of this
+/// node itself, `own`, has come back after it was over, for everything that came before has then been seen.
+fn silent(
+    heard: &mut BTreeMap<NodeId, (u64, Instant)>,
+    own: NodeId,
+    numbers: &[(NodeId, u64)],
+    now: Instant,
+) -> Vec<(NodeId, u64)> {
+    let since = |node, number| match heard.get(&node) {
+        Some((known, since)) if *known == number => *since,
+        _ => now,
+    };
+    *heard = numbers.iter().map(|&(node, number)| (node, (number, since(node, number)))).collect();
+    let Some((_, own_since)) = heard.get(&own).copied() else { return Vec::new() };
+    let is_silent = |(_, (_, since)): &(&NodeId, &(u64, Instant))| own_since.duration_since(*since) >= LEASE;
+    heard.iter().filter(is_silent).map(|(node, (number, _))| (*node, *number)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::silent;
+    use crate::clock;
+    use crate::event::NodeId;
+
+    #[test]
+    fn silence_counts_once_an_own_batch_has_come_back_after_the_lease() {
+        let (own, other, now) = (NodeId(1), NodeId(2), clock::now());
+        let mut heard = BTreeMap::new();
+        let mut at = |seconds, mine, theirs| {
+            silent(&mut heard, own, &[(own, mine), (other, theirs)], now + Duration::from_secs(seconds))
+        };
+        assert_eq!(at(0, 1, 1), []);
+        assert_eq!(at(14, 2, 1), []);
+        assert_eq!(at(16, 2, 1), [], "nothing was heard of anybody");
+        assert_eq!(at(17, 3, 1), [(other, 1)]);
+        assert_eq!(at(18, 3, 2), [], "it was only slow");
+        assert_eq!(at(40, 3, 2), []);
+        assert_eq!(silent(&mut heard, NodeId(9), &[(other, 2)], now), [], "a server that is no node gives up nobody");
+    }
+}

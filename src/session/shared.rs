@@ -1,0 +1,42 @@
+//! What all sessions of a server share. Nothing here belongs to one of them.
+
+use std::sync::Arc;
+
+use tokio::sync::RwLock;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::hub::Hub;
+use crate::limits::Limits;
+use crate::order::Order;
+use crate::session::budgets::Budgets;
+use crate::session::life::Lives;
+use crate::session::passwords::Passwords;
+use crate::state::State;
+use crate::store::Reader;
+
+/// What all sessions share.
+pub struct Shared {
+    /// Which node this is.
+    pub lives: Lives,
+    /// Takes proposals.
+    pub order: Arc<dyn Order>,
+    /// The state, read to answer queries.
+    pub state: Arc<RwLock<State>>,
+    /// Reads what is stored.
+    pub reader: Arc<dyn Reader>,
+    /// Reaches the sessions.
+    pub hub: Arc<Hub>,
+    /// Every bound.
+    pub limits: Arc<Limits>,
+    /// Hashes passwords and keys, a few at a time.
+    pub passwords: Passwords,
+    /// What connections of one address or account share.
+    pub budgets: Budgets,
+    /// Cancelled when the server stops; the sessions are then woken.
+    pub stopping: CancellationToken,
+    /// Cancelled before `stopping` when the order or the store has failed: proposals in flight will never be completed.
+    pub failed: CancellationToken,
+    /// The tasks of the sessions, and work that they have left to finish.
+    pub tracker: TaskTracker,
+}

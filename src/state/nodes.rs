@@ -1,0 +1,59 @@
+//! The servers that share the order, as the state knows them, and which of their batches count.
+//!
+//! A batch may be sent twice, and may arrive after its node has ended. Which one counts is decided here, from what has been
+//! applied alone, so that it is decided alike everywhere.
+
+use std::sync::Arc;
+
+use crate::event::{Event, NodeId, Slot, Time};
+use crate::state::State;
+
+/// A server among those that share the order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// The name that its operator has given it.
+    pub name: Arc<str>,
+    /// Which entry under this name it is: the highest so far.
+    pub incarnation: u64,
+    /// A hash of the limits by which it decides.
+    pub limits: u64,
+    /// The number of its newest batch; 0 before the first.
+    pub number: u64,
+}
+
+impl State {
+    /// The node, if it has entered and has not ended.
+    pub fn node(&self, node: NodeId) -> Option<&Node> {
+        self.nodes.get(&node)
+    }
+
+    /// All nodes, the one that has been there longest first.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.nodes.iter().map(|(node, row)| (*node, row))
+    }
+
+    /// The stream that is the order, if many nodes share it, and the place in it of the newest batch that counted.
+    pub fn order(&self) -> Option<(u64, u64)> {
+        self.counters.order
+    }
+
+    /// What happens with a batch of this slot before anything in it is decided; `None` if the batch does not count: its node
+    /// has not entered or has ended, or another with its number came before it, or the one before it is missing.
+    pub fn takes(&self, slot: Slot) -> Option<Event> {
+        let Slot { stream, place, node, number } = slot;
+        if self.order().is_some_and(|(known, newest)| known != stream || newest >= place) {
+            return None;
+        }
+        let is_entry = number == 0 && node == NodeId(place);
+        if !is_entry && self.node(node)?.number.checked_add(1) != Some(number) {
+            return None;
+        }
+        let number_of = |(of, row): (NodeId, &Node)| (of, if of == node { number } else { row.number });
+        Some(Event::Ordered { stream, place, numbers: self.nodes().map(number_of).collect() })
+    }
+
+    /// The time of a batch that the order took at `time`: the clock of a broker may go back, the order's does not.
+    pub fn time_after(&self, time: Time) -> Time {
+        time.max(self.counters.time)
+    }
+}
