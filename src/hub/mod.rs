@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use foldhash::HashMap;
 use slab::Slab;
 
-use crate::event::RoomId;
+use crate::event::{Completion, RoomId};
 use crate::limits::{FEWER_TAILS_SIXTEENTHS, LEAST_TAILS_SIXTEENTHS, Limits};
 use crate::names::Seq;
 
@@ -140,6 +140,13 @@ impl Hub {
     pub fn cut_off(&self, session: u64) {
         if let Some(handle) = self.handle(session) {
             handle.cut_off();
+        }
+    }
+
+    /// Gives a session a completion beside the news of batches: its proposal was never ordered, or nobody knows.
+    pub fn complete(&self, session: u64, completion: Completion) {
+        if let Some(handle) = self.handle(session) {
+            handle.give(std::iter::once(Notice::Completed(completion)));
         }
     }
 

@@ -9,13 +9,22 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::event::{NodeId, Origin, Proposal, Request, SessionId};
-use crate::order::cluster::{LEASE, Membership, Standing};
+use crate::event::{Completion, NodeId, Origin, Proposal, Request, SessionId};
+use crate::hub::Hub;
+use crate::order::cluster::{LEASE, Membership, Refuse, Standing};
 use crate::server::supervisor::Ended;
 use crate::session::{Life, Shared};
 
 /// How often the nodes are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Answers proposals that were not ordered, or may not have been.
+pub fn refuse(hub: &Arc<Hub>) -> Refuse {
+    let hub = Arc::clone(hub);
+    Box::new(move |origin, refusal| {
+        hub.complete(origin.session.number, Completion { tag: origin.tag, result: Err(refusal), told: 0 });
+    })
+}
 
 /// Begins a life of the sessions whenever the server has entered, and ends it when the order says that the node has ended. Never
 /// ends itself.

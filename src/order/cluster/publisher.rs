@@ -303,6 +303,7 @@ impl<B: Broker> Publisher<B> {
             let mut ticks = interval(TICK);
             while life.stands(&standing.borrow_and_update()) {
                 tokio::select! {
+                    biased;
                     changed = standing.changed() => if changed.is_err() { break },
                     Some((number, acked)) = life.acks.next() => life.acked(number, acked),
                     _ = ticks.tick() => if life.again_at.take().is_some() { self.send_again(life).await },

@@ -1,0 +1,242 @@
+//! The people of a simulated cluster: each is somewhere, goes elsewhere when that server is gone, and tries again what was not
+//! answered. They own nothing but their connections and what they have said; they never judge an answer.
+
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::chance::Chance;
+use super::net::Line;
+use super::record::What;
+use super::world::World;
+
+/// The password of all accounts.
+pub const PASSWORD: &str = "correct horse battery";
+/// All channels that there may be. The first is there from the beginning.
+pub const CHANNELS: [&str; 3] = ["#ash", "#birch", "#cedar"];
+const NAMES: [&str; 3] = ["quill", "wren", "finch"];
+/// Every command is answered in this time: nobody knows after ten seconds, and a session that ends says so.
+const PATIENCE: Duration = Duration::from_secs(14);
+
+/// The connection has ended.
+#[derive(Debug)]
+pub struct Ended;
+
+/// What became of a text, as far as its author knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It was answered OK, with this seq.
+    Stored(u64),
+    /// Each time it was refused, and nothing was done.
+    Refused,
+    /// It may be stored.
+    Unknown,
+}
+
+/// Something that somebody said.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// The text, which nobody else says.
+    pub text: String,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// Somebody's connection.
+struct Talk {
+    number: usize,
+    line: Line,
+}
+
+/// One person at work.
+pub struct Person<'a> {
+    world: &'a World,
+    number: usize,
+    account: Option<String>,
+    chance: Chance,
+    talk: Option<Talk>,
+    said: Vec<Said>,
+    /// Lines to try again, with the places of their texts in `said`.
+    pending: Vec<(String, usize)>,
+}
+
+impl Talk {
+    async fn read(&mut self, world: &World) -> Result<String, Ended> {
+        let Ok(read) = timeout(PATIENCE, self.line.read()).await else {
+            world.report(format!("connection {}: nothing came in time", self.number));
+            return Err(Ended);
+        };
+        let Some(line) = read else {
+            world.recorder.put(self.number, What::Ended, "");
+            return Err(Ended);
+        };
+        world.recorder.put(self.number, What::Got, &line);
+        Ok(line)
+    }
+
+    async fn ask(&mut self, world: &World, text: &str) -> Result<String, Ended> {
+        world.recorder.put(self.number, What::Sent, text);
+        self.line.send(text);
+        loop {
+            let line = self.read(world).await?;
+            if line.starts_with("OK ") || line.starts_with("ERR ") {
+                return Ok(line);
+            }
+        }
+    }
+}
+
+impl<'a> Person<'a> {
+    /// Somebody who has not connected yet.
+    pub fn new(world: &'a World, number: usize, account: Option<String>, chance: Chance) -> Self {
+        Self { world, number, account, chance, talk: None, said: Vec::new(), pending: Vec::new() }
+    }
+
+    /// Makes the account and, if they are the first, the first channel, while nothing goes wrong.
+    pub async fn register(&mut self) -> Result<(), Ended> {
+        let Some(name) = self.account.clone() else { return Ok(()) };
+        self.connect().await?;
+        self.ask(&format!("REGISTER {name} {PASSWORD}")).await?;
+        if self.number == 0 {
+            self.ask(&format!("CREATE {}", CHANNELS[0])).await?;
+        }
+        self.talk = None;
+        Ok(())
+    }
+
+    /// Does what chance says until all commands are spent; then says again what may be missing, and looks.
+    pub async fn live(mut self) -> Vec<Said> {
+        while self.world.spend() {
+            let most = *self.chance.of(&[0, 5, 500, 5000]);
+            sleep(Duration::from_millis(self.chance.below(most + 1) as u64)).await;
+            if self.step().await.is_err() {
+                self.talk = None;
+            }
+        }
+        self.world.together(1).await;
+        while self.last_words().await.is_err() {
+            self.talk = None;
+            sleep(Duration::from_millis(500)).await;
+        }
+        self.world.together(2).await;
+        // The server may still learn that it was given up.
+        while self.last_look().await.is_err() {
+            self.talk = None;
+            sleep(Duration::from_millis(500)).await;
+        }
+        self.world.together(3).await;
+        self.said
+    }
+
+    /// Every keyed line that was not answered is said again, until it is. A refusal is final once nothing goes wrong.
+    async fn last_words(&mut self) -> Result<(), Ended> {
+        if self.talk.is_none() {
+            self.arrive().await?;
+        }
+        self.again().await
+    }
+
+    async fn last_look(&mut self) -> Result<(), Ended> {
+        if self.talk.is_none() {
+            self.arrive().await?;
+        }
+        self.ask("PING is that all").await.map(drop)
+    }
+
+    async fn again(&mut self) -> Result<(), Ended> {
+        for (line, place) in std::mem::take(&mut self.pending) {
+            self.say(line, place).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask(&mut self, text: &str) -> Result<String, Ended> {
+        self.talk.as_mut().ok_or(Ended)?.ask(self.world, text).await
+    }
+
+    async fn connect(&mut self) -> Result<(), Ended> {
+        let Some(node) = self.world.node(&mut self.chance) else {
+            sleep(Duration::from_millis(200)).await;
+            return Err(Ended);
+        };
+        let number = self.world.number();
+        let line = node.connect(number, self.account.as_deref().unwrap_or("guest"), &mut self.chance);
+        let mut talk = Talk { number, line };
+        let hello = talk.read(self.world).await?;
+        if !hello.starts_with("* HELLO") {
+            return Err(Ended);
+        }
+        self.talk = Some(talk);
+        Ok(())
+    }
+
+    async fn arrive(&mut self) -> Result<(), Ended> {
+        self.connect().await?;
+        if let Some(name) = self.account.clone()
+            && !self.ask(&format!("LOGIN {name} {PASSWORD}")).await?.starts_with("OK")
+        {
+            return Err(Ended);
+        }
+        if !self.ask(&format!("JOIN {}", CHANNELS[0])).await?.starts_with("OK") {
+            return Err(Ended);
+        }
+        if self.account.is_some() { self.again().await } else { Ok(()) }
+    }
+
+    async fn step(&mut self) -> Result<(), Ended> {
+        if self.talk.is_none() {
+            return self.arrive().await;
+        }
+        match self.chance.below(40) {
+            0 => self.talk = None,
+            1 => {
+                self.ask("QUIT").await?;
+                self.talk = None;
+            }
+            2..5 if self.account.is_none() => drop(self.ask(&format!("NAME {}", self.chance.clone().of(&NAMES))).await?),
+            5 => drop(self.ask(&format!("CREATE {}", self.chance.clone().of(&CHANNELS))).await?),
+            6 => drop(self.ask("ACK *").await?),
+            7..10 => {
+                let query = *self.chance.of(&["LIST", "INBOX", "CHANNELS", "PING hi", "HISTORY #ash 5", "LIST #ash"]);
+                self.ask(query).await?;
+            }
+            _ => {
+                let place = self.said.len();
+                let text = format!("said-{}-{place}", self.number);
+                let to = match self.chance.below(4) {
+                    0 => "acc0",
+                    1 => *self.chance.of(&CHANNELS),
+                    _ => CHANNELS[0],
+                };
+                let key = self.account.as_ref().map(|_| format!("@k{place} ")).unwrap_or_default();
+                self.said.push(Said { text: text.clone(), fate: Fate::Refused });
+                self.say(format!("MSG {key}{to} {text}"), place).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says something, and notes what became of it.
+    async fn say(&mut self, line: String, place: usize) -> Result<(), Ended> {
+        let answer = self.ask(&line).await;
+        let said = &mut self.said[place];
+        let words: Vec<_> = answer.iter().flat_map(|answer| answer.split(' ')).collect();
+        let is_final = match words[..] {
+            ["OK", _, seq, ..] => {
+                said.fate = Fate::Stored(seq.parse().expect("a seq"));
+                true
+            }
+            ["ERR", "UNAVAILABLE", ..] => false,
+            ["ERR", "UNSURE", ..] | [] => {
+                said.fate = Fate::Unknown;
+                false
+            }
+            _ => true,
+        };
+        // Guests have no key by which to say it again.
+        if !is_final && self.account.is_some() {
+            self.pending.push((line, place));
+        }
+        answer.map(drop)
+    }
+}
