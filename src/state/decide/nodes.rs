@@ -73,3 +73,95 @@ impl Deciding<'_> {
         self.happens(None, Event::NodeEnded { node, guests: gone });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::code::Code;
+    use crate::event::{Entry, Event, NodeId, Origin, Proposal, Request, RoomId, SessionId, Slot, Time};
+    use crate::limits::{Limits, NODES};
+    use crate::names::Seq;
+    use crate::state::decide::Nothing;
+    use crate::state::{Context, Decision, State, Storage, decide};
+
+    const STREAM: u64 = 9;
+
+    /// Takes a batch with one request of the node itself, as a replica does; `None` if the batch does not count.
+    fn take(state: &mut State, place: u64, node: u64, number: u64, request: Request) -> Option<Result<(), Code>> {
+        let slot = Slot { stream: STREAM, place, node: NodeId(node), number };
+        let mut apply = |state: &mut State, room: Option<RoomId>, event: Event| {
+            state.apply(&Entry { seq: Seq(state.seq().0 + 1), time: Time(0), room, via: None, event });
+        };
+        let ordered = state.takes(slot)?;
+        apply(state, None, ordered);
+        let origin = Origin { session: SessionId { node: NodeId(node), number: u64::from(request == Request::Go) }, tag: 0 };
+        let limits = Limits::default();
+        let context = Context { time: Time(0), limits: &limits, storage: Storage::Free };
+        match decide(state, &Proposal { origin, request }, context, &mut Nothing) {
+            Ok(Decision::Accepted(events, _)) => {
+                events.into_iter().for_each(|(room, event)| apply(state, room, event));
+                Some(Ok(()))
+            }
+            Ok(Decision::Refused(refusal)) => Some(Err(refusal.code)),
+            Err(never) => match never {},
+        }
+    }
+
+    fn enter(name: &str, incarnation: u64, limits: u64) -> Request {
+        Request::Enter { name: name.into(), incarnation, limits }
+    }
+
+    fn nodes(state: &State) -> Vec<(u64, u64)> {
+        state.nodes().map(|(node, row)| (node.0, row.number)).collect()
+    }
+
+    #[test]
+    fn batches_count_in_the_order_of_their_numbers_and_once() {
+        let mut state = State::default();
+        assert_eq!(take(&mut state, 1, 1, 1, Request::Go), None, "nobody has entered");
+        assert_eq!(take(&mut state, 2, 2, 0, enter("ash", 1, 1)), Some(Ok(())));
+        let mut go = |place, number| take(&mut state, place, 2, number, Request::Go).is_some();
+        assert_eq!([go(3, 2), go(4, 1), go(5, 1), go(6, 3), go(7, 2)], [false, true, false, false, true]);
+        assert!(!go(7, 3) && !go(6, 3), "places only rise");
+        assert_eq!((nodes(&state), state.order()), (vec![(2, 2)], Some((STREAM, 7))));
+        let other = Slot { stream: STREAM + 1, place: 8, node: NodeId(2), number: 3 };
+        assert_eq!(state.takes(other), None, "another stream is another order");
+    }
+
+    #[test]
+    fn whoever_enters_again_ends_what_they_were() {
+        let mut state = State::default();
+        assert_eq!(take(&mut state, 1, 1, 0, enter("ash", 5, 1)), Some(Ok(())));
+        assert_eq!(take(&mut state, 2, 2, 0, enter("birch", 1, 1)), Some(Ok(())));
+        assert_eq!(take(&mut state, 3, 3, 0, enter("ash", 5, 1)), Some(Err(Code::Unavailable)), "the same entry comes late");
+        assert_eq!(take(&mut state, 4, 4, 0, enter("ash", 6, 1)), Some(Ok(())));
+        assert_eq!(nodes(&state), [(2, 0), (4, 0)]);
+        assert_eq!(take(&mut state, 5, 1, 1, Request::Go), None, "what the earlier one sends counts no more");
+        assert_eq!(take(&mut state, 6, 6, 0, enter("cedar", 1, 2)), Some(Err(Code::NotAllowed)), "it would decide differently");
+        assert_eq!(take(&mut state, 7, 7, 0, enter("birch", 2, 1)), Some(Ok(())));
+    }
+
+    #[test]
+    fn whoever_thinks_that_a_node_is_gone_may_be_behind() {
+        let mut state = State::default();
+        take(&mut state, 1, 1, 0, enter("ash", 1, 1));
+        take(&mut state, 2, 2, 0, enter("birch", 1, 1));
+        take(&mut state, 3, 1, 1, Request::Go);
+        take(&mut state, 4, 1, 2, Request::Go);
+        assert_eq!(take(&mut state, 5, 2, 1, Request::EndNode(NodeId(1), 1)), Some(Err(Code::Unavailable)));
+        assert_eq!(take(&mut state, 6, 2, 2, Request::EndNode(NodeId(1), 2)), Some(Ok(())));
+        assert_eq!(nodes(&state), [(2, 2)]);
+        assert_eq!(take(&mut state, 7, 2, 3, Request::EndNode(NodeId(2), 3)), Some(Ok(())), "it leaves with this batch");
+        assert_eq!((nodes(&state), state.order()), (vec![], Some((STREAM, 7))));
+    }
+
+    #[test]
+    fn there_are_so_many_nodes_and_no_more() {
+        let mut state = State::default();
+        for place in 1..=NODES as u64 {
+            assert_eq!(take(&mut state, place, place, 0, enter(&format!("n{place}"), 1, 1)), Some(Ok(())));
+        }
+        let place = 1 + NODES as u64;
+        assert_eq!(take(&mut state, place, place, 0, enter("late", 1, 1)), Some(Err(Code::Quota)));
+        assert_eq!(take(&mut state, place + 1, place + 1, 0, enter("n1", 2, 1)), Some(Ok(())), "one of them may enter again");
+    }
+}
