@@ -17,6 +17,7 @@
 
 pub mod cluster;
 pub mod local;
+pub mod nats;
 mod queue;
 
 use futures_util::future::BoxFuture;
