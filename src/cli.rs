@@ -8,8 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
 use crate::bench;
-use crate::config::{Config, JournalKind, PORT, PlainPasswords, TLS_PORT, Tls, default_data_dir};
+use crate::config::{Cluster, Config, JournalKind, PORT, PlainPasswords, TLS_PORT, Tls, default_data_dir};
 use crate::limits::{Limits, NONE};
+use crate::names::is_name;
 
 /// A chat server everyone can already talk to: `nc server 12000` is a complete client.
 #[derive(Debug, Parser)]
@@ -81,9 +82,25 @@ pub struct Serve {
     /// Where to keep the data [default: $STATE_DIRECTORY, or $XDG_STATE_HOME/linechat, or ~/.local/state/linechat].
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// What keeps messages: the disk, synced before each OK, or memory, gone with the server.
+    /// What keeps messages: the disk, synced before each OK; memory, gone with the server; or NATS JetStream, shared by many servers.
     #[arg(long, value_enum, default_value = "disk")]
     pub journal: JournalKind,
+    /// With --journal nats: addresses of NATS servers, such as nats://a:4222, separated by commas. With three or more, a new stream
+    /// is kept by three of them.
+    #[arg(long, value_name = "URL,...", value_delimiter = ',')]
+    pub nats: Vec<String>,
+    /// The file with the credentials for the NATS servers.
+    #[arg(long, value_name = "FILE", requires = "nats")]
+    pub nats_creds: Option<PathBuf>,
+    /// Speaks TLS to the NATS servers, and trusts who is vouched for in this PEM file.
+    #[arg(long, value_name = "FILE", requires = "nats")]
+    pub nats_tls_ca: Option<PathBuf>,
+    /// The stream that is the order of the cluster; it is made if there is none.
+    #[arg(long, value_name = "NAME", requires = "nats", default_value = "linechat")]
+    pub nats_stream: String,
+    /// What this server is called among the others, always the same [default: this machine's name].
+    #[arg(long, value_name = "NAME", requires = "nats")]
+    pub node: Option<String>,
     /// How the log on stderr is written; RUST_LOG says what is logged.
     #[arg(long, value_enum, default_value = "text")]
     pub log_format: LogFormat,
@@ -141,7 +158,34 @@ impl Serve {
         let default = if tls.is_some() { PlainPasswords::Loopback } else { PlainPasswords::Allow };
         let plain_passwords = self.plain_passwords.unwrap_or(default);
         let (proxies, limits) = (self.proxy_from.clone(), set_limits(&self.limits)?);
-        Ok(Config { listen, tls, plain_passwords, proxies, data_dir, journal: self.journal, limits })
+        let cluster = self.cluster()?;
+        Ok(Config { listen, tls, plain_passwords, proxies, data_dir, journal: self.journal, cluster, limits })
+    }
+
+    fn cluster(&self) -> Result<Option<Cluster>> {
+        match (self.journal, self.nats.is_empty()) {
+            (JournalKind::Nats, true) => {
+                bail!("--journal nats needs to know where the NATS servers are; give --nats nats://HOST:4222")
+            }
+            (JournalKind::Nats, false) => {}
+            (_, true) => return Ok(None),
+            (_, false) => bail!("--nats is for a journal that is shared by many servers; give --journal nats too"),
+        }
+        let node = self.node.clone().unwrap_or_else(host_name);
+        if !is_name(&node) {
+            bail!("'{node}' cannot be the name of a node; give --node NAME: 1 to 32 letters, digits, '_', '-' or '.'");
+        }
+        let is_stream = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !is_stream(&self.nats_stream) {
+            bail!("'{}' cannot be the name of a stream; give --nats-stream NAME: letters, digits and '-'", self.nats_stream);
+        }
+        Ok(Some(Cluster {
+            servers: self.nats.clone(),
+            credentials: self.nats_creds.clone(),
+            authority: self.nats_tls_ca.clone(),
+            stream: self.nats_stream.clone(),
+            node,
+        }))
     }
 
     fn tls(&self) -> Result<Option<Tls>> {
@@ -160,6 +204,11 @@ impl Serve {
             ),
         }
     }
+}
+
+/// This machine's name; empty if it has none.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 fn network(text: &str) -> Result<IpNet> {
@@ -212,6 +261,12 @@ pub fn greeting(config: &Config, addresses: &[SocketAddr], tls_addresses: &[Sock
     text.push_str(&match config.journal {
         JournalKind::Disk => format!("it keeps its data in {}\n", config.data_dir.display()),
         JournalKind::Memory => "it keeps its data in memory only: everything is gone when it stops\n".to_owned(),
+        JournalKind::Nats => match &config.cluster {
+            Some(Cluster { stream, node, .. }) => {
+                format!("it is the node {node} of the cluster {stream}, and keeps a copy in {}\n", config.data_dir.display())
+            }
+            None => String::new(),
+        },
     });
     if let Some(address) = addresses.first() {
         let port = address.port();

@@ -35,6 +35,21 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
+/// The cluster that a server belongs to.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// Addresses of NATS servers, such as `nats://a:4222`.
+    pub servers: Vec<String>,
+    /// The file with the credentials for them.
+    pub credentials: Option<PathBuf>,
+    /// The PEM file of who vouches for their certificates.
+    pub authority: Option<PathBuf>,
+    /// The stream that is the cluster's order.
+    pub stream: String,
+    /// What this server is called among the others.
+    pub node: String,
+}
+
 /// Where entries are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum JournalKind {
@@ -42,6 +57,8 @@ pub enum JournalKind {
     Disk,
     /// In memory; nothing survives the process.
     Memory,
+    /// In a stream of NATS JetStream, shared with other servers, with a copy in SQLite in the data directory.
+    Nats,
 }
 
 /// A server's configuration.
@@ -59,6 +76,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where entries are kept; what `--journal` says.
     pub journal: JournalKind,
+    /// The cluster, for the journal that is shared.
+    pub cluster: Option<Cluster>,
     /// Every bound.
     pub limits: Limits,
 }

@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use linechat::bench;
-use linechat::cli::{Certify, Cli, Command, LogFormat, Menu, Serve, describe, greeting, set_limits};
+use linechat::cli::{Certify, Cli, Command, LogFormat, Menu, Serve, describe, greeting, host_name, set_limits};
 use linechat::config::{Config, TLS_PORT, default_data_dir};
 use linechat::menu::{self, Outcome, Trust};
 use linechat::server::Server;
@@ -103,7 +103,7 @@ fn serve(arguments: &Serve) -> Result<()> {
 
 fn self_signed(names: Vec<String>, out: &Path) -> Result<()> {
     let own = || {
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let host = host_name();
         let usual = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         std::iter::once(host).filter(|host| !host.is_empty() && host != "localhost").chain(usual).collect()
     };

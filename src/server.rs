@@ -6,6 +6,7 @@
 mod admission;
 pub mod cluster;
 mod door;
+mod journal;
 mod proxied;
 mod shedding;
 mod supervisor;
@@ -14,29 +15,27 @@ mod tls;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::clock::{self, Clock};
-use crate::config::{Config, JournalKind, PlainPasswords};
-use crate::event::{Batch, NodeId, Origin, Proposal, Request, SessionId};
-use crate::hub::{Hub, News};
-use crate::limits::{FEED_BATCHES, Limits};
-use crate::order::local::{self, LocalBatches, Runs};
-use crate::replica::{Node, Outlet, Replica, SharedState};
+use crate::clock;
+use crate::config::{Config, PlainPasswords};
+use crate::hub::Hub;
+use crate::order::nats::NatsError;
 use crate::session::{Budgets, Life, Lives, Passwords, Shared};
-use crate::store::{self, Backend, OpenError, Presence, Store, StoreError};
+use crate::store::{OpenError, StoreError};
 use crate::tls::{CertificateError, Certificates};
 
 use admission::Admission;
 use door::Door;
+use journal::{Journal, Parts};
 use proxied::Proxies;
-use supervisor::{Ended, Supervisor};
+use supervisor::Supervisor;
 
 pub use supervisor::Failure;
 
@@ -46,8 +45,6 @@ const BACKLOG: u32 = 1024;
 const FAREWELL: Duration = Duration::from_millis(300);
 /// How much of the time for stopping the sessions have; the rest is the store's.
 const SESSIONS_SHARE: f64 = 0.8;
-/// The node of a server that has its order to itself.
-const ALONE: NodeId = NodeId(0);
 
 /// Why the server cannot start; each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +69,30 @@ pub enum StartError {
     /// The store cannot be read.
     #[error("the journal cannot be read: {0}")]
     Store(#[from] StoreError),
+    /// What was given is no address of a NATS server.
+    #[error("'{0}' is not the address of a NATS server; give --nats nats://HOST:4222")]
+    NoNatsServer(String),
+    /// The stream cannot be used.
+    #[error(transparent)]
+    Nats(#[from] NatsError),
+    /// What is in the data directory does not come from the stream of the cluster.
+    #[error(
+        "{} holds {}, and not a copy of this cluster's; give a --data-dir that is empty or this server's own",
+        .directory.display(),
+        if *.is_shared { "a copy of another cluster's journal" } else { "a journal of its own" }
+    )]
+    OtherJournal {
+        /// The directory.
+        directory: PathBuf,
+        /// Whether it comes from another stream.
+        is_shared: bool,
+    },
+    /// The others do not take this server in.
+    #[error("the cluster refuses this server: {0}")]
+    Refused(String),
+    /// A part has failed before the server could serve.
+    #[error(transparent)]
+    Failed(Failure),
     /// The system gives no thread.
     #[error("the system gives no thread for the journal ({0}); raise its limit of processes (ulimit -u)")]
     Thread(io::Error),
@@ -104,29 +125,14 @@ impl Server {
         let tls_sockets = bind_all(config.tls.as_ref().map_or(&[], |tls| &tls.listen))?;
         let limits = Arc::new(config.limits.clone());
         let hub = Arc::new(Hub::new(&limits));
-        let mut supervisor = Supervisor::default();
-        let stopping = CancellationToken::new();
-        let runs = match config.journal {
-            JournalKind::Disk => Runs::InThread,
-            JournalKind::Memory => Runs::InTask,
-        };
-        let (order, batches) = local::open(Clock::System, runs);
-        let (reader, state) = match config.journal {
-            JournalKind::Disk => {
-                let (store, reader) = store::open_disk(&config.data_dir, Presence::Forgotten)?;
-                let replica = restore(store, &limits).await?;
-                (reader, in_thread(replica, batches, &hub, &mut supervisor, stopping.clone())?)
-            }
-            JournalKind::Memory => {
-                let (store, reader) = store::open_memory(limits.memory_journal_bytes, Presence::Forgotten);
-                let replica = restore(store, &limits).await?;
-                (reader, in_task(replica, batches, &hub, &mut supervisor))
-            }
-        };
+        let (mut supervisor, stopping) = (Supervisor::default(), CancellationToken::new());
+        let parts = Parts { hub: &hub, limits: &limits, supervisor: &mut supervisor, stopping: stopping.clone() };
+        let Journal { order, state, reader, node, membership } = journal::open(config, parts).await?;
         let (listeners, tls_listeners) = (listen_all(sockets)?, listen_all(tls_sockets)?);
         let shared = Arc::new(Shared {
-            lives: Lives::new(Life::begin(ALONE)),
-            order: Arc::new(order),
+            lives: Lives::new(Life::begin(node)),
+            membership,
+            order,
             state,
             reader,
             hub,
@@ -164,6 +170,10 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
         let Self { shared, admission, listeners, tls_listeners, certificates, plain_passwords, proxies, mut supervisor } = self;
         let mut until_stopped = vec![supervisor.task("sweeping", sweep::run(Arc::clone(&shared)))];
+        if let Some(membership) = shared.membership.clone() {
+            until_stopped.push(supervisor.task("being a node", cluster::live(Arc::clone(&shared), membership)));
+            until_stopped.push(supervisor.task("watching the nodes", cluster::watch(Arc::clone(&shared))));
+        }
         for (listeners, certificates) in [(listeners, None), (tls_listeners, certificates)] {
             let (shared, admission, proxies) = (Arc::clone(&shared), Arc::clone(&admission), proxies.clone());
             let door = Arc::new(Door { shared, admission, certificates, plain_passwords, proxies });
@@ -212,54 +222,6 @@ async fn fail(shared: &Shared, failure: Failure) -> Failure {
     shared.tracker.close();
     let _ = tokio::time::timeout(FAREWELL, shared.tracker.wait()).await;
     failure
-}
-
-/// A replica with the state from the store. Nobody is connected yet, so the guests of the last run are gone and their channels
-/// pass on.
-async fn restore<B: Backend>(store: Store<B>, limits: &Arc<Limits>) -> Result<Replica<B>, StoreError> {
-    let mut replica = Replica::open(Node::Alone(ALONE), Arc::clone(limits), store)?;
-    let origin = Origin { session: SessionId { node: ALONE, number: 0 }, tag: 0 };
-    let ended = Proposal { origin, request: Request::EndNode(ALONE, 0) };
-    replica.take(Batch { time: Clock::System.time(), slot: None, proposals: vec![ended] }).await?;
-    Ok(replica)
-}
-
-const JOURNAL: &str = "the journal";
-
-/// Runs the replica of a store that waits for the disk.
-fn in_thread<B: Backend>(
-    replica: Replica<B>,
-    batches: LocalBatches,
-    hub: &Arc<Hub>,
-    supervisor: &mut Supervisor,
-    stopping: CancellationToken,
-) -> Result<SharedState, StartError> {
-    let state = replica.state();
-    let (tell, told) = mpsc::channel(FEED_BATCHES);
-    let work = replica.run(batches, Outlet::Channel(tell));
-    let work = async { work.await.map_err(|error| error.to_string()) };
-    supervisor.thread(JOURNAL, work).map_err(StartError::Thread)?;
-    supervisor.task("telling what happened", carry(Arc::clone(hub), told, stopping));
-    Ok(state)
-}
-
-/// Carries the replica's news to the hub. It is a task beside the sessions, because waking them from there is much cheaper than
-/// from the replica's thread.
-async fn carry(hub: Arc<Hub>, mut told: mpsc::Receiver<Vec<News>>, stopping: CancellationToken) -> Ended {
-    while let Some(mut news) = told.recv().await {
-        hub.tell(&mut news);
-    }
-    // The replica has ended. If it should not have, its failure is to be reported, not the end of this task.
-    stopping.cancelled().await;
-    Ok(())
-}
-
-/// Runs the replica of a store that never blocks.
-fn in_task<B: Backend>(replica: Replica<B>, batches: LocalBatches, hub: &Arc<Hub>, supervisor: &mut Supervisor) -> SharedState {
-    let state = replica.state();
-    let work = replica.run(batches, Outlet::Hub(Arc::clone(hub)));
-    supervisor.task(JOURNAL, async { work.await.map_err(|error| error.to_string()) });
-    state
 }
 
 fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<(SocketAddr, TcpSocket)>, StartError> {

@@ -34,7 +34,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "limits", "tls",
         ],
     ),
-    ("cli", &["config", "limits", "bench"]),
+    ("cli", &["config", "names", "limits", "bench"]),
 ];
 
 const FILE_LINES: usize = 400;

@@ -14,9 +14,28 @@ use crate::hub::Hub;
 use crate::order::cluster::{LEASE, Membership, Refuse, Standing};
 use crate::server::supervisor::Ended;
 use crate::session::{Life, Shared};
+use crate::store::{Page, Promise, Query, ReadError, Reader};
 
 /// How often the nodes are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// The reader of this server's copy: what it shows is kept by the brokers.
+pub struct Kept {
+    /// The reader.
+    pub reader: Arc<dyn Reader>,
+    /// What the brokers' keeping survives.
+    pub durability: &'static str,
+}
+
+impl Reader for Kept {
+    fn read(&self, query: Query) -> Promise<'_, Result<Page, ReadError>> {
+        self.reader.read(query)
+    }
+
+    fn durability(&self) -> &'static str {
+        self.durability
+    }
+}
 
 /// Answers proposals that were not ordered, or may not have been.
 pub fn refuse(hub: &Arc<Hub>) -> Refuse {

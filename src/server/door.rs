@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tracing::Instrument;
 
 use crate::clock;
-use crate::code::Refusal;
+use crate::code::{Code, Refusal};
 use crate::config::PlainPasswords;
 use crate::limits::NONE;
 use crate::server::admission::{self, Admission, Permit};
@@ -166,6 +166,10 @@ fn converse(door: &Door, transport: Box<dyn Transport>, caller: Caller) {
 impl Door {
     fn admit(&self, peer: SocketAddr, most_each: u64, is_encrypted: bool) -> Result<Caller, Refusal> {
         let shared = &self.shared;
+        if shared.lives.newest().is_over() {
+            let text = "this server was cut off from the others and begins anew; connect again in a moment, or to another";
+            return Err(Refusal::new(Code::Unavailable, text));
+        }
         let address = admission::counted(peer.ip(), shared.limits.ipv6_prefix);
         let permit = Admission::admit(&self.admission, address, most_each, shared.hub.buffered())?;
         Ok(Caller { peer, address, is_encrypted, is_local: peer.ip().to_canonical().is_loopback(), permit })

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use crate::hub::Hub;
 use crate::limits::Limits;
 use crate::order::Order;
+use crate::order::cluster::Membership;
 use crate::session::budgets::Budgets;
 use crate::session::life::Lives;
 use crate::session::passwords::Passwords;
@@ -19,6 +20,8 @@ use crate::store::Reader;
 pub struct Shared {
     /// Which node this is.
     pub lives: Lives,
+    /// Where this server stands among the nodes, if it shares its order with others.
+    pub membership: Option<Arc<Membership>>,
     /// Takes proposals.
     pub order: Arc<dyn Order>,
     /// The state, read to answer queries.

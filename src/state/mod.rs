@@ -22,7 +22,7 @@ use crate::names::{Name, Seq, UserId, Who};
 
 pub use archive::{Archive, Inbox, Sharer, Used};
 pub use decide::{Context, Decision, Storage, decide, preview};
-pub use nodes::Node;
+pub use nodes::{Node, deciding};
 pub use view::{ListedChannel, ListedUser};
 
 use table::Table;

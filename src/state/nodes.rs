@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
+use blake2::{Blake2b512, Digest};
+
 use crate::event::{Event, NodeId, Slot, Time};
+use crate::limits::Limits;
 use crate::state::State;
 
 /// A server among those that share the order.
@@ -56,4 +59,23 @@ impl State {
     pub fn time_after(&self, time: Time) -> Time {
         time.max(self.counters.time)
     }
+}
+
+/// A hash of the limits by which proposals are decided. Nodes that share an order must have the same, or they would not stay equal.
+pub fn deciding(limits: &Limits) -> u64 {
+    let decide = [
+        limits.accounts,
+        limits.announce_members,
+        limits.channels,
+        limits.channels_per_address,
+        limits.channels_per_user,
+        limits.connections_per_account,
+        limits.inbox,
+        limits.inbox_bytes,
+        limits.inbox_per_address,
+        limits.inbox_per_sender,
+        limits.members,
+    ];
+    let hash = Blake2b512::digest(decide.map(u64::to_le_bytes).as_flattened());
+    u64::from_le_bytes(hash[..8].try_into().expect("invariant: a hash has 64 bytes"))
 }

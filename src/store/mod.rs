@@ -63,6 +63,7 @@ pub type Promise<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
     /// [`Store::load`] gives them too, and every batch moves [`Store::last`]: for a node whose order goes on while it restarts.
+    /// That order keeps everything, so a commit does not wait for the disk.
     Kept,
     /// They are gone with the process, as are the connections to it.
     Forgotten,

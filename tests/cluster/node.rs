@@ -85,11 +85,12 @@ impl Node {
                 report.put(0, What::Got, &format!("a replica has ended: {error}"));
             }
         });
-        tasks.spawn(publisher.run());
+        tasks.spawn(async move { drop(publisher.run().await) });
         let over = Life::begin(NodeId(u64::MAX));
         over.end();
         let shared = Arc::new(Shared {
             lives: Lives::new(over),
+            membership: Some(Arc::clone(&membership)),
             order: Arc::new(order),
             state,
             reader,

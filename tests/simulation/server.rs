@@ -118,6 +118,7 @@ impl Server {
             }
         });
         let shared = Arc::new(Shared {
+            membership: None,
             lives: Lives::new(Life::begin(node)),
             order: Arc::new(order),
             state,

@@ -152,6 +152,7 @@ pub fn shared_with(outlet: impl FnOnce(&Arc<Hub>) -> Outlet) -> Arc<Shared> {
     let (state, hub) = (replica.state(), Arc::new(Hub::new(&limits)));
     tokio::spawn(replica.run(batches, outlet(&hub)));
     Arc::new(Shared {
+        membership: None,
         lives: Lives::new(Life::begin(NodeId(0))),
         order: Arc::new(order),
         state,

@@ -4,7 +4,7 @@
 //! people, looks here. Nothing here decides anything.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
@@ -37,6 +37,7 @@ pub struct Membership {
     salt: u16,
     incarnation: AtomicU64,
     standing: watch::Sender<Standing>,
+    is_cut_off: AtomicBool,
 }
 
 impl Membership {
@@ -44,12 +45,34 @@ impl Membership {
     /// that other processes will hardly have.
     pub fn new(name: Arc<str>, limits: u64, clock: Clock, salt: u16) -> Arc<Self> {
         let (standing, _) = watch::channel(Standing::Outside);
-        Arc::new(Self { name, limits, clock, salt, incarnation: AtomicU64::new(0), standing })
+        Arc::new(Self {
+            name,
+            limits,
+            clock,
+            salt,
+            incarnation: AtomicU64::new(0),
+            standing,
+            is_cut_off: AtomicBool::new(true),
+        })
     }
 
     /// Where it stands, now and whenever that changes.
     pub fn standing(&self) -> watch::Receiver<Standing> {
         self.standing.subscribe()
+    }
+
+    /// Whether nothing can be ordered now, as far as is known.
+    pub fn is_cut_off(&self) -> bool {
+        self.is_cut_off.load(Ordering::Relaxed)
+    }
+
+    /// Notes that nothing can be ordered now, or that it can be again; tells the operator when that changes.
+    pub(super) fn cut_off(&self, is_cut_off: bool) {
+        match (self.is_cut_off.swap(is_cut_off, Ordering::Relaxed), is_cut_off) {
+            (false, true) => tracing::warn!("the brokers cannot be reached: nothing is taken until they can; reading goes on"),
+            (true, false) => tracing::info!("the brokers can be reached"),
+            _ => {}
+        }
     }
 
     /// The entry that it sends next: later than all before, so that one of those that arrives late comes to nothing.

@@ -106,8 +106,11 @@ impl<B: Broker> Publisher<B> {
         Self { broker, queue, membership, refuse, pulse, left }
     }
 
-    /// Runs until the order is closed, or the server may not enter.
-    pub async fn run(mut self) {
+    /// Runs until the order is closed.
+    ///
+    /// # Errors
+    /// Why the server may not enter, for its operator.
+    pub async fn run(mut self) -> Result<(), String> {
         let mut standing = self.membership.standing();
         while let Some(node) = self.enter(&mut standing).await {
             tracing::info!(node = node.0, "this server is a node of the cluster");
@@ -117,6 +120,10 @@ impl<B: Broker> Publisher<B> {
             tracing::warn!(node = node.0, "the cluster has given this node up: its people have to connect again");
         }
         self.left.cancel();
+        match &*standing.borrow() {
+            Standing::Refused(why) => Err(why.clone()),
+            _ => Ok(()),
+        }
     }
 
     /// Sends an entry until one has come back; `None` when the server may not enter, or is closed.
@@ -191,7 +198,9 @@ impl<B: Broker> Publisher<B> {
             life.again_at = None;
             self.send_again(life).await;
         }
-        if self.is_cut_off(life) {
+        let is_cut_off = self.is_cut_off(life);
+        self.membership.cut_off(is_cut_off);
+        if is_cut_off {
             while let Ok(proposals) = self.queue.try_recv() {
                 self.refuse_all(proposals, &mut life.gone);
             }

@@ -1,7 +1,10 @@
 //! PING, WHOAMI, CAPS and HELP: answered from what the session knows.
 
+use std::sync::Arc;
+
 use crate::code::{Code, Refusal};
 use crate::limits;
+use crate::order::cluster::Membership;
 use crate::session::Session;
 use crate::wire::verbs::{self, ANY, VERBS, Verb};
 use crate::wire::{PROTOCOL, reply};
@@ -39,7 +42,9 @@ impl Session {
             ("keys", keys.to_string()),
             ("page", limits::PAGE_LINES_MAX.to_string()),
         ];
-        let fields: String = fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+        let reach = |membership: &Arc<Membership>| if membership.is_cut_off() { "cut-off" } else { "reached" };
+        let cluster = shared.membership.as_ref().map(|membership| ("cluster", reach(membership).to_owned()));
+        let fields: String = fields.iter().chain(&cluster).map(|(name, value)| format!(" {name}={value}")).collect();
         self.answer(|out| reply::ok(out, "CAPS", fields));
     }
 

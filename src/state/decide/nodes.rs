@@ -88,7 +88,7 @@ mod tests {
     /// Takes a batch with one request of the node itself, as a replica does; `None` if the batch does not count.
     fn take(state: &mut State, place: u64, node: u64, number: u64, request: Request) -> Option<Result<(), Code>> {
         let slot = Slot { stream: STREAM, place, node: NodeId(node), number };
-        let mut apply = |state: &mut State, room: Option<RoomId>, event: Event| {
+        let apply = |state: &mut State, room: Option<RoomId>, event: Event| {
             state.apply(&Entry { seq: Seq(state.seq().0 + 1), time: Time(0), room, via: None, event });
         };
         let ordered = state.takes(slot)?;

@@ -46,6 +46,8 @@ static INSERT_MANY: LazyLock<String> = LazyLock::new(|| row::insert_sql(ROWS));
 #[derive(Debug)]
 pub struct Disk {
     connection: Connection,
+    /// Whether a commit with durable entries waits for the disk: not where the order keeps everything.
+    waits: bool,
     /// Whether a commit waits for the disk now.
     is_full_sync: bool,
     /// A buffer for events as JSON.
@@ -330,7 +332,7 @@ impl Backend for Disk {
     }
 
     fn write(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
-        self.sync_fully(batch.lasts)?;
+        self.sync_fully(batch.lasts && self.waits)?;
         self.run("BEGIN IMMEDIATE", [])?;
         let written = self.write_all(batch).and_then(|()| self.run("COMMIT", []));
         if written.is_err() && !self.connection.is_autocommit() {

@@ -142,7 +142,8 @@ pub fn open(directory: &Path, presence: Presence) -> Result<(Store<Disk>, Arc<dy
     };
     let log = Log::new(directory.join(files::LOG), gate);
     let ids = Aside::open(directory);
-    let mut disk = Disk { connection, is_full_sync: true, json: Vec::new(), reserve, ids, log, damage, _lock: lock };
+    let waits = presence == Presence::Forgotten;
+    let mut disk = Disk { connection, waits, is_full_sync: true, json: Vec::new(), reserve, ids, log, damage, _lock: lock };
     disk.take_reserve();
     Ok((Store::new(disk, presence), Arc::new(reader)))
 }

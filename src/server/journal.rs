@@ -1,0 +1,177 @@
+//! The journal of a server: its order, its store, and the replica between them, put together as the operator wants them.
+//!
+//! It owns nothing once they run: the supervisor watches them. A server is given its journal when everything that is stored has
+//! been read and, in a cluster, when the others know of it.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::{Cluster, Config, JournalKind};
+use crate::event::{Batch, NodeId, Origin, Proposal, Request, SessionId};
+use crate::hub::{Hub, News};
+use crate::limits::{FEED_BATCHES, Limits};
+use crate::order::cluster::{self, Broker, Membership, Standing};
+use crate::order::local::{self, Runs};
+use crate::order::nats::{self, Nats};
+use crate::order::{Batches, Order};
+use crate::replica::{Node, Outlet, Replica, SharedState};
+use crate::server::StartError;
+use crate::server::cluster::{Kept, refuse};
+use crate::server::supervisor::{Ended, Supervisor};
+use crate::state;
+use crate::store::{self, Backend, Presence, Reader, Store, StoreError};
+
+/// The node of a server that has its order to itself.
+const ALONE: NodeId = NodeId(0);
+/// What the supervisor calls the replica.
+const JOURNAL: &str = "the journal";
+
+/// What the sessions need of the journal.
+pub struct Journal {
+    /// Takes proposals.
+    pub order: Arc<dyn Order>,
+    /// The state.
+    pub state: SharedState,
+    /// Reads what is stored.
+    pub reader: Arc<dyn Reader>,
+    /// The node that the server is.
+    pub node: NodeId,
+    /// Where it stands among others.
+    pub membership: Option<Arc<Membership>>,
+}
+
+/// What runs the parts.
+pub struct Parts<'a> {
+    pub hub: &'a Arc<Hub>,
+    pub limits: &'a Arc<Limits>,
+    pub supervisor: &'a mut Supervisor,
+    pub stopping: CancellationToken,
+}
+
+/// Opens the journal that the operator wants.
+///
+/// # Errors
+/// [`StartError`], for the operator.
+pub async fn open(config: &Config, mut parts: Parts<'_>) -> Result<Journal, StartError> {
+    if let (JournalKind::Nats, Some(cluster)) = (config.journal, &config.cluster) {
+        return shared(config, cluster, parts).await;
+    }
+    let runs = if config.journal == JournalKind::Memory { Runs::InTask } else { Runs::InThread };
+    let (order, batches) = local::open(Clock::System, runs);
+    let (reader, state) = match runs {
+        Runs::InThread => {
+            let (store, reader) = store::open_disk(&config.data_dir, Presence::Forgotten)?;
+            let replica = restore(store, parts.limits).await?;
+            (reader, in_thread(replica, batches, &mut parts)?)
+        }
+        Runs::InTask => {
+            let (store, reader) = store::open_memory(parts.limits.memory_journal_bytes, Presence::Forgotten);
+            let replica = restore(store, parts.limits).await?;
+            (reader, in_task(replica, batches, &mut parts))
+        }
+    };
+    Ok(Journal { order: Arc::new(order), state, reader, node: ALONE, membership: None })
+}
+
+/// A replica with the state from the store. Nobody is connected yet, so the guests of the last run are gone and their channels
+/// pass on.
+async fn restore<B: Backend>(store: Store<B>, limits: &Arc<Limits>) -> Result<Replica<B>, StoreError> {
+    let mut replica = Replica::open(Node::Alone(ALONE), Arc::clone(limits), store)?;
+    let origin = Origin { session: SessionId { node: ALONE, number: 0 }, tag: 0 };
+    let ended = Proposal { origin, request: Request::EndNode(ALONE, 0) };
+    replica.take(Batch { time: Clock::System.time(), slot: None, proposals: vec![ended] }).await?;
+    Ok(replica)
+}
+
+/// A journal that is shared with other servers. Waits until this server is one of the nodes.
+async fn shared(config: &Config, cluster: &Cluster, mut parts: Parts<'_>) -> Result<Journal, StartError> {
+    let broker = Arc::new(connect(cluster).await?);
+    let (store, reader) = store::open_disk(&config.data_dir, Presence::Kept)?;
+    let salt = std::process::id() as u16;
+    let membership = Membership::new(cluster.node.as_str().into(), state::deciding(parts.limits), Clock::System, salt);
+    let replica = Replica::open(Node::Member(Arc::clone(&membership)), Arc::clone(parts.limits), store)?;
+    let state = replica.state();
+    let after = place(&state, &broker, config).await?;
+    let reader: Arc<dyn Reader> = Arc::new(Kept { reader, durability: broker.durability() });
+    let cluster::Cluster { order, publisher, batches } = cluster::open(broker, after, &membership, refuse(parts.hub));
+    in_thread(replica, batches, &mut parts)?;
+    parts.supervisor.task("the order", publisher.run());
+    let node = tokio::select! {
+        biased;
+        stands = until_inside(&membership) => stands?,
+        failure = parts.supervisor.failure() => return Err(StartError::Failed(failure)),
+    };
+    Ok(Journal { order: Arc::new(order), state, reader, node, membership: Some(membership) })
+}
+
+async fn connect(cluster: &Cluster) -> Result<Nats, StartError> {
+    let parsed = cluster.servers.iter().map(|server| server.parse().map_err(|_| StartError::NoNatsServer(server.clone())));
+    let options = nats::Options {
+        servers: parsed.collect::<Result<_, _>>()?,
+        credentials: cluster.credentials.clone(),
+        authority: cluster.authority.clone(),
+        stream: cluster.stream.clone(),
+        name: cluster.node.clone(),
+    };
+    Ok(nats::connect(&options).await?)
+}
+
+/// Up to which place of the stream the copy in the data directory goes; an error if it is no copy of this stream.
+async fn place(state: &SharedState, broker: &Nats, config: &Config) -> Result<u64, StartError> {
+    let state = state.read().await;
+    match state.order() {
+        Some((stream, place)) if stream == broker.stream() => Ok(place),
+        None if state.seq().0 == 0 => Ok(0),
+        known => Err(StartError::OtherJournal { directory: config.data_dir.clone(), is_shared: known.is_some() }),
+    }
+}
+
+async fn until_inside(membership: &Membership) -> Result<NodeId, StartError> {
+    let mut standing = membership.standing();
+    loop {
+        match &*standing.borrow_and_update() {
+            Standing::Inside { node, .. } => return Ok(*node),
+            Standing::Refused(why) => return Err(StartError::Refused(why.clone())),
+            Standing::Outside => {}
+        }
+        // The membership is kept here, and it says how it stands for as long as it is there.
+        let _ = standing.changed().await;
+    }
+}
+
+/// Runs the replica of a store that waits for the disk.
+fn in_thread<B: Backend>(
+    replica: Replica<B>,
+    batches: impl Batches + 'static,
+    parts: &mut Parts<'_>,
+) -> Result<SharedState, StartError> {
+    let state = replica.state();
+    let (tell, told) = mpsc::channel(FEED_BATCHES);
+    let work = replica.run(batches, Outlet::Channel(tell));
+    let work = async { work.await.map_err(|error| error.to_string()) };
+    parts.supervisor.thread(JOURNAL, work).map_err(StartError::Thread)?;
+    parts.supervisor.task("telling what happened", carry(Arc::clone(parts.hub), told, parts.stopping.clone()));
+    Ok(state)
+}
+
+/// Carries the replica's news to the hub. It is a task beside the sessions, because waking them from there is much cheaper than
+/// from the replica's thread.
+async fn carry(hub: Arc<Hub>, mut told: mpsc::Receiver<Vec<News>>, stopping: CancellationToken) -> Ended {
+    while let Some(mut news) = told.recv().await {
+        hub.tell(&mut news);
+    }
+    // The replica has ended. If it should not have, its failure is to be reported, not the end of this task.
+    stopping.cancelled().await;
+    Ok(())
+}
+
+/// Runs the replica of a store that never blocks.
+fn in_task<B: Backend>(replica: Replica<B>, batches: impl Batches + 'static, parts: &mut Parts<'_>) -> SharedState {
+    let state = replica.state();
+    let work = replica.run(batches, Outlet::Hub(Arc::clone(parts.hub)));
+    parts.supervisor.task(JOURNAL, async { work.await.map_err(|error| error.to_string()) });
+    state
+}
