@@ -17,7 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("event", &["code", "names"]),
     ("clock", &["event", "limits"]),
     ("state", &["event", "code", "names", "limits"]),
-    ("order", &["event", "code", "clock", "names", "limits"]),
+    ("order", &["wire", "event", "code", "clock", "names", "limits"]),
     ("store", &["state", "event", "names", "limits", "clock"]),
     ("hub", &["event", "names", "limits"]),
     ("replica", &["order", "state", "store", "hub", "event", "code", "clock", "names", "limits"]),

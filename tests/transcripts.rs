@@ -8,7 +8,8 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::conversation::{Planned, hold, options, record};
+use support::cluster::Brokers;
+use support::conversation::{Place, Planned, hold, hold_at, options, record};
 use support::transcript::Transcript;
 
 const FOLDER: &str = "tests/transcripts";
@@ -38,6 +39,20 @@ fn every_conversation_goes_as_it_is_noted() {
     let failures = hold(files(FOLDER).iter().map(|file| planned(file)).collect());
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(files(FOLDER).len() >= 20);
+}
+
+/// Whoever is at another server of a cluster sees the same. Only CAPS differs.
+#[test]
+fn every_conversation_goes_so_on_a_cluster() {
+    let brokers = Brokers::start(1);
+    let mut all: Vec<_> = files(FOLDER).iter().map(|file| planned(file)).collect();
+    for step in all.iter_mut().flat_map(|planned| &mut planned.transcript.steps) {
+        if step.line.starts_with("OK CAPS ") {
+            step.line = step.line.replace("durable=fsync", "durable=process") + " cluster=reached";
+        }
+    }
+    let failures = hold_at(Place::Cluster(&brokers), all);
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 /// One conversation that is not as the server has it, and how the failure says so.

@@ -10,6 +10,7 @@ use std::sync::Mutex;
 
 use super::abnf::Grammar;
 use super::client::Client;
+use super::cluster::{Brokers, Cluster};
 use super::server::Server;
 use super::transcript::{Bindings, Direction, Step, Transcript, stands_for_several};
 
@@ -38,16 +39,63 @@ struct Person {
     is_open: bool,
 }
 
+/// Where conversations are had.
+#[derive(Clone, Copy)]
+pub enum Place<'a> {
+    /// At one server.
+    Alone,
+    /// At a cluster of three, over a stream of these brokers; people are spread over the servers.
+    Cluster(&'a Brokers),
+}
+
+/// What a conversation is had with.
+enum Host {
+    Server(Server),
+    Cluster(Cluster),
+}
+
+impl Host {
+    fn start(place: Place<'_>, name: &str, options: &[&str]) -> Self {
+        match place {
+            Place::Alone => Self::Server(Server::start(options)),
+            Place::Cluster(brokers) => {
+                let stream: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+                Self::Cluster(Cluster::start(brokers, &stream, options))
+            }
+        }
+    }
+
+    /// Where the person who is the so-manieth to come connects.
+    fn address(&self, number: usize) -> SocketAddr {
+        match self {
+            Self::Server(server) => server.address(),
+            Self::Cluster(cluster) => cluster.address(number),
+        }
+    }
+
+    /// What somebody was answered at one server is soon known at all: now.
+    fn settle(&self) {
+        if let Self::Cluster(cluster) = self {
+            cluster.settle();
+        }
+    }
+}
+
 /// A conversation in progress.
 struct Conversation {
-    address: SocketAddr,
+    host: Host,
     people: HashMap<String, Person>,
     order: Vec<String>,
     bindings: Bindings,
 }
 
 /// Has all conversations, several at a time; returns what went wrong, by name and line.
-pub fn hold(mut planned: Vec<Planned>) -> Vec<String> {
+pub fn hold(planned: Vec<Planned>) -> Vec<String> {
+    hold_at(Place::Alone, planned)
+}
+
+/// The same, at such a place.
+pub fn hold_at(place: Place<'_>, mut planned: Vec<Planned>) -> Vec<String> {
     planned.reverse();
     let (planned, failures) = (Mutex::new(planned), Mutex::new(Vec::new()));
     let next = || planned.lock().expect("nobody panics here").pop();
@@ -55,7 +103,7 @@ pub fn hold(mut planned: Vec<Planned>) -> Vec<String> {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(Planned { name, transcript, options }) = next() {
-                    if let Err(failure) = run(&transcript, &options) {
+                    if let Err(failure) = run(place, &name, &transcript, &options) {
                         failures.lock().expect("nobody panics here").push(format!("{name}, {failure}"));
                     }
                 }
@@ -71,15 +119,15 @@ pub fn options(text: &str) -> Vec<String> {
     notes.flat_map(str::split_whitespace).map(str::to_owned).collect()
 }
 
-/// Has one conversation with a fresh server.
-fn run(transcript: &Transcript, options: &[String]) -> Result<(), String> {
+/// Has one conversation with a fresh server, or with fresh ones.
+fn run(place: Place<'_>, name: &str, transcript: &Transcript, options: &[String]) -> Result<(), String> {
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    let server = Server::start(&options);
-    let mut conversation = Conversation::new(&server);
+    let mut conversation = Conversation::new(Host::start(place, name, &options));
     for step in &transcript.steps {
         let happened = caught(|| conversation.step(transcript, step));
         happened.map_err(|failure| format!("line {}: {failure}", step.number))?;
     }
+    conversation.host.settle();
     for who in conversation.order.clone() {
         caught(|| conversation.nothing_more(&who)).map_err(|failure| format!("at the end, {who}: {failure}"))?;
     }
@@ -95,14 +143,15 @@ fn caught(act: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
 }
 
 impl Conversation {
-    fn new(server: &Server) -> Self {
-        Self { address: server.address(), people: HashMap::new(), order: Vec::new(), bindings: Bindings::default() }
+    fn new(host: Host) -> Self {
+        Self { host, people: HashMap::new(), order: Vec::new(), bindings: Bindings::default() }
     }
 
     /// The person, who connects now if this is the first step; the greeting is kept where the transcript begins with it.
     fn person(&mut self, transcript: &Transcript, who: &str) -> &mut Person {
         if !self.people.contains_key(who) {
-            let mut client = Client::connect_silently(self.address);
+            self.host.settle();
+            let mut client = Client::connect_silently(self.host.address(self.order.len()));
             let hello = client.line();
             assert!(hello.starts_with("* HELLO linechat/"), "{hello}");
             let first = transcript.steps.iter().find(|step| step.who == who).expect("somebody who is named has a step");
@@ -118,7 +167,10 @@ impl Conversation {
         let typed = self.bindings.typed(line);
         let person = self.people.get_mut(who).expect("they have connected");
         match direction {
-            Direction::Sends => person.client.send(&typed),
+            Direction::Sends => {
+                self.host.settle();
+                person.client.send(&typed);
+            }
             Direction::EndsInput => person.client.end_input(),
             Direction::Closed => {
                 person.is_open = false;
@@ -207,8 +259,8 @@ impl Person {
 /// Types what the file's people type and writes down what each of them receives. Notes stay where they are.
 pub fn record(text: &str) -> String {
     let (transcript, options) = (Transcript::parse(text), options(text));
-    let server = Server::start(&options.iter().map(String::as_str).collect::<Vec<_>>());
-    let mut conversation = Conversation::new(&server);
+    let options: Vec<_> = options.iter().map(String::as_str).collect();
+    let mut conversation = Conversation::new(Host::start(Place::Alone, "", &options));
     let mut recorded = String::new();
     for (line, number) in text.lines().zip(1..) {
         match transcript.steps.iter().find(|step| step.number == number) {

@@ -4,6 +4,7 @@
 pub mod abnf;
 pub mod client;
 pub mod clients;
+pub mod cluster;
 pub mod conversation;
 pub mod diagrams;
 pub mod picture;

@@ -10,6 +10,7 @@ use crate::event::{Batch, NodeId, Origin, Proposal, Request, SessionId, Slot};
 use crate::limits::{BATCH_PROPOSALS, IN_FLIGHT, LINE_BYTES};
 use crate::names::{Name, is_channel, is_key, is_name};
 use crate::order::cluster::broker::Stored;
+use crate::wire::text;
 
 /// Raise it when the frames of older servers mean something else, or newer ones could be misread.
 const VERSION: u8 = 1;
@@ -64,7 +65,11 @@ pub fn decode(stream: u64, Stored { place, time, frame }: &Stored) -> Result<Bat
     let is_entry = matches!(&proposals[..], [Line { session: 0, request: Request::Enter { .. }, .. }]);
     let enters = proposals.iter().any(|line| matches!(line.request, Request::Enter { .. }));
     let sound = if is_entry { (node, number) == (0, 0) } else { number > 0 && !enters };
-    if !sound || *version != VERSION || proposals.len() > BATCH_PROPOSALS + IN_FLIGHT || !proposals.iter().all(is_sound) {
+    if !sound
+        || *version != VERSION
+        || proposals.len() > BATCH_PROPOSALS + IN_FLIGHT
+        || !proposals.iter().all(|line| is_sound(line.session, &line.request))
+    {
         return Err(FrameError::Malformed);
     }
     let node = NodeId(if is_entry { *place } else { node });
@@ -76,13 +81,13 @@ pub fn decode(stream: u64, Stored { place, time, frame }: &Stored) -> Result<Bat
     Ok(Batch { time: *time, slot: Some(Slot { stream, place: *place, node, number }), proposals })
 }
 
-/// Whether a session, or a node, may have proposed it. Sessions check what people type; this keeps what was damaged from being
-/// stored, and shown to a terminal.
-fn is_sound(line: &Line) -> bool {
+/// Whether a session of this number, or a node (0), may have proposed it. Sessions check what people type; this keeps what was
+/// damaged from being stored, and shown to a terminal.
+pub fn is_sound(session: u64, request: &Request) -> bool {
     let name = |name: &Name| is_name(name.as_str()) && is_text(name.as_str());
     let channel = |name: &Name| is_channel(name.as_str()) && is_text(name.as_str());
-    let is_of_node = line.session == 0;
-    match &line.request {
+    let is_of_node = session == 0;
+    match request {
         Request::Expire(..) | Request::EndNode(..) => is_of_node,
         Request::Enter { name, .. } => is_of_node && is_name(name) && is_text(name),
         _ if is_of_node => false,
@@ -97,7 +102,7 @@ fn is_sound(line: &Line) -> bool {
 }
 
 fn is_text(text: &str) -> bool {
-    text.len() <= LINE_BYTES && !text.chars().any(char::is_control)
+    text.len() <= LINE_BYTES && text::check(text.as_bytes()).is_ok()
 }
 
 #[cfg(test)]

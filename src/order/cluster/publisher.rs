@@ -22,7 +22,7 @@ use crate::limits::{BATCH_BYTES, BATCH_PROPOSALS, BATCHES_UNDER_WAY};
 use crate::order::cluster::Refuse;
 use crate::order::cluster::broker::{Ack, Broker, SendError};
 use crate::order::cluster::follower::Pulse;
-use crate::order::cluster::frame;
+use crate::order::cluster::frame::{self, is_sound};
 use crate::order::cluster::membership::{Membership, Standing};
 use crate::order::queue::Queued;
 
@@ -228,6 +228,14 @@ impl<B: Broker> Publisher<B> {
         let (own, others): (Vec<_>, Vec<_>) =
             proposals.into_iter().partition(|proposal| proposal.origin.session.node == life.node);
         self.refuse_all(others, &mut Vec::new());
+        // A batch with one of these would be malformed for everyone, and would never come back.
+        let (own, unsound): (Vec<_>, Vec<_>) =
+            own.into_iter().partition(|proposal| is_sound(proposal.origin.session.number, &proposal.request));
+        for proposal in unsound {
+            tracing::error!(session = proposal.origin.session.number, "a session has proposed what no other server would take");
+            let text = "the server has taken something for well-formed that is not; nothing was done";
+            (self.refuse)(proposal.origin, Refusal::new(Code::Internal, text));
+        }
         if !own.is_empty() {
             self.send(life, own).await;
         }
