@@ -99,7 +99,9 @@ impl Brokers {
     fn are_ready(&self) -> bool {
         let is_ready = |number| {
             let log = self.log(number);
-            log.contains("Server is ready") && (self.ports.len() == 1 || log.contains("JetStream cluster new metadata leader"))
+            let has_leader =
+                log.contains("new JetStream cluster metadata leader") || log.contains("cluster new metadata leader");
+            if self.ports.len() == 1 { log.contains("Server is ready") } else { has_leader }
         };
         (0..self.ports.len()).all(is_ready)
     }
