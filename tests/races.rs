@@ -248,7 +248,7 @@ fn no_message_is_lost_or_shown_twice_while_a_guest_logs_in() {
             let [to_guest, to_porch, to_ana, to_house] = stored;
             assert_eq!(live(&lines, &was), to_guest, "all that the guest was sent, once each");
             assert!(to_porch.starts_with(&live(&lines, &visit.porch)), "what was said there until the guest had gone");
-            assert_eq!(live(&lines[entered..], &visit.porch), [], "and nothing after that");
+            assert_eq!(live(&lines[entered..], &visit.porch), [0; 0], "and nothing after that");
             assert_eq!(live(&lines, &visit.ana), to_ana[unread..], "what was sent to Ana is counted or shown");
             assert!(to_house.ends_with(&live(&lines, &visit.house)), "what is said there from then on");
             guest.ok("ACK *");

@@ -18,6 +18,7 @@ use support::conversation::{Planned, hold};
 use support::proxy::Proxy;
 use support::server::{Server, data_dir};
 use support::transcript::chats;
+use support::wait::until;
 use tempfile::TempDir;
 
 const README: &str = include_str!("../README.md");
@@ -29,7 +30,7 @@ const LIMITS: &[&str] =
     &["line-length", "text-length", "inbox", "members", "connections", "connections-per-address", "commands-per-second"];
 
 /// The shell commands that README shows, in its order.
-fn shown() -> [&'static str; 13] {
+fn shown() -> [&'static str; 14] {
     let blocks = README.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     let blocks: Vec<_> = blocks.collect();
     blocks.try_into().unwrap_or_else(|blocks: Vec<_>| panic!("each block has its test: {blocks:#?}"))
@@ -46,6 +47,45 @@ fn shell(command: &str, names: &Names, port: u16) -> Output {
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+#[test]
+fn a_cluster_goes_up_and_down() {
+    let [_, _, _, _, cluster, ..] = shown();
+    let (folder, port) = (data_dir(), 20_000 + std::process::id() % 12_000);
+    let run = |command: &str| {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", command]).current_dir(env!("CARGO_MANIFEST_DIR")).env("LINECHAT_PORT", port.to_string());
+        bash.env("LINECHAT_CLUSTER", folder.path()).env("LINECHAT", env!("CARGO_BIN_EXE_linechat"));
+        let output = bash.output().expect("bash runs");
+        assert!(output.status.success(), "{command}: {}", said(&output));
+        said(&output)
+    };
+    let lines: Vec<_> = cluster.lines().collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    let running = |status: &str| status.lines().filter(|line| line.ends_with(" runs")).count();
+    let up = run(lines[0]);
+    assert_eq!(running(&up), 6, "{up}");
+    let address = |number: u32| SocketAddr::from((Ipv4Addr::LOCALHOST, u16::try_from(port + 10 * number).expect("a port")));
+    Client::connect(address(0)).ok("CREATE #rust");
+    run(lines[1]);
+    let status = run(lines[2]);
+    assert_eq!(running(&status), 5, "{status}");
+    let mut other = Client::connect(address(1));
+    until("it is there", || other.ask("CHANNELS").iter().any(|line| line.contains(" #rust ")).then_some(()));
+    let down = run(lines[3]);
+    assert_eq!(running(&down), 0, "{down}");
+}
+
+/// The brokers' file is one that a broker takes.
+#[test]
+fn the_brokers_file_is_well_formed() {
+    let file = README.split("```nats\n").nth(1).and_then(|rest| rest.split("```").next()).expect("there is a file");
+    let folder = data_dir();
+    let path = folder.path().join("nats.conf");
+    std::fs::write(&path, file.replace("/var/lib/nats", &folder.path().display().to_string())).expect("it can be written");
+    let output = Command::new("nats-server").arg("-t").arg("-c").arg(&path).output().expect("apt-get install nats-server");
+    assert!(output.status.success() && said(&output).contains("is valid"), "{}", said(&output));
 }
 
 #[test]
@@ -130,7 +170,7 @@ fn the_script_stores_its_message_once_when_the_answer_is_lost() {
     if !CLIENTS[0].is_installed() {
         return;
     }
-    let [_, _, _, _, account, script, ..] = shown();
+    let [_, _, _, _, _, account, script, ..] = shown();
     let server = Server::start(&["--limit", "passwords-per-minute=none"]);
     let proxy = Proxy::start(server.address());
     let (names, port) = (Names::of(&CLIENTS[0]), proxy.address().port());
