@@ -1,8 +1,8 @@
 //! Damaged entries: each is named, the sound ones around them are shown, and writing goes on.
 
 use linechat::event::{Event, RoomId};
-use linechat::names::Seq;
-use linechat::state::archive::Inbox;
+use linechat::names::{Seq, UserId};
+use linechat::state::archive::{Archive, Inbox};
 use linechat::store::{Page, Query, Start, What};
 use rusqlite::Connection;
 
@@ -108,6 +108,29 @@ fn writing_goes_on_after_a_damaged_message() {
     }
 }
 
+/// Whatever is looked up for a mark, the way to it may lead over a damaged message.
+#[test]
+fn every_message_is_found_by_its_seq_whichever_is_damaged() {
+    for how in DAMAGES {
+        let place = Place::new(Kind::Disk);
+        let mut store = place.open();
+        store.commit(registered(7));
+        let seqs: Vec<_> = (0..40).map(|number| store.commit(said(inbox(7), 2, &format!("a{number}"))).seq).collect();
+        store.close();
+        let damaged: Vec<_> = seqs.iter().skip(3).step_by(4).take(9).copied().collect();
+        damage(&place, how, &damaged);
+        let mut store = place.open();
+        for seq in &seqs {
+            assert_eq!(store.driven.newest_until(UserId(7), *seq), Ok(*seq), "{how}");
+        }
+        // Nothing of this batch is committed yet.
+        store.try_put(said(inbox(7), 2, "a40")).expect("it is taken");
+        for seq in seqs.iter().rev() {
+            assert_eq!(store.driven.newest_until(UserId(7), *seq), Ok(*seq), "{how}");
+        }
+    }
+}
+
 /// Where several in a row are lost, nothing tells where the ones before them are: readers are shown all that came later, and a
 /// gap for the rest.
 #[test]
@@ -131,6 +154,9 @@ fn beyond_damage_that_cannot_be_mended_there_is_a_gap() {
                 assert!(page.count() <= count, "{how}: {start:?}: {page:?}");
                 if let (Start::After(seq), Some((first, last))) = (start, page.gap) {
                     assert!(first.0 == seq.0 + 1 && first <= last, "{how}: {start:?}: {page:?}");
+                    if page.count() == 0 {
+                        assert_eq!(page.remaining, seqs.iter().filter(|seq| **seq > last).count() as u64, "{how}: {start:?}");
+                    }
                 }
                 let sound = page.entries.iter().all(|entry| text(entry) == format!("a{}", at(&seqs, entry.seq)));
                 assert!(sound, "{how}: {start:?}: {page:?}");

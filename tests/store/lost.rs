@@ -58,6 +58,20 @@ fn before_the_first_message_nothing_is_lost() {
     assert_eq!((gap(Start::Before(only)), gap(Start::Before(Seq(only.0 + 1)))), (None, Some((Seq(1), only))));
 }
 
+/// Long messages take their room: of them fewer are kept.
+#[test]
+fn what_is_kept_is_bounded_by_its_bytes() {
+    let kept = |bytes: usize| {
+        let mut store = Store::memory(256 * 1024);
+        for _ in 0..2_000 {
+            store.commit(said(channel(1), 2, &"x".repeat(bytes)));
+        }
+        store.read(channel(1), Start::After(Seq(0)), 10_000).entries.len()
+    };
+    let (short, long) = (kept(1), kept(3_500));
+    assert!((500..1_100).contains(&short) && (1..134).contains(&long), "{short}, {long}");
+}
+
 /// A read mark among messages that were given up still moves, as far as its place is known.
 #[test]
 fn what_was_given_up_can_still_be_marked() {

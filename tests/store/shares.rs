@@ -164,3 +164,16 @@ fn a_damaged_share_is_none() {
         assert_eq!(used(&mut place.reopen(store), 7), [1, 0, 3], "{how}: and the next message mends it");
     }
 }
+
+#[test]
+fn a_store_that_has_lost_a_share_has_another_digest() {
+    let place = Place::new(Kind::Disk);
+    let mut store = place.open();
+    store.append(vec![registered(7), from_there(7, 2)]);
+    let digest = store.driven.digest();
+    store.close();
+    let database = rusqlite::Connection::open(place.directory().join("journal.db")).expect("there is a database");
+    assert!(database.execute("DELETE FROM shares", []).is_ok_and(|rows| rows > 0));
+    drop(database);
+    assert_ne!(place.open().driven.digest(), digest);
+}
