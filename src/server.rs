@@ -9,6 +9,7 @@ mod door;
 mod journal;
 mod proxied;
 mod shedding;
+mod snapshots;
 mod supervisor;
 mod sweep;
 mod tls;
@@ -26,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock;
 use crate::config::{Config, PlainPasswords};
 use crate::hub::Hub;
-use crate::order::nats::NatsError;
+use crate::order::nats::{Nats, NatsError};
 use crate::session::{Budgets, Life, Lives, Passwords, Shared};
 use crate::store::{OpenError, StoreError};
 use crate::tls::{CertificateError, Certificates};
@@ -87,6 +88,25 @@ pub enum StartError {
         /// Whether it comes from another stream.
         is_shared: bool,
     },
+    /// The stream does not go back to where this server's copy ends.
+    #[error(
+        "the stream begins at place {oldest}, this server's copy ends at {place}, and there is no snapshot between; start it with a copy of \
+         another server's data directory"
+    )]
+    NoSnapshot {
+        /// Where the stream begins.
+        oldest: u64,
+        /// Where the copy ends.
+        place: u64,
+    },
+    /// The snapshot cannot be taken over.
+    #[error("the snapshot of place {place} cannot be taken over: {error}")]
+    Snapshot {
+        /// Its place.
+        place: u64,
+        /// What went wrong.
+        error: String,
+    },
     /// The others do not take this server in.
     #[error("the cluster refuses this server: {0}")]
     Refused(String),
@@ -108,6 +128,8 @@ pub struct Server {
     plain_passwords: PlainPasswords,
     proxies: Proxies,
     supervisor: Supervisor,
+    /// Where snapshots go, and the directory that they are made of.
+    snapshots: Option<(Arc<Nats>, PathBuf)>,
 }
 
 impl Server {
@@ -127,7 +149,7 @@ impl Server {
         let hub = Arc::new(Hub::new(&limits));
         let (mut supervisor, stopping) = (Supervisor::default(), CancellationToken::new());
         let parts = Parts { hub: &hub, limits: &limits, supervisor: &mut supervisor, stopping: stopping.clone() };
-        let Journal { order, state, reader, node, membership } = journal::open(config, parts).await?;
+        let Journal { order, state, reader, node, membership, nats } = journal::open(config, parts).await?;
         let (listeners, tls_listeners) = (listen_all(sockets)?, listen_all(tls_sockets)?);
         let shared = Arc::new(Shared {
             lives: Lives::new(Life::begin(node)),
@@ -144,8 +166,9 @@ impl Server {
             tracker: TaskTracker::new(),
         });
         let admission = Arc::new(Admission::new(Arc::clone(&shared.limits)));
+        let snapshots = nats.map(|nats| (nats, config.data_dir.clone()));
         let (plain_passwords, proxies) = (config.plain_passwords, Proxies::new(&config.proxies));
-        Ok(Self { shared, admission, listeners, tls_listeners, certificates, plain_passwords, proxies, supervisor })
+        Ok(Self { shared, admission, listeners, tls_listeners, certificates, plain_passwords, proxies, supervisor, snapshots })
     }
 
     /// Where it listens, with the real ports in place of 0.
@@ -168,11 +191,17 @@ impl Server {
     /// # Errors
     /// The [`Failure`] of a part that must go on. Whatever was not answered by then may not be stored.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-        let Self { shared, admission, listeners, tls_listeners, certificates, plain_passwords, proxies, mut supervisor } = self;
+        let Self { shared, admission, listeners, tls_listeners, certificates, plain_passwords, proxies, .. } = self;
+        let (mut supervisor, snapshots) = (self.supervisor, self.snapshots);
         let mut until_stopped = vec![supervisor.task("sweeping", sweep::run(Arc::clone(&shared)))];
         if let Some(membership) = shared.membership.clone() {
             until_stopped.push(supervisor.task("being a node", cluster::live(Arc::clone(&shared), membership)));
             until_stopped.push(supervisor.task("watching the nodes", cluster::watch(Arc::clone(&shared))));
+        }
+        if let Some((nats, directory)) = snapshots {
+            let every = shared.limits.snapshot_batches;
+            let storing = snapshots::run(Arc::clone(&shared), nats, directory, every);
+            until_stopped.push(supervisor.task("storing snapshots", storing));
         }
         for (listeners, certificates) in [(listeners, None), (tls_listeners, certificates)] {
             let (shared, admission, proxies) = (Arc::clone(&shared), Arc::clone(&admission), proxies.clone());

@@ -172,6 +172,54 @@ fn a_server_that_cannot_be_a_node_says_why() {
     drop(cluster);
 }
 
+/// The first place that the stream still has, as its broker tells in its own words.
+fn oldest(brokers: &Brokers, stream: &str) -> u64 {
+    let address = brokers.urls().trim_start_matches("nats://").parse::<SocketAddr>().expect("one broker");
+    let mut connection = TcpStream::connect(address).expect("it is there");
+    let lines = "CONNECT {\"verbose\":false}\r\nSUB told 1\r\n";
+    connection.write_all(format!("{lines}PUB $JS.API.STREAM.INFO.{stream} told 0\r\n\r\n").as_bytes()).expect("it is sent");
+    let info = BufReader::new(connection).lines().map(|line| line.expect("a line")).find(|line| line.contains("first_seq"));
+    let info: serde_json::Value = serde_json::from_str(&info.expect("it tells")).expect("it is JSON");
+    info["state"]["first_seq"].as_u64().expect("a place")
+}
+
+#[test]
+fn a_snapshot_brings_a_server_up_to_date_and_lets_the_stream_be_forgotten() {
+    let brokers = Brokers::start(1);
+    let options = [&LIMITS[..], &["--limit", "snapshot-batches=40"]].concat();
+    let mut cluster = Cluster::start(&brokers, "snap", &options);
+    let mut ana = cluster.nodes[0].connect();
+    ana.ok("NAME ana");
+    ana.ok("CREATE #kill");
+    let mut absent = cluster.nodes.pop().expect("three servers");
+    absent.signal("TERM");
+    absent.wait();
+    let mut said = 0;
+    until("two snapshots are there", || {
+        for _ in 0..20 {
+            ana.ok(&format!("SAY #kill said-{said}"));
+            said += 1;
+        }
+        (oldest(&brokers, "snap") > 60).then_some(())
+    });
+    cluster.settle();
+    let all = history(cluster.nodes[1].address());
+    assert_eq!(all.len(), said);
+    // One that was away for longer than the stream goes back, and one that knows nothing.
+    absent.restart();
+    let new = Cluster::join(&brokers, "snap", "node3", &options);
+    for server in [&absent, &new] {
+        assert_eq!(history(server.address()), all);
+        let mut client = server.connect();
+        assert!(client.ask("LIST").iter().any(|line| line.contains(" ana:")), "who is there is in a snapshot, too");
+    }
+    ana.ok("SAY #kill and it goes on");
+    cluster.nodes.extend([absent, new]);
+    cluster.settle();
+    let histories: Vec<_> = cluster.nodes.iter().map(|node| history(node.address())).collect();
+    assert!(histories.iter().all(|history| history.len() == said + 1 && *history == histories[0]));
+}
+
 /// A connection that may end at any moment.
 struct Line {
     stream: TcpStream,

@@ -20,6 +20,7 @@ use crate::order::{Batches, Order};
 use crate::replica::{Node, Outlet, Replica, SharedState};
 use crate::server::StartError;
 use crate::server::cluster::{Kept, refuse};
+use crate::server::snapshots;
 use crate::server::supervisor::{Ended, Supervisor};
 use crate::state;
 use crate::store::{self, Backend, Presence, Reader, Store, StoreError};
@@ -41,6 +42,8 @@ pub struct Journal {
     pub node: NodeId,
     /// Where it stands among others.
     pub membership: Option<Arc<Membership>>,
+    /// The brokers that it shares the journal over.
+    pub nats: Option<Arc<Nats>>,
 }
 
 /// What runs the parts.
@@ -73,7 +76,7 @@ pub async fn open(config: &Config, mut parts: Parts<'_>) -> Result<Journal, Star
             (reader, in_task(replica, batches, &mut parts))
         }
     };
-    Ok(Journal { order: Arc::new(order), state, reader, node: ALONE, membership: None })
+    Ok(Journal { order: Arc::new(order), state, reader, node: ALONE, membership: None, nats: None })
 }
 
 /// A replica with the state from the store. Nobody is connected yet, so the guests of the last run are gone and their channels
@@ -89,14 +92,18 @@ async fn restore<B: Backend>(store: Store<B>, limits: &Arc<Limits>) -> Result<Re
 /// A journal that is shared with other servers. Waits until this server is one of the nodes.
 async fn shared(config: &Config, cluster: &Cluster, mut parts: Parts<'_>) -> Result<Journal, StartError> {
     let broker = Arc::new(connect(cluster).await?);
+    let every = parts.limits.snapshot_batches;
+    let place = copy_ends(config, &broker, parts.limits).await?;
+    snapshots::take_if_needed(&broker, &config.data_dir, place, every).await?;
     let (store, reader) = store::open_disk(&config.data_dir, Presence::Kept)?;
     let salt = std::process::id() as u16;
     let membership = Membership::new(cluster.node.as_str().into(), state::deciding(parts.limits), Clock::System, salt);
     let replica = Replica::open(Node::Member(Arc::clone(&membership)), Arc::clone(parts.limits), store)?;
     let state = replica.state();
-    let after = place(&state, &broker, config).await?;
+    let after = place_of(&state, &broker, config).await?;
     let reader: Arc<dyn Reader> = Arc::new(Kept { reader, durability: broker.durability() });
-    let cluster::Cluster { order, publisher, batches } = cluster::open(broker, after, &membership, refuse(parts.hub));
+    let cluster::Cluster { order, publisher, batches } =
+        cluster::open(Arc::clone(&broker), after, &membership, refuse(parts.hub));
     in_thread(replica, batches, &mut parts)?;
     parts.supervisor.task("the order", publisher.run());
     let node = tokio::select! {
@@ -104,7 +111,7 @@ async fn shared(config: &Config, cluster: &Cluster, mut parts: Parts<'_>) -> Res
         stands = until_inside(&membership) => stands?,
         failure = parts.supervisor.failure() => return Err(StartError::Failed(failure)),
     };
-    Ok(Journal { order: Arc::new(order), state, reader, node, membership: Some(membership) })
+    Ok(Journal { order: Arc::new(order), state, reader, node, membership: Some(membership), nats: Some(broker) })
 }
 
 async fn connect(cluster: &Cluster) -> Result<Nats, StartError> {
@@ -119,8 +126,15 @@ async fn connect(cluster: &Cluster) -> Result<Nats, StartError> {
     Ok(nats::connect(&options).await?)
 }
 
-/// Up to which place of the stream the copy in the data directory goes; an error if it is no copy of this stream.
-async fn place(state: &SharedState, broker: &Nats, config: &Config) -> Result<u64, StartError> {
+/// Up to which place of the stream the copy in the data directory goes, before it is used.
+async fn copy_ends(config: &Config, broker: &Nats, limits: &Arc<Limits>) -> Result<u64, StartError> {
+    let (store, _) = store::open_disk(&config.data_dir, Presence::Kept)?;
+    let replica = Replica::open(Node::Alone(ALONE), Arc::clone(limits), store)?;
+    place_of(&replica.state(), broker, config).await
+}
+
+/// Up to which place of the stream the copy of this state goes; an error if it is no copy of this stream.
+async fn place_of(state: &SharedState, broker: &Nats, config: &Config) -> Result<u64, StartError> {
     let state = state.read().await;
     match state.order() {
         Some((stream, place)) if stream == broker.stream() => Ok(place),

@@ -140,13 +140,15 @@ pub struct Cluster {
 impl Cluster {
     /// Three servers, each with these options besides, over a stream of this name.
     pub fn start(brokers: &Brokers, stream: &str, options: &[&str]) -> Self {
-        let urls = brokers.urls();
-        let start = |number: usize| {
-            let node = format!("node{number}");
-            let own = ["--journal", "nats", "--nats", &urls, "--nats-stream", stream, "--node", &node];
-            Server::start(&[&own[..], options].concat())
-        };
+        let start = |number: usize| Self::join(brokers, stream, &format!("node{number}"), options);
         Self { nodes: (0..3).map(start).collect() }
+    }
+
+    /// One more server, of this name.
+    pub fn join(brokers: &Brokers, stream: &str, node: &str, options: &[&str]) -> Server {
+        let urls = brokers.urls();
+        let own = ["--journal", "nats", "--nats", &urls, "--nats-stream", stream, "--node", node];
+        Server::start(&[&own[..], options].concat())
     }
 
     /// Where one after the other listens, over and over.

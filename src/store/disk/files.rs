@@ -16,6 +16,10 @@ use crate::store::disk::OpenError;
 pub const DATABASE: &str = "journal.db";
 /// SQLite's write-ahead log.
 pub const LOG: &str = "journal.db-wal";
+/// SQLite's index of that log.
+pub const INDEX: &str = "journal.db-shm";
+/// A copy of the store, while it is made or taken over.
+pub const COPY: &str = "copy";
 /// Space to give back when the disk is full.
 pub const RESERVE: &str = "reserve";
 /// Ids for newcomers when the disk is full.
@@ -23,7 +27,7 @@ pub const IDS: &str = "ids";
 /// Locked while a server runs.
 pub const LOCK: &str = "lock";
 /// All files of a store.
-const ALL: [&str; 6] = [DATABASE, LOG, "journal.db-shm", RESERVE, IDS, LOCK];
+const ALL: [&str; 7] = [DATABASE, LOG, INDEX, COPY, RESERVE, IDS, LOCK];
 
 /// Opens a file for writing, and creates it if it does not exist; never through a link, and never readable for others.
 pub fn create(path: &Path) -> io::Result<File> {

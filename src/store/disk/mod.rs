@@ -6,6 +6,7 @@
 //! -readonly journal.db`. Nothing here decides order or meaning; [`Store`](super::Store) does.
 
 mod aside;
+mod copy;
 mod damage;
 mod files;
 mod log;
@@ -35,6 +36,7 @@ use log::Log;
 use reader::Watched;
 use table::{FLOORS, HEADS, KEY_COUNTS, NEWEST, WASTE};
 
+pub use copy::{copy, copy_path, empty_copy, replace};
 pub use open::{OpenError, open};
 
 /// How many rows one statement inserts: running a statement costs about as much as a row.

@@ -119,13 +119,8 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError`], for the operator.
 pub fn open(directory: &Path, presence: Presence) -> Result<(Store<Disk>, Arc<dyn Reader>), OpenError> {
-    let not_writable = |error| OpenError::NotWritable { path: directory.to_owned(), error };
     files::look_over(directory)?;
-    let lock = files::create(&directory.join(files::LOCK)).map_err(not_writable)?;
-    lock.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => OpenError::InUse(directory.to_owned()),
-        TryLockError::Error(error) => not_writable(error),
-    })?;
+    let lock = lock(directory)?;
     let reserve = directory.join(files::RESERVE);
     let (connection, readers) = match connect(directory) {
         Err(OpenError::Full(_)) if std::fs::remove_file(&reserve).is_ok() => connect(directory),
@@ -146,6 +141,17 @@ pub fn open(directory: &Path, presence: Presence) -> Result<(Store<Disk>, Arc<dy
     let mut disk = Disk { connection, waits, is_full_sync: true, json: Vec::new(), reserve, ids, log, damage, _lock: lock };
     disk.take_reserve();
     Ok((Store::new(disk, presence), Arc::new(reader)))
+}
+
+/// Takes the directory for this process, for as long as it keeps the file.
+pub fn lock(directory: &Path) -> Result<File, OpenError> {
+    let not_writable = |error| OpenError::NotWritable { path: directory.to_owned(), error };
+    let lock = files::create(&directory.join(files::LOCK)).map_err(not_writable)?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::InUse(directory.to_owned()),
+        TryLockError::Error(error) => not_writable(error),
+    })?;
+    Ok(lock)
 }
 
 /// Opens and checks the database, and opens [`READS_AT_ONCE`] more connections for readers.

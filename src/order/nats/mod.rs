@@ -4,6 +4,8 @@
 //! stored, by as many brokers as the stream has replicas, and not synced by any of them before it is acknowledged (measured with
 //! nats-server 2.9.10: 5,000 acknowledgements and no fsync).
 
+mod snapshots;
+
 use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
@@ -24,6 +26,8 @@ use tokio::time::{sleep, timeout};
 use crate::event::Time;
 use crate::order::cluster::Broker;
 use crate::order::cluster::broker::{Ack, Following, Heard, SendError, Stored};
+
+pub use snapshots::Snapshots;
 
 /// How long a broker may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);

@@ -1,0 +1,107 @@
+//! Snapshots: copies of a node's store, kept by the brokers beside the stream, so that nobody need read the stream from its
+//! beginning and the stream need not be kept from there.
+//!
+//! A snapshot is named by the place of the stream up to which it goes. It must be stored whole before anything of the stream that it
+//! covers is forgotten.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_nats::jetstream::object_store::{Config, ObjectMetadata, ObjectStore};
+use async_nats::jetstream::stream::{StorageType, Stream};
+use futures_util::TryStreamExt;
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use crate::order::nats::{Nats, in_time};
+
+/// How long a snapshot may take on its way: a gigabyte in ten minutes is a slow network.
+const TRANSFER: Duration = Duration::from_secs(600);
+/// How many are kept. A server that is reading the one before the newest must find what follows it.
+pub const KEPT: usize = 2;
+
+/// The snapshots beside a stream.
+pub struct Snapshots {
+    store: ObjectStore,
+    stream: Stream,
+}
+
+fn name(place: u64) -> String {
+    format!("{place:020}")
+}
+
+impl Nats {
+    /// The snapshots beside the stream; makes the place for them if there is none.
+    ///
+    /// # Errors
+    /// When the brokers do not answer.
+    pub async fn snapshots(&self) -> Result<Snapshots, String> {
+        let config = Config {
+            bucket: format!("{}-snapshots", self.name),
+            description: Some(format!("snapshots of the linechat cluster {}", self.name)),
+            storage: StorageType::File,
+            num_replicas: self.replicas,
+            ..Config::default()
+        };
+        let bucket = config.bucket.clone();
+        let store = match in_time(self.context.get_object_store(&bucket)).await {
+            Ok(store) => store,
+            Err(_) => in_time(self.context.create_object_store(config)).await?,
+        };
+        Ok(Snapshots { store, stream: in_time(self.context.get_stream(&self.name)).await? })
+    }
+}
+
+impl Snapshots {
+    /// The places up to which they go, the oldest first.
+    ///
+    /// # Errors
+    /// When the brokers do not answer.
+    pub async fn places(&self) -> Result<Vec<u64>, String> {
+        let listed = in_time(self.store.list()).await?;
+        let objects: Vec<_> = in_time(listed.try_collect()).await?;
+        let mut places: Vec<u64> = objects.iter().filter_map(|object| object.name.parse().ok()).collect();
+        places.sort_unstable();
+        Ok(places)
+    }
+
+    /// Stores a file as the snapshot that goes up to this place.
+    ///
+    /// # Errors
+    /// When the file cannot be read or the brokers do not take it.
+    pub async fn put(&self, place: u64, file: &Path) -> Result<(), String> {
+        let mut file = File::open(file).await.map_err(|error| error.to_string())?;
+        let metadata = ObjectMetadata { name: name(place), ..ObjectMetadata::default() };
+        let put = timeout(TRANSFER, self.store.put(metadata, &mut file)).await.map_err(|_| "it takes too long".to_owned())?;
+        put.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Fetches the snapshot that goes up to this place into a file. Its checksum is checked on the way.
+    ///
+    /// # Errors
+    /// When the brokers do not have it, or it cannot be written.
+    pub async fn get(&self, place: u64, file: &mut File) -> Result<(), String> {
+        let mut object = in_time(self.store.get(name(place))).await?;
+        let copied = timeout(TRANSFER, tokio::io::copy(&mut object, file)).await;
+        copied.map_err(|_| "it takes too long".to_owned())?.map_err(|error| error.to_string())?;
+        file.sync_all().await.map_err(|error| error.to_string())?;
+        file.flush().await.map_err(|error| error.to_string())
+    }
+
+    /// Forgets all snapshots but the newest ones, and all of the stream that the oldest of those covers. Returns the place up to
+    /// which the stream is forgotten.
+    ///
+    /// # Errors
+    /// When the brokers do not answer.
+    pub async fn forget_old(&self) -> Result<Option<u64>, String> {
+        let places = self.places().await?;
+        let Some(first) = places.len().checked_sub(KEPT) else { return Ok(None) };
+        for place in &places[..first] {
+            in_time(self.store.delete(name(*place))).await?;
+        }
+        let covered = places[first];
+        in_time(self.stream.purge().sequence(covered + 1).into_future()).await?;
+        Ok(Some(covered))
+    }
+}

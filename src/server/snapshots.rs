@@ -1,0 +1,114 @@
+//! Snapshots of a cluster: the node that has been there longest stores one when enough has happened since the last, and lets the
+//! brokers forget what two of them cover; a server whose copy is too old takes one before it begins.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::fs::File;
+use tokio::time::sleep;
+
+use crate::order::cluster::Broker;
+use crate::order::nats::{Nats, Snapshots};
+use crate::server::StartError;
+use crate::server::supervisor::Ended;
+use crate::session::Shared;
+use crate::store;
+
+/// How often it is looked at whether one is due.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long it waits after something went wrong.
+const REST: Duration = Duration::from_secs(30);
+/// How often a server that needs one asks for it while it begins.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Stores snapshots while this is the node that has been there longest; `every` so many batches. Never ends.
+pub async fn run(shared: Arc<Shared>, nats: Arc<Nats>, directory: PathBuf, every: u64) -> Ended {
+    let mut last = None;
+    loop {
+        sleep(LOOK).await;
+        let (place, first) = {
+            let state = shared.state.read().await;
+            (state.order().map_or(0, |(_, place)| place), state.nodes().next().map(|(node, _)| node))
+        };
+        let life = shared.lives.newest();
+        if first != Some(life.node) || life.is_over() || place < last.unwrap_or(0) + every {
+            continue;
+        }
+        match store_if_due(&nats, &directory, place, every).await {
+            Ok(newest) => last = Some(newest),
+            Err(error) => {
+                tracing::warn!(%error, "no snapshot could be stored; trying again later");
+                sleep(REST).await;
+            }
+        }
+    }
+}
+
+/// Stores one if the newest is old enough; returns the place of the newest.
+async fn store_if_due(nats: &Nats, directory: &Path, place: u64, every: u64) -> Result<u64, String> {
+    let snapshots = nats.snapshots().await?;
+    let newest = snapshots.places().await?.last().copied().unwrap_or(0);
+    if place < newest + every {
+        return Ok(newest);
+    }
+    let from = directory.to_owned();
+    let copied = tokio::task::spawn_blocking(move || store::copy(&from)).await;
+    let copied = copied.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    let Some((stream, place)) = copied else { return Err("the copy does not say up to where it goes".to_owned()) };
+    if stream != nats.stream() {
+        return Err("the copy is of another stream".to_owned());
+    }
+    let file = store::copy_path(directory);
+    let stored = snapshots.put(place, &file).await;
+    let _ = std::fs::remove_file(&file);
+    stored?;
+    let forgotten = snapshots.forget_old().await?;
+    tracing::info!(place, forgotten, "a snapshot is stored");
+    Ok(place)
+}
+
+/// Puts the newest snapshot in the place of this server's copy, which goes up to `place`, if the stream has not all that follows, or
+/// much more has happened than `every` so many batches. Returns whether it did.
+///
+/// # Errors
+/// [`StartError`] when there is none, or it cannot be written.
+pub async fn take_if_needed(nats: &Nats, directory: &Path, place: u64, every: u64) -> Result<bool, StartError> {
+    let (snapshots, oldest) = ask(nats).await;
+    let newest = newest(&snapshots).await;
+    let is_missing_some = oldest > place + 1;
+    let Some(newest) = newest.filter(|newest| *newest > place) else {
+        return if is_missing_some { Err(StartError::NoSnapshot { oldest, place }) } else { Ok(false) };
+    };
+    if !is_missing_some && newest < place.saturating_add(every) {
+        return Ok(false);
+    }
+    let failed = |error: String| StartError::Snapshot { place: newest, error };
+    let mut file = File::from_std(store::empty_copy(directory).map_err(|error| failed(error.to_string()))?);
+    snapshots.get(newest, &mut file).await.map_err(failed)?;
+    drop(file);
+    store::replace(directory)?;
+    tracing::info!(place = newest, "this server begins with a snapshot");
+    Ok(true)
+}
+
+/// Asks until the brokers answer.
+async fn ask(nats: &Nats) -> (Snapshots, u64) {
+    loop {
+        match (nats.snapshots().await, nats.oldest().await) {
+            (Ok(snapshots), Ok(oldest)) => return (snapshots, oldest),
+            (Err(error), _) | (_, Err(error)) => tracing::debug!(%error, "the brokers do not tell of snapshots; trying again"),
+        }
+        sleep(RETRY).await;
+    }
+}
+
+async fn newest(snapshots: &Snapshots) -> Option<u64> {
+    loop {
+        match snapshots.places().await {
+            Ok(places) => return places.last().copied(),
+            Err(error) => tracing::debug!(%error, "the snapshots are not listed; trying again"),
+        }
+        sleep(RETRY).await;
+    }
+}

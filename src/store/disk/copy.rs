@@ -1,0 +1,69 @@
+//! Copies of a whole store: one is made while the store is written to, and one is put in its place while nobody uses it.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::event::Event;
+use crate::store::backend::StoreError;
+use crate::store::disk::open::{OpenError, lock};
+use crate::store::disk::{files, row, store_error};
+
+/// Where a copy of the store in this directory is made, or comes to.
+pub fn copy_path(directory: &Path) -> PathBuf {
+    directory.join(files::COPY)
+}
+
+/// An empty file there, for a copy that comes from elsewhere.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn empty_copy(directory: &Path) -> io::Result<File> {
+    files::replace(&copy_path(directory))
+}
+
+/// Writes a copy of the store in this directory, as it is after some batch, while it is used. Returns the stream and the place up to
+/// which it goes, if it belongs to an order that is shared. It takes as long as the store is large: call it where that may be
+/// waited for.
+///
+/// # Errors
+/// When the store cannot be read or the copy cannot be written.
+pub fn copy(directory: &Path) -> Result<Option<(u64, u64)>, StoreError> {
+    let to = copy_path(directory);
+    let failed = |error: io::Error| StoreError::Failed(format!("{} cannot be written: {error}", to.display()));
+    // SQLite takes an empty file, and leaves its mode.
+    drop(empty_copy(directory).map_err(failed)?);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let store = Connection::open_with_flags(directory.join(files::DATABASE), flags).map_err(store_error)?;
+    store.execute("VACUUM INTO ?", [to.to_string_lossy()]).map_err(store_error)?;
+    drop(store);
+    let copy = Connection::open_with_flags(&to, flags).map_err(store_error)?;
+    let mut statement = copy.prepare(row::SELECT_PRESENCE).map_err(store_error)?;
+    let rows = statement.query_map([], row::read_presence).map_err(store_error)?;
+    for row in rows {
+        let (_, entry) = row.map_err(store_error)??;
+        if let Event::Ordered { stream, place, .. } = entry.event {
+            return Ok(Some((stream, place)));
+        }
+    }
+    Ok(None)
+}
+
+/// Puts the copy in this directory in the place of the store there. Nobody may use the store.
+///
+/// # Errors
+/// [`OpenError`] when somebody does, or the files cannot be changed; then the store is what it was, or older, or empty.
+pub fn replace(directory: &Path) -> Result<(), OpenError> {
+    let not_writable = |error| OpenError::NotWritable { path: directory.to_owned(), error };
+    let _lock = lock(directory)?;
+    // The log first: without it the old store is only older, and with another's it would be damaged.
+    for name in [files::LOG, files::INDEX] {
+        match fs::remove_file(directory.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(not_writable(error)),
+            _ => {}
+        }
+    }
+    fs::rename(copy_path(directory), directory.join(files::DATABASE)).map_err(not_writable)
+}
