@@ -2,7 +2,7 @@
 
 use linechat::event::{Event, RoomId};
 use linechat::names::{Seq, UserId};
-use linechat::state::archive::{Archive, Inbox};
+use linechat::state::archive::Inbox;
 use linechat::store::{Page, Query, Start, What};
 use rusqlite::Connection;
 
