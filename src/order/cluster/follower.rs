@@ -17,6 +17,8 @@ use crate::order::{Batches, OrderError};
 
 /// A broker tells every half second that it is there. After three of these without a word the stream is asked for again.
 const SILENCE: Duration = Duration::from_millis(1500);
+/// After so many tries in a row the operator is told.
+const TOLD: u32 = 10;
 /// How long it waits before it asks again.
 const REST: Duration = Duration::from_millis(200);
 
@@ -47,6 +49,8 @@ pub struct Follower<B: Broker> {
     /// Everything up to here was given.
     place: u64,
     following: Option<B::Following>,
+    /// How often in a row it could not be followed.
+    tries: u32,
     pulse: Arc<Pulse>,
     /// Cancelled when this server has left, and takes no more.
     left: CancellationToken,
@@ -54,16 +58,19 @@ pub struct Follower<B: Broker> {
 
 impl<B: Broker> Follower<B> {
     pub(super) fn new(broker: Arc<B>, place: u64, pulse: Arc<Pulse>, left: CancellationToken) -> Self {
-        Self { broker, place, following: None, pulse, left }
+        Self { broker, place, following: None, tries: 0, pulse, left }
     }
 
     /// The next frame's batch, or nothing if there is none yet.
     async fn look(&mut self) -> Result<Option<Batch>, OrderError> {
         let Some(following) = &mut self.following else {
             match self.broker.follow(self.place).await {
-                Ok(following) => self.following = Some(following),
+                Ok(following) => (self.following, self.tries) = (Some(following), 0),
                 Err(error) => {
-                    tracing::debug!(%error, "the stream cannot be followed; trying again");
+                    self.tries += 1;
+                    if self.tries.is_multiple_of(TOLD) {
+                        tracing::warn!(%error, "the stream cannot be followed; trying again and again");
+                    }
                     sleep(REST).await;
                 }
             }

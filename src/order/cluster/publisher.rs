@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -179,7 +180,9 @@ impl<B: Broker> Publisher<B> {
                         return End::Closed;
                     }
                 },
-                _ = ticks.tick() => self.look_after(&mut life).await,
+                _ = ticks.tick() => if !self.look_after(&mut life).await {
+                    return End::Closed;
+                },
             }
         }
     }
@@ -190,7 +193,8 @@ impl<B: Broker> Publisher<B> {
         waits || !self.broker.is_connected() || self.pulse.silence() > CUT_OFF
     }
 
-    async fn look_after(&mut self, life: &mut Life) {
+    /// Does what is due; whether it goes on. A server that is closed while it is cut off cannot tell anybody.
+    async fn look_after(&mut self, life: &mut Life) -> bool {
         self.unsure(life, UNSURE);
         let now = clock::now();
         let is_stuck = !life.under_way.is_empty() && now.duration_since(life.progress.max(life.sent)) > AGAIN;
@@ -201,8 +205,15 @@ impl<B: Broker> Publisher<B> {
         let is_cut_off = self.is_cut_off(life);
         self.membership.cut_off(is_cut_off);
         if is_cut_off {
-            while let Ok(proposals) = self.queue.try_recv() {
-                self.refuse_all(proposals, &mut life.gone);
+            loop {
+                match self.queue.try_recv() {
+                    Ok(proposals) => self.refuse_all(proposals, &mut life.gone),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => {
+                        self.unsure(life, Duration::ZERO);
+                        return false;
+                    }
+                }
             }
         } else if life.may_send() && !life.gone.is_empty() {
             let some = life.gone.len().min(BATCH_PROPOSALS);
@@ -211,6 +222,7 @@ impl<B: Broker> Publisher<B> {
         } else if life.under_way.is_empty() && now.duration_since(life.sent) >= RENEWAL {
             self.send(life, Vec::new()).await;
         }
+        true
     }
 
     /// Sends these proposals and whatever else waits.

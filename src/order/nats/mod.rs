@@ -286,6 +286,11 @@ impl Broker for Nats {
 
     fn follow(&self, after: u64) -> BoxFuture<'_, Result<Consumer, String>> {
         Box::pin(async move {
+            match find(&self.context, &self.name, &self.subject).await {
+                Found::Stream { identity, .. } if identity == self.identity => {}
+                Found::Unknown(why) => return Err(why),
+                _ => return Err(format!("the stream {} is no longer the one that it was", self.name)),
+            }
             let subject = self.client.new_inbox();
             let messages = in_time(self.client.subscribe(subject.clone())).await?;
             let config = push::Config {
