@@ -195,6 +195,8 @@ impl Server {
         let (mut supervisor, snapshots) = (self.supervisor, self.snapshots);
         let mut until_stopped = vec![supervisor.task("sweeping", sweep::run(Arc::clone(&shared)))];
         if let Some(membership) = shared.membership.clone() {
+            let vouching = cluster::vouch(Arc::clone(&shared), Arc::clone(&membership));
+            until_stopped.push(supervisor.task("vouching", vouching));
             until_stopped.push(supervisor.task("being a node", cluster::live(Arc::clone(&shared), membership)));
             until_stopped.push(supervisor.task("watching the nodes", cluster::watch(Arc::clone(&shared))));
         }

@@ -220,6 +220,37 @@ fn a_snapshot_brings_a_server_up_to_date_and_lets_the_stream_be_forgotten() {
     assert!(histories.iter().all(|history| history.len() == said + 1 && *history == histories[0]));
 }
 
+/// Whoever holds something else than the others ends, and begins again with what they hold.
+#[test]
+fn a_copy_that_is_not_equal_to_the_others_is_set_aside() {
+    let brokers = Brokers::start(1);
+    let options = [&LIMITS[..], &["--limit", "digest-batches=20"]].concat();
+    let mut cluster = Cluster::start(&brokers, "wrong", &options);
+    let mut ana = cluster.nodes[0].connect();
+    ana.ok("CREATE #kill");
+    ana.ok("TOPIC #kill what is right");
+    let mut wrong = cluster.nodes.pop().expect("three servers");
+    wrong.signal("TERM");
+    wrong.wait();
+    let copy = rusqlite::Connection::open(wrong.dir().join("journal.db")).expect("there is a copy");
+    assert_eq!(copy.execute("DELETE FROM state WHERE key LIKE 'c/%/t'", []), Ok(1));
+    drop(copy);
+    wrong.restart();
+    for number in 0..60 {
+        ana.ok(&format!("SAY #kill said-{number}"));
+    }
+    assert_eq!(wrong.wait().code(), Some(1));
+    assert!(wrong.dir().join("wrong.db").exists());
+    wrong.restart();
+    let mut client = wrong.connect();
+    client.ok("JOIN #kill");
+    let topic = client.ask("TOPIC #kill").concat();
+    assert!(topic.contains("what is right"), "{topic}");
+    assert_eq!(history(wrong.address()).len(), 60);
+    // The others never doubted.
+    ana.ok("SAY #kill it goes on");
+}
+
 /// A connection that may end at any moment.
 struct Line {
     stream: TcpStream,

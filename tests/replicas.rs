@@ -14,11 +14,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use linechat::event::{Batch, Completion, Entry, NodeId, Origin, Proposal, Recipient, Request, RoomId, SessionId, Time};
+use linechat::clock::Clock;
+use linechat::event::{Batch, Completion, Entry, NodeId, Origin, Proposal, Recipient, Request, RoomId, SessionId, Slot, Time};
 use linechat::hub::News;
 use linechat::limits::Limits;
+use linechat::order::cluster::Membership;
 use linechat::order::{Batches, OrderError};
-use linechat::replica::{self, Outlet, Replica, ReplicaError};
+use linechat::replica::{self, Differs, Outlet, Replica, ReplicaError};
 use linechat::state::{State, Storage};
 use linechat::store::{self, Backend, Disk, Presence, open_disk, open_memory};
 use proptest::prelude::RngExt;
@@ -263,7 +265,7 @@ fn replicas_that_take_the_same_hold_the_same() {
 }
 
 /// Batches that were made beforehand.
-struct Made(std::array::IntoIter<Batch, 3>);
+struct Made(std::vec::IntoIter<Batch>);
 
 impl Batches for Made {
     async fn next(&mut self) -> Result<Option<Batch>, OrderError> {
@@ -285,7 +287,7 @@ async fn nothing_is_told_of_what_was_not_stored() {
     let batch = |request| Batch { time: Time(0), slot: None, proposals: vec![Proposal { origin, request }] };
     let batches = [Request::Come { address: None }, says("stored"), says("not stored")].map(batch);
     let (sender, mut told) = tokio::sync::mpsc::channel(10);
-    let ended = replica.run(Made(batches.into_iter()), Outlet::Channel(sender)).await;
+    let ended = replica.run(Made(batches.to_vec().into_iter()), Outlet::Channel(sender)).await;
     assert!(matches!(ended, Err(ReplicaError::Store(store::StoreError::Failed(_)))), "{ended:?}");
     let mut news = Vec::new();
     while let Some(more) = told.recv().await {
@@ -294,4 +296,47 @@ async fn nothing_is_told_of_what_was_not_stored() {
     let completed = news.iter().filter(|news| matches!(news, News::Completed { .. })).count();
     let shown: Vec<_> = news.iter().filter(|news| matches!(news, News::Happened(_))).collect();
     assert!(completed == 2 && shown.len() == 1 && format!("{shown:?}").contains("\"stored\""), "{news:?}");
+}
+
+/// Runs a replica in memory among three nodes; the other two say that their states were so after the fourth batch.
+async fn ends_when_others_say(say: impl Fn(u64) -> [u64; 2]) -> Result<(), ReplicaError> {
+    let limits = Arc::new(Limits { digest_batches: 4, ..Limits::default() });
+    let membership = Membership::new("ash".into(), 1, Clock::System, 0);
+    let slot = |place, node, number| Some(Slot { stream: 1, place, node: NodeId(node), number });
+    let of = |node| Origin { session: SessionId { node: NodeId(node), number: 0 }, tag: 0 };
+    let batch = |place, node, number, request| Batch {
+        time: Time(0),
+        slot: slot(place, node, number),
+        proposals: vec![Proposal { origin: of(node), request }],
+    };
+    let enter = |name: &str| Request::Enter { name: name.into(), incarnation: 1, limits: 1 };
+    let mut batches = vec![
+        batch(1, 1, 0, membership.next_entry()),
+        batch(2, 2, 0, enter("birch")),
+        batch(3, 3, 0, enter("cedar")),
+        batch(4, 2, 1, Request::Expire(linechat::names::Seq(1), linechat::names::Seq(1))),
+    ];
+    let replica = || {
+        let (store, _) = open_memory(u64::MAX, Presence::Kept);
+        Replica::open(replica::Node::Member(Arc::clone(&membership)), Arc::clone(&limits), store).expect("it is empty")
+    };
+    // What it says itself is known once it has taken these.
+    let (tell, _told) = tokio::sync::mpsc::channel(100);
+    replica().run(Made(batches.clone().into_iter()), Outlet::Channel(tell)).await.expect("it is one of them");
+    let (place, digest) = membership.vouched().borrow().expect("the states are compared");
+    assert_eq!(place, 4);
+    for (at, digest) in say(digest).into_iter().enumerate() {
+        let (node, number) = if at == 0 { (2, 2) } else { (3, 1) };
+        batches.push(batch(5 + at as u64, node, number, Request::Vouch { place, digest }));
+    }
+    let (tell, _told) = tokio::sync::mpsc::channel(100);
+    replica().run(Made(batches.into_iter()), Outlet::Channel(tell)).await
+}
+
+#[tokio::test]
+async fn a_replica_that_is_alone_with_its_state_ends() {
+    assert!(ends_when_others_say(|own| [own, own]).await.is_ok());
+    assert!(ends_when_others_say(|own| [own, own + 1]).await.is_ok(), "it is the other who is wrong");
+    let ended = ends_when_others_say(|own| [own + 1, own + 1]).await;
+    assert!(matches!(ended, Err(ReplicaError::Differs(Differs { place: 4, differ: 2 }))), "{ended:?}");
 }

@@ -126,6 +126,13 @@ pub enum Request {
     Expire(Seq, Seq),
     /// By a node: to note that a node has ended, with all its connections, if its newest batch still is the one of this number.
     EndNode(NodeId, u64),
+    /// By a node: to say what its state was after the batch at this place.
+    Vouch {
+        /// The place.
+        place: u64,
+        /// The digest of its state.
+        digest: u64,
+    },
     /// By a server: to be one of the nodes that share the order.
     Enter {
         /// The name that its operator has given it; an earlier node of this name ends.

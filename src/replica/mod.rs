@@ -8,6 +8,7 @@
 //! committed, so that readers only see changes that are stored. A store failure other than a full disk ends the replica, and
 //! with it the process: it is not known then what is on the disk, and the next start will find out.
 
+mod vouching;
 mod work;
 
 use std::sync::Arc;
@@ -27,6 +28,8 @@ use crate::order::{Batches, OrderError};
 use crate::state::{Context, State, Storage};
 use crate::store::{Backend, Keep, Presence, Store, StoreError};
 
+pub use vouching::Differs;
+use vouching::{Vouching, is_due};
 use work::Work;
 
 /// How often to check whether a full disk has room again.
@@ -60,6 +63,9 @@ pub enum ReplicaError {
     /// The order gives no more batches.
     #[error(transparent)]
     Order(#[from] OrderError),
+    /// What this replica holds is wrong.
+    #[error(transparent)]
+    Differs(#[from] Differs),
 }
 
 /// Which node a replica is.
@@ -75,6 +81,7 @@ pub struct Replica<B: Backend> {
     /// Which node it is now, if it is one.
     node: Option<NodeId>,
     membership: Option<Arc<Membership>>,
+    vouching: Vouching,
     limits: Arc<Limits>,
     state: SharedState,
     store: Store<B>,
@@ -105,7 +112,19 @@ impl<B: Backend> Replica<B> {
             Node::Alone(node) => (Some(node), None),
             Node::Member(membership) => (None, Some(membership)),
         };
-        Ok(Self { node, membership, limits, state, store, full_since: None, clock: None, ages, news, completions })
+        Ok(Self {
+            node,
+            membership,
+            vouching: Vouching::default(),
+            limits,
+            state,
+            store,
+            full_since: None,
+            clock: None,
+            ages,
+            news,
+            completions,
+        })
     }
 
     /// The state, for reading.
@@ -148,6 +167,7 @@ impl<B: Backend> Replica<B> {
                 batches_since = 0;
                 self.tidy()?;
             }
+            self.hear(&batch)?;
             let news = self.take(batch).await?;
             match &tell {
                 Outlet::Hub(hub) => hub.tell(news),
@@ -163,6 +183,18 @@ impl<B: Backend> Replica<B> {
             }
         }
         self.store.close();
+        Ok(())
+    }
+
+    /// Hears what other nodes say of their states.
+    fn hear(&mut self, batch: &Batch) -> Result<(), Differs> {
+        for proposal in &batch.proposals {
+            if let Request::Vouch { place, digest } = proposal.request
+                && self.node != Some(proposal.origin.session.node)
+            {
+                self.vouching.other(proposal.origin.session.node, place, digest)?;
+            }
+        }
         Ok(())
     }
 
@@ -229,7 +261,7 @@ impl<B: Backend> Replica<B> {
         let (news, completions) = (&mut self.news, &mut self.completions);
         news.clear();
         completions.clear();
-        let before = state.seq();
+        let (before, order) = (state.seq(), state.order());
         let time = if batch.slot.is_some() { state.time_after(batch.time) } else { batch.time };
         let membership = self.membership.as_deref();
         let mut work = Work { node: self.node, membership, time, news, completions };
@@ -249,6 +281,11 @@ impl<B: Backend> Replica<B> {
         state.commit();
         if let Some(membership) = &self.membership {
             self.node = stands(membership, state);
+            if let Some(place) = is_due(order, state.order(), self.limits.digest_batches) {
+                let digest = state.digest();
+                self.vouching.own(place, digest);
+                membership.vouches(place, digest);
+            }
         }
         if state.seq() > before {
             self.news.push(News::UpTo { seq: state.seq() });

@@ -74,6 +74,18 @@ pub async fn live(shared: Arc<Shared>, membership: Arc<Membership>) -> Ended {
     }
 }
 
+/// Tells the others what the state of this server is, whenever its replica says so. Runs until the order is closed.
+pub async fn vouch(shared: Arc<Shared>, membership: Arc<Membership>) -> Ended {
+    let mut vouched = membership.vouched();
+    while vouched.changed().await.is_ok() {
+        let Some((place, digest)) = *vouched.borrow_and_update() else { continue };
+        let origin = Origin { session: SessionId { node: shared.lives.newest().node, number: 0 }, tag: 0 };
+        let vouch = Proposal { origin, request: Request::Vouch { place, digest } };
+        shared.order.propose(vec![vouch]).await.map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
 /// Gives up nodes that are silent for longer than their lease. Runs until the order is closed.
 pub async fn watch(shared: Arc<Shared>) -> Ended {
     let mut looks = tokio::time::interval(LOOK);

@@ -3,6 +3,7 @@
 //! It owns nothing once they run: the supervisor watches them. A server is given its journal when everything that is stored has
 //! been read and, in a cluster, when the others know of it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -17,7 +18,7 @@ use crate::order::cluster::{self, Broker, Membership, Standing};
 use crate::order::local::{self, Runs};
 use crate::order::nats::{self, Nats};
 use crate::order::{Batches, Order};
-use crate::replica::{Node, Outlet, Replica, SharedState};
+use crate::replica::{Node, Outlet, Replica, ReplicaError, SharedState};
 use crate::server::StartError;
 use crate::server::cluster::{Kept, refuse};
 use crate::server::snapshots;
@@ -104,7 +105,7 @@ async fn shared(config: &Config, cluster: &Cluster, mut parts: Parts<'_>) -> Res
     let reader: Arc<dyn Reader> = Arc::new(Kept { reader, durability: broker.durability() });
     let cluster::Cluster { order, publisher, batches } =
         cluster::open(Arc::clone(&broker), after, &membership, refuse(parts.hub));
-    in_thread(replica, batches, &mut parts)?;
+    in_thread_unless_it_differs(replica, batches, &mut parts, config.data_dir.clone())?;
     parts.supervisor.task("the order", publisher.run());
     let node = tokio::select! {
         biased;
@@ -162,13 +163,39 @@ fn in_thread<B: Backend>(
     batches: impl Batches + 'static,
     parts: &mut Parts<'_>,
 ) -> Result<SharedState, StartError> {
-    let state = replica.state();
+    let (state, (tell, told)) = (replica.state(), mpsc::channel(FEED_BATCHES));
+    let work = replica.run(batches, Outlet::Channel(tell));
+    run_in_thread(async { work.await.map_err(|error| error.to_string()) }, told, parts)?;
+    Ok(state)
+}
+
+/// The same, of a copy that others have, too: if it is not equal to theirs it is set aside, so that the next start takes another.
+fn in_thread_unless_it_differs<B: Backend>(
+    replica: Replica<B>,
+    batches: impl Batches + 'static,
+    parts: &mut Parts<'_>,
+    directory: PathBuf,
+) -> Result<(), StartError> {
     let (tell, told) = mpsc::channel(FEED_BATCHES);
     let work = replica.run(batches, Outlet::Channel(tell));
-    let work = async { work.await.map_err(|error| error.to_string()) };
+    let work = async move {
+        let ended = work.await;
+        if let Err(ReplicaError::Differs(_)) = ended {
+            store::set_aside(&directory).map_err(|error| error.to_string())?;
+        }
+        ended.map_err(|error| error.to_string())
+    };
+    run_in_thread(work, told, parts)
+}
+
+fn run_in_thread(
+    work: impl Future<Output = Ended> + Send + 'static,
+    told: mpsc::Receiver<Vec<News>>,
+    parts: &mut Parts<'_>,
+) -> Result<(), StartError> {
     parts.supervisor.thread(JOURNAL, work).map_err(StartError::Thread)?;
     parts.supervisor.task("telling what happened", carry(Arc::clone(parts.hub), told, parts.stopping.clone()));
-    Ok(state)
+    Ok(())
 }
 
 /// Carries the replica's news to the hub. It is a task beside the sessions, because waking them from there is much cheaper than

@@ -70,6 +70,7 @@ pub fn deciding(limits: &Limits) -> u64 {
         limits.channels_per_address,
         limits.channels_per_user,
         limits.connections_per_account,
+        limits.digest_batches,
         limits.inbox,
         limits.inbox_bytes,
         limits.inbox_per_address,

@@ -102,14 +102,16 @@ impl Node {
             failed: CancellationToken::new(),
             tracker: TaskTracker::new(),
         });
+        let vouch = serving::vouch(Arc::clone(&shared), Arc::clone(&membership));
         let (live, watch) = (serving::live(Arc::clone(&shared), membership), serving::watch(Arc::clone(&shared)));
         let report = Arc::clone(recorder);
         tasks.spawn(async move {
             let ended = live.await;
             report.put(0, What::Got, &format!("the server may not go on: {ended:?}"));
         });
-        // It ends with the order.
+        // They end with the order.
         tasks.spawn(async move { drop(watch.await) });
+        tasks.spawn(async move { drop(vouch.await) });
         Self { link, fate, shared, tasks: Mutex::new(tasks), recorder: Arc::clone(recorder) }
     }
 

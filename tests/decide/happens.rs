@@ -55,7 +55,7 @@ impl Model {
                 vec![]
             }
             (Request::EndNode(node, _), _) => self.end_node(*node),
-            (Request::Enter { .. }, _) => unreachable!("these people share no order with others"),
+            (Request::Enter { .. } | Request::Vouch { .. }, _) => unreachable!("these people share no order with others"),
             (Request::Expire(id, since), _) => {
                 let is_it = |channel: &Channel| channel.id == *id && channel.empty_since == Some(*since);
                 // Nobody is there to be shown this.

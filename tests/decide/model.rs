@@ -195,7 +195,7 @@ impl Model {
                 let codes = if is_so && storage == Storage::Free { vec![] } else { vec!["*"] };
                 Verdict { answer: Some(done()), codes }
             }
-            (Request::Enter { .. }, _) => unreachable!("these people share no order with others"),
+            (Request::Enter { .. } | Request::Vouch { .. }, _) => unreachable!("these people share no order with others"),
             // A connection that has ended does nothing.
             (Request::Go, None) => Verdict { answer: Some(done()), codes: vec!["*"] },
             (_, None) => verdict(vec!["*"], done),

@@ -38,6 +38,8 @@ pub struct Membership {
     incarnation: AtomicU64,
     standing: watch::Sender<Standing>,
     is_cut_off: AtomicBool,
+    /// What its state was when it was compared last: the place, and the digest.
+    vouches: watch::Sender<Option<(u64, u64)>>,
 }
 
 impl Membership {
@@ -53,6 +55,7 @@ impl Membership {
             incarnation: AtomicU64::new(0),
             standing,
             is_cut_off: AtomicBool::new(true),
+            vouches: watch::channel(None).0,
         })
     }
 
@@ -73,6 +76,16 @@ impl Membership {
             (true, false) => tracing::info!("the brokers can be reached"),
             _ => {}
         }
+    }
+
+    /// Its replica says what its state is at this place.
+    pub fn vouches(&self, place: u64, digest: u64) {
+        self.vouches.send_replace(Some((place, digest)));
+    }
+
+    /// What its replica says so, now and whenever it does.
+    pub fn vouched(&self) -> watch::Receiver<Option<(u64, u64)>> {
+        self.vouches.subscribe()
     }
 
     /// The entry that it sends next: later than all before, so that one of those that arrives late comes to nothing.

@@ -150,6 +150,8 @@ impl<'a> Deciding<'a> {
             Request::Go => return Ok(self.go(session)),
             Request::Expire(channel, since) => return Ok(self.expire(*channel, *since)),
             Request::EndNode(node, number) => return Ok(self.end_node_at(*node, *number)),
+            // Whether it is right is no decision: it differs from node to node.
+            Request::Vouch { .. } => return Ok(Ok(Answer::Done)),
             Request::Enter { name, incarnation, limits } => {
                 return Ok(self.enter_node(session.node, name, *incarnation, *limits));
             }
@@ -170,7 +172,12 @@ impl<'a> Deciding<'a> {
             Request::Leave(name) => self.leave(&actor, name.as_str()),
             Request::Topic(name, text) => self.topic(&actor, name.as_str(), text),
             Request::Close(name) => self.close(&actor, name.as_str()),
-            Request::Come { .. } | Request::Go | Request::Expire(..) | Request::EndNode(..) | Request::Enter { .. } => {
+            Request::Come { .. }
+            | Request::Go
+            | Request::Expire(..)
+            | Request::EndNode(..)
+            | Request::Vouch { .. }
+            | Request::Enter { .. } => {
                 unreachable!("invariant: these were decided above")
             }
         })

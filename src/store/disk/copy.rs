@@ -51,6 +51,24 @@ pub fn copy(directory: &Path) -> Result<Option<(u64, u64)>, StoreError> {
     Ok(None)
 }
 
+/// Sets the store in this directory aside, for whoever wants to know what is wrong with it. Nobody may use it.
+///
+/// # Errors
+/// [`OpenError`] when somebody does, or the files cannot be renamed.
+pub fn set_aside(directory: &Path) -> Result<(), OpenError> {
+    let not_writable = |error| OpenError::NotWritable { path: directory.to_owned(), error };
+    let _lock = lock(directory)?;
+    // The log has to go with its store, and to have its name.
+    for (name, aside) in [(files::LOG, files::ASIDE_LOG), (files::DATABASE, files::ASIDE)] {
+        match fs::rename(directory.join(name), directory.join(aside)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(not_writable(error)),
+            _ => {}
+        }
+    }
+    let _ = fs::remove_file(directory.join(files::INDEX));
+    Ok(())
+}
+
 /// Puts the copy in this directory in the place of the store there. Nobody may use the store.
 ///
 /// # Errors

@@ -20,6 +20,10 @@ pub const LOG: &str = "journal.db-wal";
 pub const INDEX: &str = "journal.db-shm";
 /// A copy of the store, while it is made or taken over.
 pub const COPY: &str = "copy";
+/// A store that was found to be wrong.
+pub const ASIDE: &str = "wrong.db";
+/// Its log.
+pub const ASIDE_LOG: &str = "wrong.db-wal";
 /// Space to give back when the disk is full.
 pub const RESERVE: &str = "reserve";
 /// Ids for newcomers when the disk is full.
