@@ -287,7 +287,7 @@ async fn nothing_is_told_of_what_was_not_stored() {
     let batch = |request| Batch { time: Time(0), slot: None, proposals: vec![Proposal { origin, request }] };
     let batches = [Request::Come { address: None }, says("stored"), says("not stored")].map(batch);
     let (sender, mut told) = tokio::sync::mpsc::channel(10);
-    let ended = replica.run(Made(batches.to_vec().into_iter()), Outlet::Channel(sender)).await;
+    let ended = replica.run(Made(Vec::from(batches).into_iter()), Outlet::Channel(sender)).await;
     assert!(matches!(ended, Err(ReplicaError::Store(store::StoreError::Failed(_)))), "{ended:?}");
     let mut news = Vec::new();
     while let Some(more) = told.recv().await {
