@@ -92,13 +92,13 @@ pub struct Serve {
     /// The file with the credentials for the NATS servers.
     #[arg(long, value_name = "FILE", requires = "nats")]
     pub nats_creds: Option<PathBuf>,
-    /// Speaks TLS to the NATS servers, and trusts who is vouched for in this PEM file.
+    /// Speak TLS to the NATS servers, and trust the authorities in this PEM file.
     #[arg(long, value_name = "FILE", requires = "nats")]
     pub nats_tls_ca: Option<PathBuf>,
     /// The stream that is the order of the cluster; it is made if there is none.
     #[arg(long, value_name = "NAME", requires = "nats", default_value = "linechat")]
     pub nats_stream: String,
-    /// What this server is called among the others, always the same [default: this machine's name].
+    /// This server's name in the cluster: its own, and always the same [default: this machine's name].
     #[arg(long, value_name = "NAME", requires = "nats")]
     pub node: Option<String>,
     /// How the log on stderr is written; RUST_LOG says what is logged.

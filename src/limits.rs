@@ -253,7 +253,7 @@ pub const TAIL_BYTES: usize = 256 * 1024;
 pub const QUEUE_BATCHES: usize = 2048;
 /// A batch with this many proposals takes no more.
 pub const BATCH_PROPOSALS: usize = 4096;
-/// Nor does a batch of this many bytes that is sent to the other nodes: a NATS server takes a MiB.
+/// A batch for the other nodes takes no more once it has this many bytes: a NATS server takes a MiB.
 pub const BATCH_BYTES: usize = 512 * 1024;
 /// Batches of one node on their way through the order. With one, a node of three sends two thirds of what it does with four.
 pub const BATCHES_UNDER_WAY: usize = 4;

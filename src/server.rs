@@ -90,7 +90,7 @@ pub enum StartError {
     },
     /// The stream does not go back to where this server's copy ends.
     #[error(
-        "the stream begins at place {oldest}, this server's copy ends at {place}, and there is no snapshot between; start it with a copy of \
+        "the stream begins at place {oldest}, this server's copy ends at {place}, and no snapshot closes the gap; start it with a copy of \
          another server's data directory"
     )]
     NoSnapshot {
@@ -100,7 +100,9 @@ pub enum StartError {
         place: u64,
     },
     /// The snapshot cannot be taken over.
-    #[error("the snapshot of place {place} cannot be taken over: {error}")]
+    #[error(
+        "the snapshot of place {place} cannot be used: {error}; start the server again, or with a copy of another server's data directory"
+    )]
     Snapshot {
         /// Its place.
         place: u64,

@@ -44,7 +44,7 @@ fn every_conversation_goes_as_it_is_noted() {
 /// Whoever is at another server of a cluster sees the same. Only CAPS differs.
 #[test]
 fn every_conversation_goes_so_on_a_cluster() {
-    let brokers = Brokers::start(1);
+    let Some(brokers) = Brokers::start(1) else { return };
     let mut all: Vec<_> = files(FOLDER).iter().map(|file| planned(file)).collect();
     for step in all.iter_mut().flat_map(|planned| &mut planned.transcript.steps) {
         if step.line.starts_with("OK CAPS ") {

@@ -228,7 +228,7 @@ impl<B: Backend> Replica<B> {
         let storage = if self.full_since.is_some() { Storage::Marks } else { Storage::Free };
         let mut done = self.transaction(&mut state, &batch, storage);
         if self.membership.is_some() {
-            // With less than the others have room for, it would not stay equal to them.
+            // A node that took less because its own disk is full would not stay equal to the others.
             return done.map(|()| &mut self.news);
         }
         if let Err(StoreError::Full) = done {

@@ -1,5 +1,5 @@
-//! Whether this replica is equal to the others: now and then all say what their states are, and whoever is alone with theirs must
-//! not go on.
+//! Whether this replica is equal to the others: now and then all say what their states are, and whoever is outnumbered must not
+//! go on.
 //!
 //! It owns the digests of the last few times. It must never change the state: what is found here differs from node to node.
 

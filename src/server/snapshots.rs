@@ -1,5 +1,6 @@
 //! Snapshots of a cluster: the node that has been there longest stores one when enough has happened since the last, and lets the
 //! brokers forget what two of them cover; a server whose copy is too old takes one before it begins.
+//! Nothing of the stream may be forgotten that two stored snapshots do not cover.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -16,9 +16,9 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::chance::Chance;
 
-/// A client gives an acknowledgement so long.
+/// How long a client waits for an acknowledgement.
 const ACK: Duration = Duration::from_secs(2);
-/// A broker says that it is there.
+/// How often a broker says that it is there.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 /// After so long a client notices that its connection is cut.
 const NOTICED: Duration = Duration::from_secs(4);
@@ -38,7 +38,7 @@ struct Inner {
     no_leader_until: Instant,
     /// Nothing goes wrong any more.
     is_calm: bool,
-    /// Of so many things one goes wrong.
+    /// One in this many things goes wrong.
     trouble: usize,
 }
 
@@ -88,7 +88,7 @@ impl Stream {
         self.inner.lock().expect("nothing panics under this lock")
     }
 
-    /// Whether things go wrong.
+    /// Whether nothing goes wrong from now on.
     pub fn be_calm(&self, is_calm: bool) {
         let inner = &mut *self.inner();
         inner.is_calm = is_calm;
@@ -174,7 +174,7 @@ impl Broker for Link {
         let (up, down, _) = is_cut(&self.cut);
         let inner = &mut *self.stream.inner();
         let no_leader = inner.no_leader_until > Instant::now();
-        if up || !inner.is_calm && inner.goes_wrong() && inner.chance.below(3) == 0 {
+        if up || inner.goes_wrong() && inner.chance.below(3) == 0 {
             return Box::pin(async { Ok(late()) });
         }
         if no_leader && inner.chance.below(2) == 0 {
@@ -252,7 +252,7 @@ impl Following for Reading {
             if is_cut(&self.cut).1 {
                 continue;
             }
-            if !self.stream.inner().is_calm && self.stream.inner().goes_wrong() && self.stream.inner().chance.below(8) == 0 {
+            if self.stream.inner().goes_wrong() && self.stream.inner().chance.below(8) == 0 {
                 return None;
             }
             return Some(if has_more { self.take().unwrap_or(Heard::Nothing) } else { Heard::Nothing });

@@ -149,6 +149,11 @@ impl Node {
         sleep(Duration::from_secs(3)).await;
     }
 
+    /// The process is gone; [`Node::kill`] clears up after it.
+    pub fn crash(&self) {
+        self.fate.crash();
+    }
+
     /// Nothing is left of the process. Returns what panicked.
     pub async fn kill(&self) -> Vec<String> {
         self.fate.crash();

@@ -15,6 +15,8 @@ pub const PASSWORD: &str = "correct horse battery";
 /// All channels that there may be. The first is there from the beginning.
 pub const CHANNELS: [&str; 3] = ["#ash", "#birch", "#cedar"];
 const NAMES: [&str; 3] = ["quill", "wren", "finch"];
+/// How often somebody tries at the end, when nothing goes wrong any more.
+const TRIES: usize = 400;
 /// Every command is answered in this time: nobody knows after ten seconds, and a session that ends says so.
 const PATIENCE: Duration = Duration::from_secs(14);
 
@@ -96,9 +98,12 @@ impl<'a> Person<'a> {
     pub async fn register(&mut self) -> Result<(), Ended> {
         let Some(name) = self.account.clone() else { return Ok(()) };
         self.connect().await?;
-        self.ask(&format!("REGISTER {name} {PASSWORD}")).await?;
-        if self.number == 0 {
-            self.ask(&format!("CREATE {}", CHANNELS[0])).await?;
+        let mut lines = vec![format!("REGISTER {name} {PASSWORD}")];
+        lines.extend((self.number == 0).then(|| format!("CREATE {}", CHANNELS[0])));
+        for line in lines {
+            if !self.ask(&line).await?.starts_with("OK ") {
+                return Err(Ended);
+            }
         }
         self.talk = None;
         Ok(())
@@ -114,21 +119,28 @@ impl<'a> Person<'a> {
             }
         }
         self.world.together(1).await;
-        while self.last_words().await.is_err() {
+        for _ in 0..TRIES {
+            if self.last_words().await.is_ok() && self.pending.is_empty() {
+                break;
+            }
             self.talk = None;
             sleep(Duration::from_millis(500)).await;
         }
         self.world.together(2).await;
         // The server may still learn that it was given up.
-        while self.last_look().await.is_err() {
-            self.talk = None;
+        let mut tries = 0;
+        while self.last_look().await.is_err() && tries < TRIES {
+            (self.talk, tries) = (None, tries + 1);
             sleep(Duration::from_millis(500)).await;
+        }
+        if !self.pending.is_empty() || tries == TRIES {
+            self.world.report(format!("person {} came to no end", self.number));
         }
         self.world.together(3).await;
         self.said
     }
 
-    /// Every keyed line that was not answered is said again, until it is. A refusal is final once nothing goes wrong.
+    /// Every keyed line that was not answered is said again.
     async fn last_words(&mut self) -> Result<(), Ended> {
         if self.talk.is_none() {
             self.arrive().await?;

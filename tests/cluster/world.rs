@@ -1,7 +1,7 @@
 //! One simulation of a cluster: three servers that die, are cut off and come back, around one stream, and the people at them. It
 //! owns the seed; the same seed must always make the same recording.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -38,7 +38,6 @@ pub struct World {
     nodes: Mutex<Vec<Option<Arc<Node>>>>,
     platters: Vec<Platter>,
     limits: Arc<Limits>,
-    is_calm: AtomicBool,
     left: AtomicUsize,
     connections: AtomicUsize,
     people: usize,
@@ -133,7 +132,6 @@ impl World {
         let calm = Cut { up: false, down: false, until: Instant::now() };
         self.all().iter().for_each(|node| node.link.cut(calm));
         self.stream.be_calm(true);
-        self.is_calm.store(true, Ordering::Relaxed);
     }
 
     /// Waits until all servers are nodes, and know the same; then ends them and holds what they keep side by side.
@@ -145,6 +143,8 @@ impl World {
             }
             sleep(LOOK).await;
         }
+        // All at the same moment, or some would go on.
+        self.all().iter().for_each(|node| node.crash());
         for node in self.all() {
             node.kill().await.into_iter().for_each(|panic| self.report(panic));
         }
@@ -158,18 +158,13 @@ impl World {
     }
 
     fn have_agreed(&self) -> bool {
-        let nodes = self.all();
-        let knows = |node: &Arc<Node>| {
+        let (nodes, newest) = (self.all(), self.stream.newest());
+        let is_up_to_date = |node: &Arc<Node>| {
             let state = node.state();
-            state.try_read().ok().map(|state| (state.order(), state.seq(), state.nodes().count()))
+            let state = state.try_read();
+            state.is_ok_and(|state| state.nodes().count() == NODES && state.order().is_some_and(|(_, place)| place == newest))
         };
-        let known: Vec<_> = nodes.iter().map(knows).collect();
-        nodes.iter().all(|node| node.serves())
-            && known.iter().all(|known| {
-                known.is_some_and(|(order, _, nodes)| {
-                    nodes == NODES && order.is_some_and(|(_, place)| place == self.stream.newest())
-                })
-            })
+        nodes.len() == NODES && nodes.iter().all(|node| node.serves() && is_up_to_date(node))
     }
 }
 
@@ -185,7 +180,6 @@ async fn simulate(seed: u64, commands: usize) -> Played {
         nodes: Mutex::new(vec![None; NODES]),
         platters: (0..NODES).map(|_| platter()).collect(),
         limits: Arc::new(limits),
-        is_calm: AtomicBool::new(false),
         left: AtomicUsize::new(commands),
         connections: AtomicUsize::new(0),
         people: roles.len(),
@@ -200,11 +194,15 @@ async fn simulate(seed: u64, commands: usize) -> Played {
     for (number, account) in roles.into_iter().enumerate() {
         let (world, own) = (Arc::clone(&world), fork(&mut chance));
         let mut person_chance = own;
+        let mut tries = 0;
         while {
             let mut person = Person::new(&world, number, account.clone(), person_chance.clone());
             person_chance.below(2);
             person.register().await.is_err()
-        } {}
+        } {
+            tries += 1;
+            assert!(tries < 100, "nobody can register");
+        }
         people.spawn(async move { (number, Person::new(&world, number, account, person_chance).live().await) });
     }
     world.stream.be_calm(false);
@@ -215,7 +213,7 @@ async fn simulate(seed: u64, commands: usize) -> Played {
     let mut said: Vec<_> = people.join_all().await;
     said.sort_by_key(|(number, _)| *number);
     let said: Vec<_> = said.into_iter().flat_map(|(_, said)| said).collect();
-    let _ = trouble.await;
+    trouble.await.expect("trouble does not panic");
     world.agree().await;
     let log = judge::log(&world.platters[0]).await;
     let records = world.recorder.records();

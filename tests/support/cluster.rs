@@ -1,28 +1,29 @@
-//! A real cluster for a test: nats-servers and linechat servers on loopback, each in a directory of its own.
+//! A real cluster for a test: nats-servers and linechat servers on loopback, each in a directory of its own. It must never leave a
+//! process behind.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
+use super::client::Client;
+use super::clients::installed;
 use super::server::{PATIENCE, Server, data_dir};
 use super::wait::until;
 
-/// How often new ports are tried when somebody else takes one meanwhile.
-const TRIES: usize = 5;
-
 /// One nats-server. Killed when it is dropped.
-struct Broker {
-    child: Child,
-    number: usize,
-}
+struct Broker(Child);
 
 /// The brokers of a cluster.
 pub struct Brokers {
+    program: PathBuf,
+    /// An address that no other test uses: while a broker is dead, nobody else takes its ports.
+    address: Ipv4Addr,
     brokers: Vec<Option<Broker>>,
     ports: Vec<u16>,
     routes: Vec<u16>,
@@ -31,89 +32,89 @@ pub struct Brokers {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
-/// Ports that are free now; all are taken until all are known, so that they differ.
-fn free_ports(count: usize) -> Vec<u16> {
-    let taken: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("there is a port")).collect();
+/// One for each process and each call.
+fn own_address() -> Ipv4Addr {
+    static CALLS: AtomicU8 = AtomicU8::new(0);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 64 + CALLS.fetch_add(1, Ordering::Relaxed), high, low.max(1))
+}
+
+/// Ports that are free at this address now; all are taken until all are known, so that they differ.
+fn free_ports(address: Ipv4Addr, count: usize) -> Vec<u16> {
+    let taken: Vec<_> = (0..count).map(|_| TcpListener::bind((address, 0)).expect("there is a port")).collect();
     taken.iter().map(|listener| listener.local_addr().expect("it listens").port()).collect()
 }
 
 impl Brokers {
-    /// So many brokers, one or three, that are ready.
-    pub fn start(count: usize) -> Self {
-        for _ in 0..TRIES {
-            let mut brokers = Self {
-                brokers: (0..count).map(|_| None).collect(),
-                ports: free_ports(count),
-                routes: free_ports(count),
-                directory: data_dir(),
-            };
-            (0..count).for_each(|number| brokers.start_one(number));
-            until("the brokers are ready", || (brokers.are_ready() || brokers.has_one_ended()).then_some(()));
-            if !brokers.has_one_ended() {
-                return brokers;
-            }
-        }
-        panic!("no nats-server starts in {TRIES} tries");
+    /// So many brokers, one or three, that are ready. `None` where there is no nats-server, which is said.
+    pub fn start(count: usize) -> Option<Self> {
+        let (program, address) = (installed("nats-server", "nats-server")?, own_address());
+        let mut ports = free_ports(address, 2 * count);
+        let routes = ports.split_off(count);
+        let brokers = (0..count).map(|_| None).collect();
+        let mut brokers = Self { program, address, brokers, ports, routes, directory: data_dir() };
+        (0..count).for_each(|number| brokers.begin(number));
+        until("the brokers are ready", || {
+            (0..count).for_each(|number| brokers.must_run(number));
+            (0..count).all(|number| brokers.is_ready(number)).then_some(())
+        });
+        Some(brokers)
     }
 
-    /// Starts a broker, or starts it again.
+    /// Starts a broker again, and waits until it runs.
     pub fn start_one(&mut self, number: usize) {
-        let (port, route) = (self.ports[number], self.routes[number]);
+        let before = self.log(number).len();
+        self.begin(number);
+        until("the broker runs", || {
+            self.must_run(number);
+            self.log(number)[before..].contains("Server is ready").then_some(())
+        });
+    }
+
+    fn begin(&mut self, number: usize) {
+        let (address, port, route) = (self.address, self.ports[number], self.routes[number]);
         let directory = self.directory.path().join(format!("broker{number}"));
         fs::create_dir_all(&directory).expect("a directory");
         let mut config = format!(
-            "server_name: broker{number}\nlisten: \"127.0.0.1:{port}\"\njetstream {{ store_dir: \"{}\" }}\n",
+            "server_name: broker{number}\nlisten: \"{address}:{port}\"\njetstream {{ store_dir: \"{}\" }}\n",
             directory.display()
         );
         if self.ports.len() > 1 {
-            let routes = self.routes.iter().map(|route| format!("\"nats://127.0.0.1:{route}\"")).collect::<Vec<_>>().join(", ");
-            config += &format!("cluster {{ name: test, listen: \"127.0.0.1:{route}\", routes: [{routes}] }}\n");
+            let routes = self.routes.iter().map(|route| format!("\"nats://{address}:{route}\"")).collect::<Vec<_>>().join(", ");
+            config += &format!("cluster {{ name: test, listen: \"{address}:{route}\", routes: [{routes}] }}\n");
         }
         let file = directory.join("nats.conf");
         fs::write(&file, config).expect("it can be written");
         let log = fs::File::options().create(true).append(true).open(directory.join("log")).expect("it can be written");
-        let child = Command::new("nats-server")
-            .arg("-c")
-            .arg(file)
-            .stderr(log)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("apt-get install nats-server");
-        self.brokers[number] = Some(Broker { child, number });
+        let mut command = Command::new(&self.program);
+        let child = command.arg("-c").arg(file).stderr(log).stdout(Stdio::null()).spawn().expect("a broker starts");
+        self.brokers[number] = Some(Broker(child));
     }
 
-    fn has_one_ended(&mut self) -> bool {
-        self.brokers.iter_mut().flatten().any(|broker| broker.child.try_wait().is_ok_and(|ended| ended.is_some()))
+    fn must_run(&mut self, number: usize) {
+        let ended = self.brokers[number].as_mut().map(|broker| broker.0.try_wait().expect("it can be waited for"));
+        assert!(ended == Some(None), "broker {number} has ended: {}", self.log(number));
     }
 
     /// What a broker has logged.
-    pub fn log(&self, number: usize) -> String {
+    fn log(&self, number: usize) -> String {
         fs::read_to_string(self.directory.path().join(format!("broker{number}/log"))).unwrap_or_default()
     }
 
-    fn are_ready(&self) -> bool {
-        let is_ready = |number| {
-            let log = self.log(number);
-            let has_leader =
-                log.contains("new JetStream cluster metadata leader") || log.contains("cluster new metadata leader");
-            if self.ports.len() == 1 { log.contains("Server is ready") } else { has_leader }
-        };
-        (0..self.ports.len()).all(is_ready)
+    fn is_ready(&self, number: usize) -> bool {
+        let log = self.log(number);
+        let has_leader = log.contains("new JetStream cluster metadata leader") || log.contains("cluster new metadata leader");
+        if self.ports.len() == 1 { log.contains("Server is ready") } else { has_leader }
     }
 
     /// What `--nats` wants to know.
     pub fn urls(&self) -> String {
-        self.ports.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect::<Vec<_>>().join(",")
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.ports.len()
+        self.ports.iter().map(|port| format!("nats://{}:{port}", self.address)).collect::<Vec<_>>().join(",")
     }
 
     /// `kill -9`.
@@ -123,10 +124,10 @@ impl Brokers {
 
     /// Sends a signal: `STOP`, `CONT` …
     pub fn signal(&self, number: usize, signal: &str) {
-        if let Some(broker) = &self.brokers[number] {
-            let pid = broker.child.id().to_string();
-            let status = Command::new("kill").args([&format!("-{signal}"), &pid]).status().expect("kill runs");
-            assert!(status.success(), "kill -{signal} of broker {}", broker.number);
+        if let Some(Broker(child)) = &self.brokers[number] {
+            let status =
+                Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().expect("kill runs");
+            assert!(status.success(), "kill -{signal} of broker {number}");
         }
     }
 }
@@ -176,4 +177,31 @@ pub fn place(directory: &Path) -> u64 {
         .expect("a node knows its place");
     let event: serde_json::Value = serde_json::from_str(&event).expect("it is JSON");
     event["ordered"]["place"].as_u64().expect("a place")
+}
+
+/// Somebody at this server who may read the channel, as soon as it lets people in.
+pub fn witness(address: SocketAddr) -> Client {
+    until("the server lets people in", || {
+        let mut client = Client::connect_silently(address);
+        client.try_line().filter(|line| line.starts_with("* HELLO "))?;
+        let joined = client.ask("JOIN #kill").pop().expect("an answer has a last line");
+        joined.starts_with("OK ").then_some(client)
+    })
+}
+
+/// The whole channel, as this person's server has it.
+pub fn history(client: &mut Client) -> Vec<(u64, String)> {
+    let (mut all, mut since) = (Vec::new(), 0);
+    loop {
+        let lines = client.ask(&format!("HISTORY #kill 1000 since {since}"));
+        let before = all.len();
+        for line in lines.iter().filter_map(|line| line.strip_prefix("- MSG ")) {
+            let (seq, rest) = line.split_once(' ').expect("a message has a seq");
+            since = seq.parse().expect("a seq is a number");
+            all.push((since, rest.rsplit(' ').next().expect("a message has a text").to_owned()));
+        }
+        if all.len() == before {
+            return all;
+        }
+    }
 }

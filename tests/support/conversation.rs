@@ -16,6 +16,8 @@ use super::transcript::{Bindings, Direction, Step, Transcript, stands_for_severa
 
 /// Conversations at the same time, each with a server of its own.
 const AT_ONCE: usize = 6;
+/// The same, each with three servers.
+const CLUSTERS_AT_ONCE: usize = 2;
 /// What a recorded line has instead of a time: all times agree, and a record that is made again is the same.
 const NOTED_TIME: &str = "2026-11-22T13:00:00.000Z";
 /// What no transcript says.
@@ -65,7 +67,7 @@ impl Host {
         }
     }
 
-    /// Where the person who is the so-manieth to come connects.
+    /// Where the next person connects: at one server after the other.
     fn address(&self, number: usize) -> SocketAddr {
         match self {
             Self::Server(server) => server.address(),
@@ -73,7 +75,7 @@ impl Host {
         }
     }
 
-    /// What somebody was answered at one server is soon known at all: now.
+    /// Waits until every server knows what one has answered.
     fn settle(&self) {
         if let Self::Cluster(cluster) = self {
             cluster.settle();
@@ -94,13 +96,14 @@ pub fn hold(planned: Vec<Planned>) -> Vec<String> {
     hold_at(Place::Alone, planned)
 }
 
-/// The same, at such a place.
+/// The same, at one server or at a cluster.
 pub fn hold_at(place: Place<'_>, mut planned: Vec<Planned>) -> Vec<String> {
     planned.reverse();
     let (planned, failures) = (Mutex::new(planned), Mutex::new(Vec::new()));
+    let at_once = if let Place::Cluster(_) = place { CLUSTERS_AT_ONCE } else { AT_ONCE };
     let next = || planned.lock().expect("nobody panics here").pop();
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..at_once {
             scope.spawn(|| {
                 while let Some(Planned { name, transcript, options }) = next() {
                     if let Err(failure) = run(place, &name, &transcript, &options) {

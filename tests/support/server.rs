@@ -119,12 +119,18 @@ fn spawn(dir: &Path, options: &[String]) -> Option<(Child, SocketAddr, String)> 
         .spawn()
         .expect("the binary runs");
     let mut output = BufReader::new(child.stdout.take().expect("stdout is piped"));
-    let mut greeting = String::new();
-    while !greeting.contains("type HELP") {
-        if output.read_line(&mut greeting).ok()? == 0 {
-            let _ = child.wait();
-            return None;
-        }
+    let (tell, told) = std::sync::mpsc::channel();
+    // In a thread of its own: one that waits for brokers may never say anything.
+    std::thread::spawn(move || {
+        let mut greeting = String::new();
+        while !greeting.contains("type HELP") && output.read_line(&mut greeting).is_ok_and(|length| length > 0) {}
+        let _ = tell.send(greeting);
+    });
+    let greeting = told.recv_timeout(PATIENCE).unwrap_or_default();
+    if !greeting.contains("type HELP") {
+        let _ = child.kill();
+        let _ = child.wait();
+        return None;
     }
     let address = greeting.lines().next()?.rsplit(' ').next()?.parse().ok()?;
     Some((child, address, greeting))

@@ -72,8 +72,10 @@ impl Membership {
     /// Notes that nothing can be ordered now, or that it can be again; tells the operator when that changes.
     pub(super) fn cut_off(&self, is_cut_off: bool) {
         match (self.is_cut_off.swap(is_cut_off, Ordering::Relaxed), is_cut_off) {
-            (false, true) => tracing::warn!("the brokers cannot be reached: nothing is taken until they can; reading goes on"),
-            (true, false) => tracing::info!("the brokers can be reached"),
+            (false, true) => {
+                tracing::warn!("nothing can be ordered now: the brokers cannot be reached or do not answer; reading goes on")
+            }
+            (true, false) => tracing::info!("what people say is ordered again"),
             _ => {}
         }
     }
@@ -83,7 +85,7 @@ impl Membership {
         self.vouches.send_replace(Some((place, digest)));
     }
 
-    /// What its replica says so, now and whenever it does.
+    /// What its replica vouched for last, now and whenever that changes.
     pub fn vouched(&self) -> watch::Receiver<Option<(u64, u64)>> {
         self.vouches.subscribe()
     }

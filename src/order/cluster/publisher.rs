@@ -29,7 +29,7 @@ use crate::order::queue::Queued;
 
 /// A node of which nothing was heard for this long may be given up by the others.
 pub const LEASE: Duration = Duration::from_secs(15);
-/// So a node that has nothing to send sends that, three times in this time.
+/// A node with nothing to send renews its lease with an empty batch this often: three times in a lease.
 const RENEWAL: Duration = Duration::from_secs(5);
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -340,7 +340,9 @@ impl<B: Broker> Publisher<B> {
             }
         };
         if timeout(LEAVING, leaving).await.is_err() {
-            tracing::warn!("the cluster did not take note that this node leaves; it will give it up");
+            tracing::warn!(
+                "the cluster has not noted that this node leaves; the others will give it up when its lease is over"
+            );
         }
         self.unsure(life, Duration::ZERO);
     }

@@ -35,7 +35,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 const HEARTBEAT: Duration = Duration::from_millis(500);
 /// How long it keeps a consumer that nobody listens to.
 const FORGOTTEN: Duration = Duration::from_secs(10);
-/// How long the first try to reach a broker waits for the next.
+/// How long to wait between two tries.
 const RETRY: Duration = Duration::from_millis(500);
 /// After so many tries whoever waits is told again.
 const TOLD: u32 = 10;
@@ -75,6 +75,9 @@ pub enum NatsError {
     /// The brokers let nobody in with these credentials.
     #[error("the NATS servers refuse this server: {0}; give --nats-creds FILE with credentials that they know")]
     Refused(String),
+    /// There is no JetStream.
+    #[error("the NATS servers have JetStream switched off; add 'jetstream {{}}' to their configuration and start them again")]
+    Off,
     /// There is a stream of this name that is no linechat's.
     #[error("the stream {name} is not one that linechat can use: {what}; give another --nats-stream NAME")]
     Foreign {
@@ -120,6 +123,7 @@ pub async fn connect(options: &Options) -> Result<Nats, NatsError> {
                 return Ok(Nats { client, context, name, subject, identity, replicas });
             }
             Found::Wrong(what) => return Err(NatsError::Foreign { name, what }),
+            Found::Off => return Err(NatsError::Off),
             Found::None => match make(&context, options, &subject).await? {
                 Some(why) => why,
                 None => continue,
@@ -171,6 +175,8 @@ enum Found {
     None,
     /// It cannot be used.
     Wrong(String),
+    /// There are no streams at all.
+    Off,
     /// Nobody answers, or not in a way that says anything.
     Unknown(String),
 }
@@ -182,7 +188,7 @@ async fn find(context: &Context, name: &str, subject: &str) -> Found {
             return match error.kind() {
                 GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => Found::None,
                 GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT => {
-                    Found::Wrong("these NATS servers have JetStream switched off".to_owned())
+                    Found::Off
                 }
                 _ => Found::Unknown(error.to_string()),
             };
@@ -230,7 +236,7 @@ async fn make(context: &Context, options: &Options, subject: &str) -> Result<Opt
             CreateStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED => {
                 Err(NatsError::NotMade {
                     name: options.stream.clone(),
-                    error: "these NATS servers are no cluster of three; give --nats the address of one of them".to_owned(),
+                    error: "these NATS servers are no cluster of three; make them one, or give --nats one address, and then only one broker keeps each message".to_owned(),
                 })
             }
             _ => Ok(Some(error.to_string())),

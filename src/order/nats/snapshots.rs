@@ -85,8 +85,8 @@ impl Snapshots {
         let mut object = in_time(self.store.get(name(place))).await?;
         let copied = timeout(TRANSFER, tokio::io::copy(&mut object, file)).await;
         copied.map_err(|_| "it takes too long".to_owned())?.map_err(|error| error.to_string())?;
-        file.sync_all().await.map_err(|error| error.to_string())?;
-        file.flush().await.map_err(|error| error.to_string())
+        file.flush().await.map_err(|error| error.to_string())?;
+        file.sync_all().await.map_err(|error| error.to_string())
     }
 
     /// Forgets all snapshots but the newest ones, and all of the stream that the oldest of those covers. Returns the place up to

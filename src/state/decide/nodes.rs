@@ -28,7 +28,12 @@ impl Deciding<'_> {
             return refused(Code::NotAllowed, text);
         }
         if others.len() >= NODES {
-            return refused(Code::Quota, format!("there are {NODES} servers already (limit nodes)"));
+            return refused(
+                Code::Quota,
+                format!(
+                    "there are {NODES} servers in this cluster already, which is the most there may be; stop one of them first"
+                ),
+            );
         }
         let earlier: Vec<NodeId> = earlier.into_iter().map(|(node, _)| node).collect();
         earlier.into_iter().for_each(|node| self.end_node(node));

@@ -1,4 +1,5 @@
-//! Copies of a whole store: one is made while the store is written to, and one is put in its place while nobody uses it.
+//! Copies of a whole store: one is made while the store is written to, and one is put in its place while nobody uses it. It must
+//! never touch a store that another process has open.
 
 use std::fs::{self, File};
 use std::io;
@@ -58,7 +59,8 @@ pub fn copy(directory: &Path) -> Result<Option<(u64, u64)>, StoreError> {
 pub fn set_aside(directory: &Path) -> Result<(), OpenError> {
     let not_writable = |error| OpenError::NotWritable { path: directory.to_owned(), error };
     let _lock = lock(directory)?;
-    // The log has to go with its store, and to have its name.
+    // The log has to go with its store, and to have its name. One of an earlier time must not stay beside it.
+    let _ = fs::remove_file(directory.join(files::ASIDE_LOG));
     for (name, aside) in [(files::LOG, files::ASIDE_LOG), (files::DATABASE, files::ASIDE)] {
         match fs::rename(directory.join(name), directory.join(aside)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(not_writable(error)),
@@ -72,11 +74,11 @@ pub fn set_aside(directory: &Path) -> Result<(), OpenError> {
 /// Puts the copy in this directory in the place of the store there. Nobody may use the store.
 ///
 /// # Errors
-/// [`OpenError`] when somebody does, or the files cannot be changed; then the store is what it was, or older, or empty.
+/// [`OpenError`] when somebody does, or the files cannot be changed; then the store may be older, damaged or empty.
 pub fn replace(directory: &Path) -> Result<(), OpenError> {
     let not_writable = |error| OpenError::NotWritable { path: directory.to_owned(), error };
     let _lock = lock(directory)?;
-    // The log first: without it the old store is only older, and with another's it would be damaged.
+    // The log first: another store's log would damage the copy. The store was closed before, so there is normally nothing in it.
     for name in [files::LOG, files::INDEX] {
         match fs::remove_file(directory.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(not_writable(error)),

@@ -31,7 +31,7 @@ pub const IDS: &str = "ids";
 /// Locked while a server runs.
 pub const LOCK: &str = "lock";
 /// All files of a store.
-const ALL: [&str; 7] = [DATABASE, LOG, INDEX, COPY, RESERVE, IDS, LOCK];
+const ALL: [&str; 9] = [DATABASE, LOG, INDEX, COPY, ASIDE, ASIDE_LOG, RESERVE, IDS, LOCK];
 
 /// Opens a file for writing, and creates it if it does not exist; never through a link, and never readable for others.
 pub fn create(path: &Path) -> io::Result<File> {
