@@ -122,7 +122,8 @@ fn a_server_that_cannot_be_a_node_says_why() {
     };
     assert_eq!(
         with("why", &["--limit", "inbox=7"]),
-        "the cluster refuses this server: other has other limits than node0; give all servers of a cluster the same --limit options"
+        "the cluster refuses this server: other has other limits than node0; give all servers of a cluster the same --limit \
+         options (one that has died is forgotten after a minute)"
     );
     let shown = own.path().display();
     assert_eq!(

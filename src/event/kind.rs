@@ -171,6 +171,8 @@ pub enum Event {
         name: Arc<str>,
         /// Which entry under this name it is.
         incarnation: u64,
+        /// What tells its process from another.
+        token: u64,
         /// A hash of the limits by which it decides.
         limits: u64,
     },
@@ -180,8 +182,8 @@ pub enum Event {
         stream: u64,
         /// The place of the batch in it.
         place: u64,
-        /// The number of the newest batch of each node.
-        numbers: Vec<(NodeId, u64)>,
+        /// The number of the newest batch of each node, and when it was taken.
+        numbers: Vec<(NodeId, u64, Time)>,
     },
     /// This id and all before it have been given out.
     Given {

@@ -139,6 +139,8 @@ pub enum Request {
         name: Arc<str>,
         /// Higher than at any earlier entry under this name.
         incarnation: u64,
+        /// Drawn at random by the process: two that go by one name are told apart by it.
+        token: u64,
         /// A hash of the limits that decide: nodes that decided differently would not stay equal.
         limits: u64,
     },

@@ -104,7 +104,10 @@ impl<B: Backend> Replica<B> {
         let mut state = State::default();
         store.load(&mut |entry| state.apply(entry))?;
         let ages = Ages::after(store.newest_time()?);
-        state.ids_are_aside(store.ids_aside());
+        if let Node::Alone(_) = node {
+            // Set aside on this machine alone, which the others know nothing of.
+            state.ids_are_aside(store.ids_aside());
+        }
         state.resume(store.last()?, store.presence() == Presence::Forgotten);
         let state = Arc::new(RwLock::new(state));
         let (news, completions) = (Vec::new(), Vec::new());
@@ -151,14 +154,17 @@ impl<B: Backend> Replica<B> {
         let mut batches_since = 0;
         let mut tidying = std::pin::pin!(tokio::time::sleep(TIDY_REST));
         loop {
-            let batch = tokio::select! {
-                biased;
-                batch = batches.next() => batch,
-                () = &mut tidying, if self.store.is_untidy() => {
-                    let rest = if self.tidy()? { TIDY_REST } else { TIDY_LOOK };
-                    tidying.as_mut().reset(clock::now() + rest);
-                    batches_since = 0;
-                    continue;
+            let mut next = std::pin::pin!(batches.next());
+            // An order may be in the middle of something that takes longer than a rest, and must not begin it again each time.
+            let batch = loop {
+                tokio::select! {
+                    biased;
+                    batch = &mut next => break batch,
+                    () = &mut tidying, if self.store.is_untidy() => {
+                        let rest = if self.tidy()? { TIDY_REST } else { TIDY_LOOK };
+                        tidying.as_mut().reset(clock::now() + rest);
+                        batches_since = 0;
+                    }
                 }
             };
             let Some(batch) = batch? else { break };
@@ -280,7 +286,7 @@ impl<B: Backend> Replica<B> {
         }
         state.commit();
         if let Some(membership) = &self.membership {
-            self.node = stands(membership, state);
+            self.node = stands(membership, state, self.node);
             if let Some(place) = is_due(order, state.order(), self.limits.digest_batches) {
                 let digest = state.digest();
                 self.vouching.own(place, digest);
@@ -295,10 +301,16 @@ impl<B: Backend> Replica<B> {
     }
 }
 
-/// Tells the server where it stands, and returns which node it is.
-fn stands(membership: &Membership, state: &State) -> Option<NodeId> {
-    let own = state.nodes().find(|(_, row)| membership.is_own(&row.name, row.incarnation));
-    let own = own.map(|(node, row)| (node, row.number));
-    membership.stands(own.map_or(Standing::Outside, |(node, number)| Standing::Inside { node, number }));
-    own.map(|(node, _)| node)
+/// Tells the server where it stands, and returns which node it is; until now it was `before`.
+fn stands(membership: &Membership, state: &State, before: Option<NodeId>) -> Option<NodeId> {
+    let Some((node, row)) = state.nodes().find(|(_, row)| &*row.name == membership.name()) else {
+        membership.stands(Standing::Outside);
+        return None;
+    };
+    if membership.is_own(row.incarnation, row.token) {
+        membership.stands(Standing::Inside { node, number: row.number });
+        return Some(node);
+    }
+    membership.stands(membership.is_overtaken(before.is_some(), row.incarnation));
+    None
 }

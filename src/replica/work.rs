@@ -38,7 +38,7 @@ impl Work<'_> {
         batch: &Batch,
     ) -> Result<(), StoreError> {
         if let Some(slot) = batch.slot {
-            let Some(event) = state.takes(slot) else {
+            let Some(event) = state.takes(slot, self.time) else {
                 tracing::debug!(?slot, "a batch that does not count");
                 return Ok(());
             };
@@ -85,8 +85,8 @@ impl Work<'_> {
 
     /// If this server may not enter, whoever runs it must know why. An entry that another has overtaken is none of that.
     fn may_not_enter(&self, request: &Request, refusal: &Refusal) {
-        if let (Some(membership), Request::Enter { name, incarnation, .. }) = (self.membership, request)
-            && membership.is_own(name, *incarnation)
+        if let (Some(membership), Request::Enter { incarnation, token, .. }) = (self.membership, request)
+            && membership.is_own(*incarnation, *token)
             && refusal.code != Code::Unavailable
         {
             membership.stands(Standing::Refused(refusal.text.to_string()));

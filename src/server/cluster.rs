@@ -16,6 +16,8 @@ use crate::server::supervisor::Ended;
 use crate::session::{Life, Shared};
 use crate::store::{Page, Promise, Query, ReadError, Reader};
 
+/// A node that heard nothing of itself for this long, which is twice as long as it takes to renew a lease, was cut off.
+const OUTAGE: Duration = Duration::from_secs(10);
 /// How often the nodes are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -52,7 +54,8 @@ pub fn refuse(hub: &Arc<Hub>) -> Refuse {
 /// Why the server may not enter, for its operator.
 pub async fn live(shared: Arc<Shared>, membership: Arc<Membership>) -> Ended {
     let mut standing = membership.standing();
-    let mut life: Option<Life> = None;
+    // The server was inside before it let anybody in.
+    let mut life = Some(shared.lives.newest()).filter(|life| !life.is_over()).map(|life| (*life).clone());
     loop {
         let stands = standing.borrow_and_update().clone();
         let node = match stands {
@@ -114,6 +117,12 @@ fn silent(
     numbers: &[(NodeId, u64)],
     now: Instant,
 ) -> Vec<(NodeId, u64)> {
+    // After an outage everybody is heard again one after the other: whoever is first must not give up the rest.
+    let was_cut_off = matches!((heard.get(&own), numbers.iter().find(|(node, _)| *node == own)),
+        (Some((known, since)), Some((_, number))) if known != number && now.duration_since(*since) >= OUTAGE);
+    if was_cut_off {
+        heard.clear();
+    }
     let since = |node, number| match heard.get(&node) {
         Some((known, since)) if *known == number => *since,
         _ => now,
@@ -140,12 +149,12 @@ mod tests {
         let mut at = |seconds, mine, theirs| {
             silent(&mut heard, own, &[(own, mine), (other, theirs)], now + Duration::from_secs(seconds))
         };
-        assert_eq!(at(0, 1, 1), []);
-        assert_eq!(at(14, 2, 1), []);
-        assert_eq!(at(16, 2, 1), [], "nothing was heard of anybody");
-        assert_eq!(at(17, 3, 1), [(other, 1)]);
-        assert_eq!(at(18, 3, 2), [], "it was only slow");
-        assert_eq!(at(40, 3, 2), []);
+        assert_eq!([at(0, 1, 1), at(8, 2, 1), at(14, 3, 1), at(16, 3, 1)], [(); 4].map(|()| vec![]));
+        assert_eq!(at(17, 4, 1), [(other, 1)]);
+        assert_eq!(at(18, 4, 2), [], "it was only slow");
+        assert_eq!([at(26, 5, 2), at(45, 5, 2)], [(); 2].map(|()| vec![]), "nothing was heard of anybody");
+        assert_eq!([at(46, 6, 2), at(55, 7, 2)], [(); 2].map(|()| vec![]), "after an outage the others have their time, too");
+        assert_eq!(at(62, 8, 2), [(other, 2)]);
         assert_eq!(silent(&mut heard, NodeId(9), &[(other, 2)], now), [], "a server that is no node gives up nobody");
     }
 }

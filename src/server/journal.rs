@@ -3,6 +3,7 @@
 //! It owns nothing once they run: the supervisor watches them. A server is given its journal when everything that is stored has
 //! been read and, in a cluster, when the others know of it.
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -97,8 +98,9 @@ async fn shared(config: &Config, cluster: &Cluster, mut parts: Parts<'_>) -> Res
     let place = copy_ends(config, &broker, parts.limits).await?;
     snapshots::take_if_needed(&broker, &config.data_dir, place, every).await?;
     let (store, reader) = store::open_disk(&config.data_dir, Presence::Kept)?;
-    let salt = std::process::id() as u16;
-    let membership = Membership::new(cluster.node.as_str().into(), state::deciding(parts.limits), Clock::System, salt);
+    // What RandomState draws from the system is random enough to tell two processes apart.
+    let token = RandomState::new().hash_one(std::process::id());
+    let membership = Membership::new(cluster.node.as_str().into(), state::deciding(parts.limits), Clock::System, token);
     let replica = Replica::open(Node::Member(Arc::clone(&membership)), Arc::clone(parts.limits), store)?;
     let state = replica.state();
     let after = place_of(&state, &broker, config).await?;

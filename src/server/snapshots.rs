@@ -55,17 +55,19 @@ async fn store_if_due(nats: &Nats, directory: &Path, place: u64, every: u64) -> 
     }
     let from = directory.to_owned();
     let copied = tokio::task::spawn_blocking(move || store::copy(&from)).await;
-    let copied = copied.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-    let Some((stream, place)) = copied else { return Err("the copy does not say up to where it goes".to_owned()) };
-    if stream != nats.stream() {
-        return Err("the copy is of another stream".to_owned());
-    }
+    let copied = copied.map_err(|error| error.to_string()).and_then(|copied| copied.map_err(|error| error.to_string()));
     let file = store::copy_path(directory);
-    let stored = snapshots.put(place, &file).await;
+    let stored = match copied {
+        Ok(Some((stream, place))) if stream == nats.stream() => snapshots.put(place, &file).await.map(|()| place),
+        Ok(_) => Err("the copy is not one of this stream".to_owned()),
+        Err(error) => Err(error),
+    };
     let _ = std::fs::remove_file(&file);
-    stored?;
-    let forgotten = snapshots.forget_old().await?;
-    tracing::info!(place, forgotten, "a snapshot is stored");
+    let place = stored?;
+    match snapshots.forget_old().await {
+        Ok(forgotten) => tracing::info!(place, forgotten, "a snapshot is stored"),
+        Err(error) => tracing::warn!(place, %error, "a snapshot is stored; what it covers could not be forgotten yet"),
+    }
     Ok(place)
 }
 
@@ -84,13 +86,29 @@ pub async fn take_if_needed(nats: &Nats, directory: &Path, place: u64, every: u6
     if !is_missing_some && newest < place.saturating_add(every) {
         return Ok(false);
     }
-    let failed = |error: String| StartError::Snapshot { place: newest, error };
-    let mut file = File::from_std(store::empty_copy(directory).map_err(|error| failed(error.to_string()))?);
-    snapshots.get(newest, &mut file).await.map_err(failed)?;
-    drop(file);
+    match fetch(nats, &snapshots, directory, newest).await {
+        Ok(()) => {}
+        Err(error) if is_missing_some => return Err(StartError::Snapshot { place: newest, error }),
+        Err(error) => {
+            tracing::warn!(place = newest, %error, "the snapshot cannot be used; this server reads the stream instead");
+            return Ok(false);
+        }
+    }
     store::replace(directory)?;
     tracing::info!(place = newest, "this server begins with a snapshot");
     Ok(true)
+}
+
+/// Fetches a snapshot to where a copy is expected, and looks whether it is one.
+async fn fetch(nats: &Nats, snapshots: &Snapshots, directory: &Path, place: u64) -> Result<(), String> {
+    let mut file = File::from_std(store::empty_copy(directory).map_err(|error| error.to_string())?);
+    snapshots.get(place, &mut file).await?;
+    drop(file);
+    match store::copy_ends(directory) {
+        Ok(found) if found == Some((nats.stream(), place)) => Ok(()),
+        Ok(found) => Err(format!("it goes up to {found:?}")),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Asks until the brokers answer.

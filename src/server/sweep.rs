@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::clock;
 use crate::event::{Origin, Proposal, Request, SessionId};
-use crate::limits::NONE;
+use crate::limits::{IN_FLIGHT, NONE};
 use crate::names::Seq;
 use crate::server::shedding;
 use crate::server::supervisor::Ended;
@@ -54,7 +54,8 @@ async fn end_orphaned(
     let orphaned = shared.state.read().await.orphaned_channels();
     *seen = orphaned.into_iter().map(|channel| (channel, seen.get(&channel).copied().unwrap_or(now))).collect();
     let node = SessionId { node: shared.lives.newest().node, number: 0 };
-    let over = seen.iter().filter(|(_, since)| now.duration_since(**since) >= lasts);
+    // Whatever there is more of is over at the next look, too.
+    let over = seen.iter().filter(|(_, since)| now.duration_since(**since) >= lasts).take(IN_FLIGHT);
     let proposals: Vec<_> = over
         .map(|(&(channel, since), _)| Proposal {
             origin: Origin { session: node, tag: 0 },

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use crate::event::{Entry, Event, SessionId};
+use crate::event::{Entry, Event, NodeId, SessionId};
 use crate::names::{Name, Seq, UserId, Who, fold, skeletons};
 use crate::state::{Channel, Member, Node, Session, State, User};
 
@@ -34,13 +34,12 @@ impl State {
                 guests.iter().for_each(|guest| self.forget(*guest));
                 self.nodes.remove(node);
             }
-            (Event::Entered { node, name, incarnation, limits }, _) => {
-                let row = Node { name: name.clone(), incarnation: *incarnation, limits: *limits, number: 0 };
-                self.nodes.insert(*node, row);
-            }
+            (Event::Entered { node, .. }, _) => self.node_enters(*node, entry),
             (Event::Ordered { stream, place, numbers }, _) => {
                 (self.counters.order, self.counters.time) = (Some((*stream, *place)), entry.time);
-                numbers.iter().for_each(|(node, number)| self.nodes.change(node, |row| row.number = *number));
+                for (node, number, heard) in numbers {
+                    self.nodes.change(node, |row| (row.number, row.heard) = (*number, *heard));
+                }
             }
             (Event::Given { id }, _) => self.counters.next_id = UserId(id.0 + 1),
             (Event::Ids { below }, _) => self.counters.ids_below = *below,
@@ -79,6 +78,14 @@ impl State {
             (Event::Closed { .. }, Some(channel)) => self.close(channel),
             // Messages and read marks are the store's business; the others are only shown.
             _ => {}
+        }
+    }
+
+    fn node_enters(&mut self, node: NodeId, entry: &Entry) {
+        if let Event::Entered { name, incarnation, token, limits, .. } = &entry.event {
+            let (name, heard) = (name.clone(), entry.time);
+            let row = Node { name, incarnation: *incarnation, token: *token, limits: *limits, number: 0, heard };
+            self.nodes.insert(node, row);
         }
     }
 

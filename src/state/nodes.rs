@@ -18,10 +18,14 @@ pub struct Node {
     pub name: Arc<str>,
     /// Which entry under this name it is: the highest so far.
     pub incarnation: u64,
+    /// What tells its process from another.
+    pub token: u64,
     /// A hash of the limits by which it decides.
     pub limits: u64,
     /// The number of its newest batch; 0 before the first.
     pub number: u64,
+    /// When that was taken.
+    pub heard: Time,
 }
 
 impl State {
@@ -40,9 +44,9 @@ impl State {
         self.counters.order
     }
 
-    /// What happens with a batch of this slot before anything in it is decided; `None` if the batch does not count: its node
+    /// What happens with a batch of this slot, which the order took at this time, before anything in it is decided; `None` if the batch does not count: its node
     /// has not entered or has ended, or another with its number came before it, or the one before it is missing.
-    pub fn takes(&self, slot: Slot) -> Option<Event> {
+    pub fn takes(&self, slot: Slot, time: Time) -> Option<Event> {
         let Slot { stream, place, node, number } = slot;
         if self.order().is_some_and(|(known, newest)| known != stream || newest >= place) {
             return None;
@@ -51,7 +55,10 @@ impl State {
         if !is_entry && self.node(node)?.number.checked_add(1) != Some(number) {
             return None;
         }
-        let number_of = |(of, row): (NodeId, &Node)| (of, if of == node { number } else { row.number });
+        let number_of = |(of, row): (NodeId, &Node)| {
+            let (number, heard) = if of == node { (number, time) } else { (row.number, row.heard) };
+            (of, number, heard)
+        };
         Some(Event::Ordered { stream, place, numbers: self.nodes().map(number_of).collect() })
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use linechat::event::Time;
 use linechat::order::cluster::Broker;
-use linechat::order::cluster::broker::{Ack, Following, Heard, SendError, Stored};
+use linechat::order::cluster::broker::{Ack, FollowError, Following, Heard, SendError, Stored};
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
@@ -198,13 +198,13 @@ impl Broker for Link {
         })
     }
 
-    fn follow(&self, after: u64) -> BoxFuture<'_, Result<Reading, String>> {
+    fn follow(&self, after: u64) -> BoxFuture<'_, Result<Reading, FollowError>> {
         let (up, down, _) = is_cut(&self.cut);
         let cannot = up || down || self.stream.inner().no_leader_until > Instant::now();
         Box::pin(async move {
             sleep(Duration::from_millis(if cannot { 1000 } else { 2 })).await;
             if cannot {
-                return Err("nobody answers".to_owned());
+                return Err(FollowError::Later("nobody answers".to_owned()));
             }
             Ok(Reading { stream: Arc::clone(&self.stream), cut: Arc::clone(&self.cut), next: after + 1, timer: None })
         })

@@ -73,7 +73,7 @@ impl Node {
         let (fate, link, hub) = (fate(recorder), Link::new(stream), Arc::new(Hub::new(limits)));
         let noon = Time(1_700_000_000_000 + chance.below(1_000_000) as i64);
         let clock = Clock::Running { from: Instant::now(), at: noon };
-        let membership = Membership::new(name.into(), 1, clock, chance.below(1 << 16) as u16);
+        let membership = Membership::new(name.into(), 1, clock, chance.below(1 << 40) as u64);
         let replica = open(platter, &fate, replica::Node::Member(Arc::clone(&membership)), limits);
         let (reader, state) = (platter.lock().expect("nothing panics under this lock").reader(), replica.state());
         let after = state.read().await.order().map_or(0, |(_, place)| place);

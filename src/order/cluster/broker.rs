@@ -17,6 +17,20 @@ pub enum SendError {
     Unknown(String),
 }
 
+/// Why a stream cannot be followed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FollowError {
+    /// Not now.
+    #[error("{0}")]
+    Later(String),
+    /// Never: it is another stream, and what was read belongs to the one that it was. The text says what to do.
+    #[error("{0}")]
+    Never(String),
+    /// It ends here, before the place that was asked for.
+    #[error("the stream ends at place {0}")]
+    Short(u64),
+}
+
 /// Tells, some time after a frame was sent, whether it is stored.
 pub type Ack = BoxFuture<'static, Result<(), SendError>>;
 
@@ -56,7 +70,7 @@ pub trait Broker: Send + Sync + 'static {
     fn send(&self, frame: Bytes) -> BoxFuture<'_, Result<Ack, SendError>>;
 
     /// Reads the frames after this place. Returns in bounded time.
-    fn follow(&self, after: u64) -> BoxFuture<'_, Result<Self::Following, String>>;
+    fn follow(&self, after: u64) -> BoxFuture<'_, Result<Self::Following, FollowError>>;
 
     /// The place of the oldest frame that is kept, or of the next one if none is. Returns in bounded time.
     fn oldest(&self) -> BoxFuture<'_, Result<u64, String>>;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::event::Batch;
-use crate::order::cluster::broker::{Broker, Following, Heard};
+use crate::order::cluster::broker::{Broker, FollowError, Following, Heard};
 use crate::order::cluster::frame::{FrameError, decode};
 use crate::order::{Batches, OrderError};
 
@@ -19,6 +19,10 @@ use crate::order::{Batches, OrderError};
 const SILENCE: Duration = Duration::from_millis(1500);
 /// After so many tries in a row the operator is told.
 const TOLD: u32 = 10;
+/// A frame that was left out so often in a row does not exist.
+const GAPS: u32 = 50;
+/// A broker that is behind has caught up in this time.
+const SHORT: Duration = Duration::from_secs(30);
 /// How long it waits before it asks again.
 const REST: Duration = Duration::from_millis(200);
 
@@ -51,6 +55,10 @@ pub struct Follower<B: Broker> {
     following: Option<B::Following>,
     /// How often in a row it could not be followed.
     tries: u32,
+    /// Since when it has been shorter than what was read.
+    short_since: Option<Instant>,
+    /// How often in a row the frame after this place was left out.
+    gaps: u32,
     pulse: Arc<Pulse>,
     /// Cancelled when this server has left, and takes no more.
     left: CancellationToken,
@@ -58,7 +66,24 @@ pub struct Follower<B: Broker> {
 
 impl<B: Broker> Follower<B> {
     pub(super) fn new(broker: Arc<B>, place: u64, pulse: Arc<Pulse>, left: CancellationToken) -> Self {
-        Self { broker, place, following: None, tries: 0, pulse, left }
+        Self { broker, place, following: None, tries: 0, short_since: None, gaps: 0, pulse, left }
+    }
+
+    /// An error when trying again does not help. A stream that is too short may be that of a broker that is still behind: it has its
+    /// time.
+    fn give_up(&mut self, error: &FollowError) -> Result<(), OrderError> {
+        let FollowError::Short(end) = error else {
+            self.short_since = None;
+            return if let FollowError::Never(why) = error { Err(OrderError(why.clone())) } else { Ok(()) };
+        };
+        if clock::since(*self.short_since.get_or_insert_with(clock::now)) < SHORT {
+            return Ok(());
+        }
+        Err(OrderError(format!(
+            "the brokers have lost the end of the stream: it ends at place {end}, and this server's copy at {}; bring the brokers' data \
+             back, or start all servers with empty data directories to go on without what was lost",
+            self.place
+        )))
     }
 
     /// The next frame's batch, or nothing if there is none yet.
@@ -68,6 +93,7 @@ impl<B: Broker> Follower<B> {
                 Ok(following) => (self.following, self.tries) = (Some(following), 0),
                 Err(error) => {
                     self.tries += 1;
+                    self.give_up(&error)?;
                     if self.tries.is_multiple_of(TOLD) {
                         tracing::warn!(%error, "the stream cannot be followed; trying again and again");
                     }
@@ -87,9 +113,10 @@ impl<B: Broker> Follower<B> {
         }
         if stored.place > self.place + 1 {
             self.following = None;
-            return must_have_next(&*self.broker, self.place).await.map(|()| None);
+            self.gaps += 1;
+            return must_have_next(&*self.broker, self.place, self.gaps).await.map(|()| None);
         }
-        self.place = stored.place;
+        (self.place, self.gaps) = (stored.place, 0);
         match decode(self.broker.stream(), &stored) {
             Ok(batch) => Ok(Some(batch)),
             Err(FrameError::Malformed) => {
@@ -121,10 +148,15 @@ impl<B: Broker> Batches for Follower<B> {
 }
 
 /// Something after this place was left out: was it lost on the way, or is it no longer kept?
-async fn must_have_next(broker: &impl Broker, place: u64) -> Result<(), OrderError> {
+async fn must_have_next(broker: &impl Broker, place: u64, gaps: u32) -> Result<(), OrderError> {
     match broker.oldest().await {
         Ok(oldest) if oldest > place + 1 => Err(OrderError(format!(
             "the stream begins at place {oldest}, and this server's copy ends at {place}: it was away for too long"
+        ))),
+        Ok(_) if gaps >= GAPS => Err(OrderError(format!(
+            "the frame at place {} is missing from the stream, and others around it are there: somebody has deleted it, or a broker has \
+             lost it; start this server with an empty data directory, so that it begins with a snapshot",
+            place + 1
         ))),
         Ok(_) => Ok(()),
         Err(error) => {

@@ -17,6 +17,8 @@ const VERSION: u8 = 1;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Frame {
+    /// The stream that it was sent to: a place or a number of another means nothing.
+    stream: u64,
     /// The node; 0 when it enters.
     node: u64,
     number: u64,
@@ -42,10 +44,10 @@ pub enum FrameError {
     Malformed,
 }
 
-/// The frame of a batch of this node.
-pub fn encode(node: NodeId, number: u64, proposals: Vec<Proposal>) -> Bytes {
+/// The frame of a batch of this node, for this stream.
+pub fn encode(stream: u64, node: NodeId, number: u64, proposals: Vec<Proposal>) -> Bytes {
     let line = |Proposal { origin, request }| Line { session: origin.session.number, tag: origin.tag, request };
-    let frame = Frame { node: node.0, number, proposals: proposals.into_iter().map(line).collect() };
+    let frame = Frame { stream, node: node.0, number, proposals: proposals.into_iter().map(line).collect() };
     let bytes = postcard::to_extend(&frame, vec![VERSION]).expect("invariant: memory takes a frame");
     Bytes::from(bytes)
 }
@@ -59,12 +61,15 @@ pub fn decode(stream: u64, Stored { place, time, frame }: &Stored) -> Result<Bat
     if *version > VERSION {
         return Err(FrameError::Newer(*version));
     }
-    let Ok((Frame { node, number, proposals }, [])) = postcard::take_from_bytes::<Frame>(rest) else {
+    let Ok((Frame { stream: to, node, number, proposals }, [])) = postcard::take_from_bytes::<Frame>(rest) else {
         return Err(FrameError::Malformed);
     };
     let is_entry = matches!(&proposals[..], [Line { session: 0, request: Request::Enter { .. }, .. }]);
     let enters = proposals.iter().any(|line| matches!(line.request, Request::Enter { .. }));
     let sound = if is_entry { (node, number) == (0, 0) } else { number > 0 && !enters };
+    if to != stream {
+        return Err(FrameError::Malformed);
+    }
     if !sound
         || *version != VERSION
         || proposals.len() > BATCH_PROPOSALS + IN_FLIGHT
@@ -120,7 +125,7 @@ mod tests {
     }
 
     fn enter() -> Proposal {
-        let request = Request::Enter { name: "ash".into(), incarnation: 1, limits: 2 };
+        let request = Request::Enter { name: "ash".into(), incarnation: 1, token: 3, limits: 2 };
         Proposal { origin: Origin { session: SessionId { node: NodeId(0), number: 0 }, tag: 0 }, request }
     }
 
@@ -130,14 +135,14 @@ mod tests {
 
     #[test]
     fn what_was_sent_is_read() {
-        let batch = decode(1, &stored(encode(NodeId(7), 4, vec![say(9, "hi")]))).unwrap();
+        let batch = decode(1, &stored(encode(1, NodeId(7), 4, vec![say(9, "hi")]))).unwrap();
         assert_eq!(batch.slot, Some(Slot { stream: 1, place: 12, node: NodeId(7), number: 4 }));
         assert_eq!((batch.time, batch.proposals), (Time(5), vec![say(9, "hi")]));
     }
 
     #[test]
     fn whoever_enters_is_the_node_of_that_place() {
-        let batch = decode(1, &stored(encode(NodeId(0), 0, vec![enter()]))).unwrap();
+        let batch = decode(1, &stored(encode(1, NodeId(0), 0, vec![enter()]))).unwrap();
         assert_eq!(batch.slot.unwrap().node, NodeId(12));
         assert_eq!(batch.proposals[0].origin.session.node, NodeId(12));
     }
@@ -146,21 +151,22 @@ mod tests {
     fn what_no_linechat_would_send_is_malformed() {
         let node = |request| vec![Proposal { request, ..enter() }];
         let wrong = [
-            encode(NodeId(7), 1, vec![enter()]),
-            encode(NodeId(0), 0, vec![enter(), enter()]),
-            encode(NodeId(7), 0, vec![say(9, "hi")]),
-            encode(NodeId(7), 0, Vec::new()),
-            encode(NodeId(7), 1, vec![say(9, "a\nb")]),
-            encode(NodeId(7), 1, vec![say(0, "hi")]),
-            encode(NodeId(7), 1, node(Request::Go)),
-            encode(NodeId(7), 1, vec![Proposal { request: Request::EndNode(NodeId(3), 1), ..say(9, "") }]),
+            encode(1, NodeId(7), 1, vec![enter()]),
+            encode(1, NodeId(0), 0, vec![enter(), enter()]),
+            encode(1, NodeId(7), 0, vec![say(9, "hi")]),
+            encode(1, NodeId(7), 0, Vec::new()),
+            encode(1, NodeId(7), 1, vec![say(9, "a\nb")]),
+            encode(1, NodeId(7), 1, vec![say(0, "hi")]),
+            encode(1, NodeId(7), 1, node(Request::Go)),
+            encode(1, NodeId(7), 1, vec![Proposal { request: Request::EndNode(NodeId(3), 1), ..say(9, "") }]),
+            encode(2, NodeId(7), 1, vec![say(9, "hi")]),
             Bytes::from_static(&[VERSION]),
             Bytes::new(),
         ];
         for frame in wrong {
             assert_eq!(decode(1, &stored(frame.clone())), Err(FrameError::Malformed), "{frame:?}");
         }
-        let mut longer = encode(NodeId(7), 1, vec![say(9, "hi")]).to_vec();
+        let mut longer = encode(1, NodeId(7), 1, vec![say(9, "hi")]).to_vec();
         longer.push(0);
         assert_eq!(decode(1, &stored(longer.into())), Err(FrameError::Malformed));
         assert_eq!(decode(1, &stored(Bytes::from_static(&[VERSION + 1]))), Err(FrameError::Newer(VERSION + 1)));
@@ -170,7 +176,7 @@ mod tests {
         #[test]
         fn whatever_bytes_come_they_are_a_batch_or_malformed(bytes in any::<Vec<u8>>(), at in any::<usize>(), flip in any::<u8>()) {
             let _ = decode(1, &stored(bytes.into()));
-            let mut frame = encode(NodeId(7), 4, vec![say(9, "hi"), say(10, "ho")]).to_vec();
+            let mut frame = encode(1, NodeId(7), 4, vec![say(9, "hi"), say(10, "ho")]).to_vec();
             let length = frame.len();
             frame[at % length] ^= flip;
             let _ = decode(1, &stored(frame.into()));

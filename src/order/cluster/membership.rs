@@ -33,9 +33,11 @@ pub struct Membership {
     name: Arc<str>,
     limits: u64,
     clock: Clock,
-    /// Tells this process from another that goes by the same name and enters in the same millisecond.
-    salt: u16,
+    /// Tells this process from another that goes by the same name.
+    token: u64,
     incarnation: AtomicU64,
+    /// The highest that anybody has entered with under this name.
+    highest: AtomicU64,
     standing: watch::Sender<Standing>,
     is_cut_off: AtomicBool,
     /// What its state was when it was compared last: the place, and the digest.
@@ -43,16 +45,17 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// A server of this name that has not entered. `limits` is a hash of the limits by which it decides, and `salt` a number
-    /// that other processes will hardly have.
-    pub fn new(name: Arc<str>, limits: u64, clock: Clock, salt: u16) -> Arc<Self> {
+    /// A server of this name that has not entered. `limits` is a hash of the limits by which it decides, and `token` a number
+    /// that no other process has.
+    pub fn new(name: Arc<str>, limits: u64, clock: Clock, token: u64) -> Arc<Self> {
         let (standing, _) = watch::channel(Standing::Outside);
         Arc::new(Self {
             name,
             limits,
             clock,
-            salt,
+            token,
             incarnation: AtomicU64::new(0),
+            highest: AtomicU64::new(0),
             standing,
             is_cut_off: AtomicBool::new(true),
             vouches: watch::channel(None).0,
@@ -92,15 +95,34 @@ impl Membership {
 
     /// The entry that it sends next: later than all before, so that one of those that arrives late comes to nothing.
     pub fn next_entry(&self) -> Request {
-        let now = u64::try_from(self.clock.time().0).unwrap_or(0) << 16 | u64::from(self.salt);
-        let incarnation = now.max(self.incarnation.load(Ordering::Relaxed) + 1);
+        let now = u64::try_from(self.clock.time().0).unwrap_or(0);
+        let before = self.incarnation.load(Ordering::Relaxed).max(self.highest.load(Ordering::Relaxed));
+        let incarnation = now.max(before + 1);
         self.incarnation.store(incarnation, Ordering::Relaxed);
-        Request::Enter { name: Arc::clone(&self.name), incarnation, limits: self.limits }
+        Request::Enter { name: Arc::clone(&self.name), incarnation, token: self.token, limits: self.limits }
     }
 
     /// Whether an entry is the one that it sent last.
-    pub fn is_own(&self, name: &str, incarnation: u64) -> bool {
-        incarnation == self.incarnation.load(Ordering::Relaxed) && name == &*self.name
+    pub fn is_own(&self, incarnation: u64, token: u64) -> bool {
+        token == self.token && incarnation == self.incarnation.load(Ordering::Relaxed)
+    }
+
+    /// Where a server stands whose name has this entry, by another process, now. If it was inside, that process has taken its
+    /// place; otherwise its clock, or that of an earlier life, was ahead.
+    pub fn is_overtaken(&self, was_inside: bool, incarnation: u64) -> Standing {
+        self.highest.fetch_max(incarnation, Ordering::Relaxed);
+        if !was_inside {
+            return Standing::Outside;
+        }
+        let name = &self.name;
+        Standing::Refused(format!(
+            "another server has entered under the name {name}; give each server a --node NAME of its own"
+        ))
+    }
+
+    /// What it calls itself.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Its replica says where it stands, after each batch.

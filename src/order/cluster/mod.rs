@@ -17,6 +17,7 @@
 pub mod broker;
 mod follower;
 mod frame;
+mod life;
 mod membership;
 mod publisher;
 

@@ -4,26 +4,25 @@
 //! It owns the batches that are under way, and the numbers. It must never send other proposals under a number that may be
 //! stored, and never forget that somebody has gone. What cannot be ordered in time is refused: nobody waits for ever.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::code::{Code, Refusal};
 use crate::event::{NodeId, Origin, Proposal, Request, SessionId};
-use crate::limits::{BATCH_BYTES, BATCH_PROPOSALS, BATCHES_UNDER_WAY};
+use crate::limits::{BATCH_BYTES, BATCH_PROPOSALS};
 use crate::order::cluster::Refuse;
 use crate::order::cluster::broker::{Ack, Broker, SendError};
 use crate::order::cluster::follower::Pulse;
 use crate::order::cluster::frame::{self, is_sound};
+use crate::order::cluster::life::{Life, Sent};
 use crate::order::cluster::membership::{Membership, Standing};
 use crate::order::queue::Queued;
 
@@ -37,8 +36,6 @@ const TICK: Duration = Duration::from_millis(100);
 const CUT_OFF: Duration = Duration::from_millis(1800);
 /// Without progress for this long, everything under way is sent again: a leader's death takes the brokers 4 to 9 s.
 const AGAIN: Duration = Duration::from_secs(3);
-/// After an error it is sent again sooner.
-const SOON: Duration = Duration::from_millis(300);
 /// How long a proposal may be under way before its session is told that nobody knows; this hides most deaths of a leader.
 const UNSURE: Duration = Duration::from_secs(10);
 /// How long a broker may take to accept a frame for sending, which is not to store it.
@@ -59,31 +56,6 @@ pub struct Publisher<B: Broker> {
     pulse: Arc<Pulse>,
     /// Cancelled when it has left.
     left: CancellationToken,
-}
-
-/// A batch that has not come back.
-struct Sent {
-    number: u64,
-    frame: Bytes,
-    origins: Vec<Origin>,
-    at: Instant,
-    /// How often it was sent without being told that it is not stored.
-    unknown: usize,
-    is_told_unsure: bool,
-}
-
-/// One life of the server as a node.
-struct Life {
-    node: NodeId,
-    next: u64,
-    under_way: VecDeque<Sent>,
-    acks: FuturesUnordered<futures_util::future::BoxFuture<'static, (u64, Result<(), SendError>)>>,
-    /// When a batch came back last, or the first of those under way was sent.
-    progress: Instant,
-    sent: Instant,
-    again_at: Option<Instant>,
-    /// Those who have gone while nothing could be sent.
-    gone: Vec<Proposal>,
 }
 
 /// Why a life has ended.
@@ -133,7 +105,7 @@ impl<B: Broker> Publisher<B> {
         loop {
             let origin = Origin { session: SessionId { node: NodeId(0), number: 0 }, tag: 0 };
             let entry = Proposal { origin, request: self.membership.next_entry() };
-            let ack = self.hand_over(frame::encode(NodeId(0), 0, vec![entry])).await;
+            let ack = self.hand_over(frame::encode(self.broker.stream(), NodeId(0), 0, vec![entry])).await;
             if let Err(error) = ack {
                 tracing::debug!(%error, "the entry could not be sent; trying again");
             }
@@ -157,9 +129,7 @@ impl<B: Broker> Publisher<B> {
     }
 
     async fn live(&mut self, node: NodeId, standing: &mut watch::Receiver<Standing>) -> End {
-        let now = clock::now();
-        let (under_way, acks) = (VecDeque::new(), FuturesUnordered::new());
-        let mut life = Life { node, next: 1, under_way, acks, progress: now, sent: now, again_at: None, gone: Vec::new() };
+        let mut life = Life::begin(node);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -198,7 +168,9 @@ impl<B: Broker> Publisher<B> {
         self.unsure(life, UNSURE);
         let now = clock::now();
         let is_stuck = !life.under_way.is_empty() && now.duration_since(life.progress.max(life.sent)) > AGAIN;
-        if life.again_at.is_some_and(|at| at <= now) || is_stuck {
+        // What is sent while nobody is there would all arrive later.
+        let is_due = life.again_at.is_some_and(|at| at <= now) || is_stuck;
+        if is_due && self.broker.is_connected() {
             life.again_at = None;
             self.send_again(life).await;
         }
@@ -248,20 +220,27 @@ impl<B: Broker> Publisher<B> {
             let text = "the server has taken something for well-formed that is not; nothing was done";
             (self.refuse)(proposal.origin, Refusal::new(Code::Internal, text));
         }
-        if !own.is_empty() {
-            self.send(life, own).await;
+        // More than this would be malformed.
+        let mut own = own.into_iter();
+        loop {
+            let some: Vec<_> = own.by_ref().take(BATCH_PROPOSALS).collect();
+            if some.is_empty() {
+                break;
+            }
+            self.send(life, some).await;
         }
     }
 
     async fn send(&self, life: &mut Life, proposals: Vec<Proposal>) {
         let origins = proposals.iter().map(|proposal| proposal.origin).filter(|origin| origin.session.number != 0).collect();
+        let gone = proposals.iter().filter(|proposal| proposal.request == Request::Go).cloned().collect();
         let (number, now) = (life.next, clock::now());
         life.next += 1;
         if life.under_way.is_empty() {
             life.progress = now;
         }
-        let frame = frame::encode(life.node, number, proposals);
-        life.under_way.push_back(Sent { number, frame, origins, at: now, unknown: 0, is_told_unsure: false });
+        let frame = frame::encode(self.broker.stream(), life.node, number, proposals);
+        life.under_way.push_back(Sent { number, frame, origins, gone, at: now, unknown: 0, is_told_unsure: false });
         self.send_from(life, life.under_way.len() - 1).await;
     }
 
@@ -271,6 +250,7 @@ impl<B: Broker> Publisher<B> {
         if life.under_way.iter().all(|sent| sent.unknown == 0) {
             life.next = first.number;
             for sent in life.under_way.drain(..) {
+                life.gone.extend(sent.gone);
                 let untold = sent.origins.into_iter().filter(|_| !sent.is_told_unsure);
                 untold.for_each(|origin| (self.refuse)(origin, unavailable()));
             }
@@ -345,38 +325,6 @@ impl<B: Broker> Publisher<B> {
             );
         }
         self.unsure(life, Duration::ZERO);
-    }
-}
-
-impl Life {
-    fn may_send(&self) -> bool {
-        self.under_way.len() < BATCHES_UNDER_WAY && self.again_at.is_none()
-    }
-
-    /// Takes note of where the server stands; whether this life goes on.
-    fn stands(&mut self, standing: &Standing) -> bool {
-        let Standing::Inside { node, number } = *standing else { return false };
-        if node != self.node {
-            return false;
-        }
-        while self.under_way.pop_front_if(|sent| sent.number <= number).is_some() {
-            self.progress = clock::now();
-        }
-        true
-    }
-
-    fn acked(&mut self, number: u64, acked: Result<(), SendError>) {
-        let Err(error) = acked else { return };
-        let Some(sent) = self.under_way.iter_mut().find(|sent| sent.number == number) else { return };
-        tracing::debug!(number, %error, "a batch is sent again");
-        if let SendError::NotStored(_) = error {
-            sent.unknown -= 1;
-        }
-        self.goes_back();
-    }
-
-    fn goes_back(&mut self) {
-        self.again_at.get_or_insert_with(|| clock::now() + SOON);
     }
 }
 

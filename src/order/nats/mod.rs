@@ -12,11 +12,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::connection::State;
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, push};
 use async_nats::jetstream::context::{Context, CreateStreamErrorKind, GetStreamErrorKind, PublishError, PublishErrorKind};
 use async_nats::jetstream::message::Message as StreamMessage;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
-use async_nats::jetstream::{Error as JetStreamError, ErrorCode};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr, StatusCode, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -25,7 +25,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::event::Time;
 use crate::order::cluster::Broker;
-use crate::order::cluster::broker::{Ack, Following, Heard, SendError, Stored};
+use crate::order::cluster::broker::{Ack, FollowError, Following, Heard, SendError, Stored};
 
 pub use snapshots::Snapshots;
 
@@ -119,7 +119,7 @@ pub async fn connect(options: &Options) -> Result<Nats, NatsError> {
     let mut tries = 0u32;
     loop {
         let why = match find(&context, &name, &subject).await {
-            Found::Stream { identity, replicas } => {
+            Found::Stream { identity, replicas, .. } => {
                 return Ok(Nats { client, context, name, subject, identity, replicas });
             }
             Found::Wrong(what) => return Err(NatsError::Foreign { name, what }),
@@ -171,6 +171,7 @@ enum Found {
     Stream {
         identity: u64,
         replicas: usize,
+        last: u64,
     },
     None,
     /// It cannot be used.
@@ -210,7 +211,7 @@ async fn find(context: &Context, name: &str, subject: &str) -> Found {
     ];
     match wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
         Some((_, what)) => Found::Wrong(what.to_owned()),
-        None => Found::Stream { identity, replicas: config.num_replicas },
+        None => Found::Stream { identity, replicas: config.num_replicas, last: stream.cached_info().state.last_sequence },
     }
 }
 
@@ -225,6 +226,7 @@ async fn make(context: &Context, options: &Options, subject: &str) -> Result<Opt
         storage: StorageType::File,
         retention: RetentionPolicy::Limits,
         discard: DiscardPolicy::New,
+        deny_delete: true,
         num_replicas: if options.servers.len() >= 3 { 3 } else { 1 },
         ..Config::default()
     };
@@ -254,12 +256,11 @@ impl Nats {
 }
 
 fn not_sent(error: &PublishError) -> SendError {
-    let is_refused = std::error::Error::source(error).is_some_and(|source| source.is::<JetStreamError>());
     match error.kind() {
         PublishErrorKind::StreamNotFound | PublishErrorKind::MaxPayloadExceeded | PublishErrorKind::MaxAckPending => {
             SendError::NotStored(error.to_string())
         }
-        PublishErrorKind::Other if is_refused => SendError::NotStored(error.to_string()),
+        // Of what a broker refuses others may have stored a copy already.
         _ => SendError::Unknown(error.to_string()),
     }
 }
@@ -290,15 +291,25 @@ impl Broker for Nats {
         })
     }
 
-    fn follow(&self, after: u64) -> BoxFuture<'_, Result<Consumer, String>> {
+    fn follow(&self, after: u64) -> BoxFuture<'_, Result<Consumer, FollowError>> {
         Box::pin(async move {
             match find(&self.context, &self.name, &self.subject).await {
+                Found::Stream { identity, last, .. } if identity == self.identity && last < after => {
+                    return Err(FollowError::Short(last));
+                }
                 Found::Stream { identity, .. } if identity == self.identity => {}
-                Found::Unknown(why) => return Err(why),
-                _ => return Err(format!("the stream {} is no longer the one that it was", self.name)),
+                Found::Stream { .. } | Found::None => {
+                    let name = &self.name;
+                    return Err(FollowError::Never(format!(
+                        "the stream {name} is gone, or another one has its name; start this server again, with an empty data directory if it \
+                         is meant to be another one"
+                    )));
+                }
+                Found::Wrong(why) | Found::Unknown(why) => return Err(FollowError::Later(why)),
+                Found::Off => return Err(FollowError::Later("JetStream is switched off".to_owned())),
             }
             let subject = self.client.new_inbox();
-            let messages = in_time(self.client.subscribe(subject.clone())).await?;
+            let messages = in_time(self.client.subscribe(subject.clone())).await.map_err(FollowError::Later)?;
             let config = push::Config {
                 deliver_subject: subject,
                 deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: after + 1 },
@@ -310,7 +321,8 @@ impl Broker for Nats {
                 num_replicas: 1,
                 ..push::Config::default()
             };
-            in_time(self.context.create_consumer_on_stream(config, &self.name)).await?;
+            let made = in_time(self.context.create_consumer_on_stream(config, &self.name)).await;
+            made.map_err(FollowError::Later)?;
             Ok(Consumer { messages, context: self.context.clone(), client: self.client.clone() })
         })
     }

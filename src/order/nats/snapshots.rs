@@ -1,7 +1,7 @@
 //! Snapshots: copies of a node's store, kept by the brokers beside the stream, so that nobody need read the stream from its
 //! beginning and the stream need not be kept from there.
 //!
-//! A snapshot is named by the place of the stream up to which it goes. It must be stored whole before anything of the stream that it
+//! A snapshot is named by the stream, and the place in it up to which it goes. It must be stored whole before anything of the stream that it
 //! covers is forgotten.
 
 use std::path::Path;
@@ -25,10 +25,8 @@ pub const KEPT: usize = 2;
 pub struct Snapshots {
     store: ObjectStore,
     stream: Stream,
-}
-
-fn name(place: u64) -> String {
-    format!("{place:020}")
+    /// The identity of the stream: those of another one that had its name are none.
+    identity: u64,
 }
 
 impl Nats {
@@ -49,11 +47,23 @@ impl Nats {
             Ok(store) => store,
             Err(_) => in_time(self.context.create_object_store(config)).await?,
         };
-        Ok(Snapshots { store, stream: in_time(self.context.get_stream(&self.name)).await? })
+        let identity = self.identity;
+        Ok(Snapshots { store, identity, stream: in_time(self.context.get_stream(&self.name)).await? })
     }
 }
 
 impl Snapshots {
+    fn name(&self, place: u64) -> String {
+        format!("{:016x}-{place:020}", self.identity)
+    }
+
+    /// The place in the name of one of this stream.
+    fn place(&self, name: &str) -> Option<u64> {
+        let (identity, place) = name.split_once('-')?;
+        let is_own = u64::from_str_radix(identity, 16) == Ok(self.identity);
+        place.parse().ok().filter(|_| is_own)
+    }
+
     /// The places up to which they go, the oldest first.
     ///
     /// # Errors
@@ -61,7 +71,7 @@ impl Snapshots {
     pub async fn places(&self) -> Result<Vec<u64>, String> {
         let listed = in_time(self.store.list()).await?;
         let objects: Vec<_> = in_time(listed.try_collect()).await?;
-        let mut places: Vec<u64> = objects.iter().filter_map(|object| object.name.parse().ok()).collect();
+        let mut places: Vec<u64> = objects.iter().filter_map(|object| self.place(&object.name)).collect();
         places.sort_unstable();
         Ok(places)
     }
@@ -72,7 +82,7 @@ impl Snapshots {
     /// When the file cannot be read or the brokers do not take it.
     pub async fn put(&self, place: u64, file: &Path) -> Result<(), String> {
         let mut file = File::open(file).await.map_err(|error| error.to_string())?;
-        let metadata = ObjectMetadata { name: name(place), ..ObjectMetadata::default() };
+        let metadata = ObjectMetadata { name: self.name(place), ..ObjectMetadata::default() };
         let put = timeout(TRANSFER, self.store.put(metadata, &mut file)).await.map_err(|_| "it takes too long".to_owned())?;
         put.map(drop).map_err(|error| error.to_string())
     }
@@ -82,7 +92,7 @@ impl Snapshots {
     /// # Errors
     /// When the brokers do not have it, or it cannot be written.
     pub async fn get(&self, place: u64, file: &mut File) -> Result<(), String> {
-        let mut object = in_time(self.store.get(name(place))).await?;
+        let mut object = in_time(self.store.get(self.name(place))).await?;
         let copied = timeout(TRANSFER, tokio::io::copy(&mut object, file)).await;
         copied.map_err(|_| "it takes too long".to_owned())?.map_err(|error| error.to_string())?;
         file.flush().await.map_err(|error| error.to_string())?;
@@ -98,7 +108,7 @@ impl Snapshots {
         let places = self.places().await?;
         let Some(first) = places.len().checked_sub(KEPT) else { return Ok(None) };
         for place in &places[..first] {
-            in_time(self.store.delete(name(*place))).await?;
+            in_time(self.store.delete(self.name(*place))).await?;
         }
         let covered = places[first];
         in_time(self.stream.purge().sequence(covered + 1).into_future()).await?;

@@ -152,9 +152,8 @@ impl<'a> Deciding<'a> {
             Request::EndNode(node, number) => return Ok(self.end_node_at(*node, *number)),
             // Whether it is right is no decision: it differs from node to node.
             Request::Vouch { .. } => return Ok(Ok(Answer::Done)),
-            Request::Enter { name, incarnation, limits } => {
-                return Ok(self.enter_node(session.node, name, *incarnation, *limits));
-            }
+            Request::Enter { .. } => return Ok(self.enter_node(session.node, &proposal.request)),
+
             _ => {}
         }
         let actor = match self.actor(session) {

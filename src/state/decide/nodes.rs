@@ -4,40 +4,45 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::code::{Code, Refusal};
-use crate::event::{Answer, Event, NodeId};
+use crate::event::{Answer, Event, NodeId, Request, Time};
 use crate::limits::NODES;
 use crate::state::decide::{Deciding, refused};
 
+/// A node of which nothing was heard for this long, by the brokers' clocks, is dead to whoever enters: four times its lease, in case
+/// that two of these clocks differ.
+const DEAD_MILLISECONDS: i64 = 60_000;
+
 impl Deciding<'_> {
     /// A server becomes the node of this id. If it was one under its name before, that one ends: it has died and is back, or it
-    /// was cut off.
-    pub(super) fn enter_node(
-        &mut self,
-        node: NodeId,
-        name: &Arc<str>,
-        incarnation: u64,
-        limits: u64,
-    ) -> Result<Answer, Refusal> {
+    /// was cut off. So do nodes that died long ago, when nobody was left to give them up.
+    pub(super) fn enter_node(&mut self, node: NodeId, entry: &Request) -> Result<Answer, Refusal> {
+        let Request::Enter { name, incarnation, token, limits } = entry else {
+            unreachable!("invariant: this is asked of entries only");
+        };
+        let is_dead = |heard: Time| self.context.time.0.saturating_sub(heard.0) > DEAD_MILLISECONDS;
         let (earlier, others): (Vec<_>, Vec<_>) = self.state.nodes().partition(|(_, row)| row.name == *name);
-        if earlier.iter().any(|(_, row)| row.incarnation >= incarnation) {
+        let (dead, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|(_, row)| is_dead(row.heard));
+        if earlier.iter().any(|(_, row)| row.incarnation >= *incarnation) {
             return refused(Code::Unavailable, format!("a server named {name} has entered already, at the same time or later"));
         }
-        if let Some((_, other)) = others.iter().find(|(_, other)| other.limits != limits) {
+        if let Some((_, other)) = others.iter().find(|(_, other)| other.limits != *limits) {
             let other = &other.name;
-            let text = format!("{name} has other limits than {other}; give all servers of a cluster the same --limit options");
+            let text = format!(
+                "{name} has other limits than {other}; give all servers of a cluster the same --limit options (one that has died is \
+                 forgotten after a minute)"
+            );
             return refused(Code::NotAllowed, text);
         }
         if others.len() >= NODES {
-            return refused(
-                Code::Quota,
-                format!(
-                    "there are {NODES} servers in this cluster already, which is the most there may be; stop one of them first"
-                ),
+            let text = format!(
+                "there are {NODES} servers in this cluster already, which is the most there may be; stop one of them first"
             );
+            return refused(Code::Quota, text);
         }
-        let earlier: Vec<NodeId> = earlier.into_iter().map(|(node, _)| node).collect();
-        earlier.into_iter().for_each(|node| self.end_node(node));
-        self.happens(None, Event::Entered { node, name: Arc::clone(name), incarnation, limits });
+        let ended: Vec<NodeId> = earlier.into_iter().chain(dead).map(|(node, _)| node).collect();
+        ended.into_iter().for_each(|node| self.end_node(node));
+        let (name, incarnation, token, limits) = (Arc::clone(name), *incarnation, *token, *limits);
+        self.happens(None, Event::Entered { node, name, incarnation, token, limits });
         Ok(Answer::Done)
     }
 
@@ -96,7 +101,7 @@ mod tests {
         let apply = |state: &mut State, room: Option<RoomId>, event: Event| {
             state.apply(&Entry { seq: Seq(state.seq().0 + 1), time: Time(0), room, via: None, event });
         };
-        let ordered = state.takes(slot)?;
+        let ordered = state.takes(slot, Time(0))?;
         apply(state, None, ordered);
         let origin = Origin { session: SessionId { node: NodeId(node), number: u64::from(request == Request::Go) }, tag: 0 };
         let limits = Limits::default();
@@ -112,7 +117,7 @@ mod tests {
     }
 
     fn enter(name: &str, incarnation: u64, limits: u64) -> Request {
-        Request::Enter { name: name.into(), incarnation, limits }
+        Request::Enter { name: name.into(), incarnation, token: 7, limits }
     }
 
     fn nodes(state: &State) -> Vec<(u64, u64)> {
@@ -129,7 +134,7 @@ mod tests {
         assert!(!go(7, 3) && !go(6, 3), "places only rise");
         assert_eq!((nodes(&state), state.order()), (vec![(2, 2)], Some((STREAM, 7))));
         let other = Slot { stream: STREAM + 1, place: 8, node: NodeId(2), number: 3 };
-        assert_eq!(state.takes(other), None, "another stream is another order");
+        assert_eq!(state.takes(other, Time(0)), None, "another stream is another order");
     }
 
     #[test]

@@ -40,7 +40,16 @@ pub fn copy(directory: &Path) -> Result<Option<(u64, u64)>, StoreError> {
     let store = Connection::open_with_flags(directory.join(files::DATABASE), flags).map_err(store_error)?;
     store.execute("VACUUM INTO ?", [to.to_string_lossy()]).map_err(store_error)?;
     drop(store);
-    let copy = Connection::open_with_flags(&to, flags).map_err(store_error)?;
+    copy_ends(directory)
+}
+
+/// The stream and the place up to which the copy in this directory goes, if it belongs to an order that is shared.
+///
+/// # Errors
+/// When it cannot be read, or is no store.
+pub fn copy_ends(directory: &Path) -> Result<Option<(u64, u64)>, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let copy = Connection::open_with_flags(copy_path(directory), flags).map_err(store_error)?;
     let mut statement = copy.prepare(row::SELECT_PRESENCE).map_err(store_error)?;
     let rows = statement.query_map([], row::read_presence).map_err(store_error)?;
     for row in rows {

@@ -36,7 +36,7 @@ use log::Log;
 use reader::Watched;
 use table::{FLOORS, HEADS, KEY_COUNTS, NEWEST, WASTE};
 
-pub use copy::{copy, copy_path, empty_copy, replace, set_aside};
+pub use copy::{copy, copy_ends, copy_path, empty_copy, replace, set_aside};
 pub use open::{OpenError, open};
 
 /// How many rows one statement inserts: running a statement costs about as much as a row.

@@ -121,6 +121,8 @@ pub enum OpenError {
 pub fn open(directory: &Path, presence: Presence) -> Result<(Store<Disk>, Arc<dyn Reader>), OpenError> {
     files::look_over(directory)?;
     let lock = lock(directory)?;
+    // One that a crash has left is of no use, and takes room.
+    let _ = std::fs::remove_file(directory.join(files::COPY));
     let reserve = directory.join(files::RESERVE);
     let (connection, readers) = match connect(directory) {
         Err(OpenError::Full(_)) if std::fs::remove_file(&reserve).is_ok() => connect(directory),
