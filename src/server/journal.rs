@@ -112,7 +112,13 @@ async fn shared(config: &Config, cluster: &Cluster, mut parts: Parts<'_>) -> Res
     let node = tokio::select! {
         biased;
         stands = until_inside(&membership) => stands?,
-        failure = parts.supervisor.failure() => return Err(StartError::Failed(failure)),
+        failure = parts.supervisor.failure() => {
+            // It may have ended because this server is refused.
+            return Err(match &*membership.standing().borrow() {
+                Standing::Refused(why) => StartError::Refused(why.clone()),
+                _ => StartError::Failed(failure),
+            });
+        }
     };
     Ok(Journal { order: Arc::new(order), state, reader, node, membership: Some(membership), nats: Some(broker) })
 }
