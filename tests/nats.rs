@@ -9,7 +9,7 @@ use std::process::Command;
 
 use support::client::Client;
 use support::cluster::{Brokers, Cluster, history, witness};
-use support::server::{PATIENCE, data_dir};
+use support::server::{PATIENCE, Server, data_dir};
 use support::wait::until;
 
 const LIMITS: [&str; 8] = [
@@ -145,6 +145,21 @@ fn a_server_that_cannot_be_a_node_says_why() {
         refused(own.path(), &["--journal", "nats", "--nats", "http://[", "--node", "other"]),
         "'http://[' is not the address of a NATS server; give --nats nats://HOST:4222"
     );
+}
+
+/// They would end each other again and again.
+#[test]
+fn of_two_servers_with_one_name_one_ends() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let mut pair = [0; 2].map(|_| Cluster::join(&brokers, "twins", "same", &[]));
+    let ended = until("one of them ends", || pair.iter_mut().position(Server::has_ended));
+    assert_eq!(pair[ended].wait().code(), Some(1));
+    let other = 1 - ended;
+    until("the other serves", || {
+        let mut client = Client::connect_silently(pair[other].address());
+        client.try_line().filter(|line| line.starts_with("* HELLO ")).map(drop)
+    });
+    assert!(!pair[other].has_ended());
 }
 
 /// The first place that the stream still has, as its broker tells in its own words.

@@ -311,6 +311,6 @@ fn stands(membership: &Membership, state: &State, before: Option<NodeId>) -> Opt
         membership.stands(Standing::Inside { node, number: row.number });
         return Some(node);
     }
-    membership.stands(membership.is_overtaken(before.is_some(), row.incarnation));
+    membership.stands(membership.is_overtaken(before.is_some(), row.incarnation, row.token));
     None
 }

@@ -89,6 +89,11 @@ impl Server {
         }
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it can be waited for").is_some()
+    }
+
     /// Starts it again on the same data, after [`Server::kill`] or [`Server::wait`].
     pub fn restart(&mut self) {
         (self.child, self.address, self.greeting) = spawn(&self.dir, &self.options).expect("the server starts again");

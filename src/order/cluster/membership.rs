@@ -38,6 +38,8 @@ pub struct Membership {
     incarnation: AtomicU64,
     /// The highest that anybody has entered with under this name.
     highest: AtomicU64,
+    /// The process that took its place last.
+    overtaker: AtomicU64,
     standing: watch::Sender<Standing>,
     is_cut_off: AtomicBool,
     /// What its state was when it was compared last: the place, and the digest.
@@ -56,6 +58,7 @@ impl Membership {
             token,
             incarnation: AtomicU64::new(0),
             highest: AtomicU64::new(0),
+            overtaker: AtomicU64::new(token),
             standing,
             is_cut_off: AtomicBool::new(true),
             vouches: watch::channel(None).0,
@@ -107,11 +110,11 @@ impl Membership {
         token == self.token && incarnation == self.incarnation.load(Ordering::Relaxed)
     }
 
-    /// Where a server stands whose name has this entry, by another process, now. If it was inside, that process has taken its
-    /// place; otherwise its clock, or that of an earlier life, was ahead.
-    pub fn is_overtaken(&self, was_inside: bool, incarnation: u64) -> Standing {
+    /// Where a server stands whose name has this entry, by another process, now. It may be one of a process that has died, whose
+    /// clock was ahead, come late: then it enters again. A process that takes its place twice is alive.
+    pub fn is_overtaken(&self, was_inside: bool, incarnation: u64, token: u64) -> Standing {
         self.highest.fetch_max(incarnation, Ordering::Relaxed);
-        if !was_inside {
+        if !was_inside || self.overtaker.swap(token, Ordering::Relaxed) != token {
             return Standing::Outside;
         }
         let name = &self.name;
@@ -135,5 +138,31 @@ impl Membership {
             }
             is_new
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Clock, Membership, Request, Standing};
+
+    #[test]
+    fn whoever_is_overtaken_enters_again_unless_it_is_by_one_who_is_alive() {
+        let own = Membership::new("ash".into(), 1, Clock::System, 7);
+        let entry = |own: &Membership| match own.next_entry() {
+            Request::Enter { incarnation, token, .. } => (incarnation, token),
+            other => panic!("{other:?} is no entry"),
+        };
+        let (first, token) = entry(&own);
+        assert!(own.is_own(first, token) && !own.is_own(first, 8) && !own.is_own(first - 1, token));
+        let ahead = first + 1_000_000;
+        assert_eq!(own.is_overtaken(false, ahead, 8), Standing::Outside, "it was not inside");
+        assert!(entry(&own).0 > ahead, "the next one counts whoever came before");
+        assert_eq!(own.is_overtaken(true, ahead + 5, 8), Standing::Outside, "by one who may have died");
+        assert_eq!(own.is_overtaken(true, ahead + 9, 9), Standing::Outside, "by another");
+        let twice = own.is_overtaken(true, ahead + 12, 9);
+        assert!(
+            matches!(&twice, Standing::Refused(why) if why.contains("another server has entered under the name ash")),
+            "{twice:?}"
+        );
     }
 }

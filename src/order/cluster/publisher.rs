@@ -103,6 +103,10 @@ impl<B: Broker> Publisher<B> {
     async fn enter(&mut self, standing: &mut watch::Receiver<Standing>) -> Option<NodeId> {
         let mut wait = ENTRY.0;
         loop {
+            // Whoever is refused must not take anybody's place.
+            if let Standing::Refused(_) = *standing.borrow() {
+                return None;
+            }
             let origin = Origin { session: SessionId { node: NodeId(0), number: 0 }, tag: 0 };
             let entry = Proposal { origin, request: self.membership.next_entry() };
             let ack = self.hand_over(frame::encode(self.broker.stream(), NodeId(0), 0, vec![entry])).await;
