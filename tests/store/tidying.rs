@@ -237,6 +237,21 @@ fn with_presence_guests_outlive_a_start() {
     assert_eq!(store.used(20, "k"), None);
 }
 
+/// What was to be deleted is still to be deleted after a start, whatever it was.
+#[test]
+fn waste_of_every_kind_outlives_a_start() {
+    let place = Place::new(Kind::Disk).with_presence();
+    let mut store = place.open();
+    let room = store.commit(created("rust", 7)).room.expect("a room");
+    store.append(vec![crate::store::came(20), said(inbox(20), 7, "x"), keyed(room, 20, "k", "y")]);
+    store.append(vec![went(20), closed(room.channel().expect("a channel").0)]);
+    let mut store = place.reopen(store);
+    store.tidy();
+    drop(store);
+    let counts = ["entries", "heads", "keys", "key_counts", "waste"].map(|table| rows(&place, table));
+    assert_eq!(counts, [0; 5].map(Some));
+}
+
 /// Channels are filled and closed over and over, and the store does not grow.
 #[test]
 fn space_is_used_again() {
