@@ -6,6 +6,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,8 @@ use crate::store::{self, Backend, Presence, Reader, Store, StoreError};
 
 /// The node of a server that has its order to itself.
 const ALONE: NodeId = NodeId(0);
+/// How long the parts of a server that cannot start have to end.
+const ENDING: Duration = Duration::from_secs(3);
 /// What the supervisor calls the replica.
 const JOURNAL: &str = "the journal";
 
@@ -109,15 +112,25 @@ async fn shared(config: &Config, cluster: &Cluster, mut parts: Parts<'_>) -> Res
         cluster::open(Arc::clone(&broker), after, &membership, refuse(parts.hub));
     in_thread_unless_it_differs(replica, batches, &mut parts, config.data_dir.clone())?;
     parts.supervisor.task("the order", publisher.run());
-    let node = tokio::select! {
+    let entered = tokio::select! {
         biased;
-        stands = until_inside(&membership) => stands?,
+        stands = until_inside(&membership) => stands,
         failure = parts.supervisor.failure() => {
             // It may have ended because this server is refused.
-            return Err(match &*membership.standing().borrow() {
+            Err(match &*membership.standing().borrow() {
                 Standing::Refused(why) => StartError::Refused(why.clone()),
                 _ => StartError::Failed(failure),
-            });
+            })
+        }
+    };
+    let node = match entered {
+        Ok(node) => node,
+        Err(error) => {
+            // The replica's thread must not outlive the runtime that it waits in.
+            parts.stopping.cancel();
+            order.close();
+            let _ = tokio::time::timeout(ENDING, parts.supervisor.finish()).await;
+            return Err(error);
         }
     };
     Ok(Journal { order: Arc::new(order), state, reader, node, membership: Some(membership), nats: Some(broker) })
