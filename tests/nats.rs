@@ -8,24 +8,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
 use support::client::Client;
-use support::cluster::{Brokers, Cluster, history, witness};
+use support::cluster::{Brokers, Cluster, LIMITS, answer, history, witness};
 use support::server::{PATIENCE, Server, data_dir};
 use support::wait::until;
-
-const LIMITS: [&str; 8] = [
-    "--limit",
-    "passwords-per-account=none",
-    "--limit",
-    "passwords-per-minute=none",
-    "--limit",
-    "passwords-per-address=none",
-    "--limit",
-    "commands-per-second=none",
-];
-/// The last line of an answer.
-fn answer(client: &mut Client, line: &str) -> String {
-    client.ask(line).pop().expect("an answer has a last line")
-}
 
 #[test]
 fn a_name_and_a_channel_that_three_want_at_once_have_one_owner() {

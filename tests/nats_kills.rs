@@ -12,22 +12,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use support::client::Client;
-use support::cluster::{Brokers, Cluster, history, witness};
+use support::cluster::{Brokers, Cluster, LIMITS, answer, history, witness};
 use support::server::{PATIENCE, Server};
 use support::wait::until;
 
 const PASSWORD: &str = "a long and open secret";
-const LIMITS: [&str; 8] = [
-    "--limit",
-    "passwords-per-account=none",
-    "--limit",
-    "passwords-per-minute=none",
-    "--limit",
-    "passwords-per-address=none",
-    "--limit",
-    "commands-per-second=none",
-];
 const KILLS: usize = 24;
 const WRITERS: usize = 4;
 
@@ -42,11 +31,6 @@ impl Drop for Stops<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-/// The last line of an answer.
-fn answer(client: &mut Client, line: &str) -> String {
-    client.ask(line).pop().expect("an answer has a last line")
 }
 
 /// A connection that may end at any moment.

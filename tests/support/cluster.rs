@@ -16,6 +16,18 @@ use super::clients::installed;
 use super::server::{PATIENCE, Server, data_dir};
 use super::wait::until;
 
+/// So that nobody is held up by what a server alone is tested for.
+pub const LIMITS: [&str; 8] = [
+    "--limit",
+    "passwords-per-account=none",
+    "--limit",
+    "passwords-per-minute=none",
+    "--limit",
+    "passwords-per-address=none",
+    "--limit",
+    "commands-per-second=none",
+];
+
 /// One nats-server. Killed when it is dropped.
 struct Broker(Child);
 
@@ -184,8 +196,7 @@ pub fn witness(address: SocketAddr) -> Client {
     until("the server lets people in", || {
         let mut client = Client::connect_silently(address);
         client.try_line().filter(|line| line.starts_with("* HELLO "))?;
-        let joined = client.ask("JOIN #kill").pop().expect("an answer has a last line");
-        joined.starts_with("OK ").then_some(client)
+        answer(&mut client, "JOIN #kill").starts_with("OK ").then_some(client)
     })
 }
 
@@ -204,4 +215,9 @@ pub fn history(client: &mut Client) -> Vec<(u64, String)> {
             return all;
         }
     }
+}
+
+/// The last line of an answer.
+pub fn answer(client: &mut Client, line: &str) -> String {
+    client.ask(line).pop().expect("an answer has a last line")
 }

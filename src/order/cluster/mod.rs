@@ -55,6 +55,6 @@ pub fn open<B: Broker>(broker: Arc<B>, after: u64, membership: &Arc<Membership>,
     let (order, queue) = queue::open();
     let (left, pulse) = (CancellationToken::new(), Arc::new(Pulse::default()));
     let batches = Follower::new(Arc::clone(&broker), after, Arc::clone(&pulse), left.clone());
-    let publisher = Publisher::new(broker, queue, Arc::clone(membership), refuse, pulse, left);
+    let publisher = Publisher { broker, queue, membership: Arc::clone(membership), refuse, pulse, left };
     Cluster { order, publisher, batches }
 }

@@ -49,13 +49,13 @@ const PROPOSAL_BYTES: usize = 256;
 
 /// Sends this server's batches.
 pub struct Publisher<B: Broker> {
-    broker: Arc<B>,
-    queue: Queued,
-    membership: Arc<Membership>,
-    refuse: Refuse,
-    pulse: Arc<Pulse>,
+    pub(super) broker: Arc<B>,
+    pub(super) queue: Queued,
+    pub(super) membership: Arc<Membership>,
+    pub(super) refuse: Refuse,
+    pub(super) pulse: Arc<Pulse>,
     /// Cancelled when it has left.
-    left: CancellationToken,
+    pub(super) left: CancellationToken,
 }
 
 /// Why a life has ended.
@@ -68,17 +68,6 @@ enum End {
 }
 
 impl<B: Broker> Publisher<B> {
-    pub(super) fn new(
-        broker: Arc<B>,
-        queue: Queued,
-        membership: Arc<Membership>,
-        refuse: Refuse,
-        pulse: Arc<Pulse>,
-        left: CancellationToken,
-    ) -> Self {
-        Self { broker, queue, membership, refuse, pulse, left }
-    }
-
     /// Runs until the order is closed.
     ///
     /// # Errors
