@@ -18,7 +18,7 @@ use linechat::clock::Clock;
 use linechat::event::{Batch, Completion, Entry, NodeId, Origin, Proposal, Recipient, Request, RoomId, SessionId, Slot, Time};
 use linechat::hub::News;
 use linechat::limits::Limits;
-use linechat::order::cluster::Membership;
+use linechat::order::cluster::{Features, Membership};
 use linechat::order::{Batches, OrderError};
 use linechat::replica::{self, Differs, Outlet, Replica, ReplicaError};
 use linechat::state::{State, Storage};
@@ -301,7 +301,7 @@ async fn nothing_is_told_of_what_was_not_stored() {
 /// Runs a replica in memory among three nodes; the other two say that their states were so after the fourth batch.
 async fn ends_when_others_say(say: impl Fn(u64) -> [u64; 2]) -> Result<(), ReplicaError> {
     let limits = Arc::new(Limits { digest_batches: 4, ..Limits::default() });
-    let membership = Membership::new("ash".into(), 1, Clock::System, 0);
+    let membership = Membership::new("ash".into(), 1, Features::CURRENT, Clock::System, 0);
     let slot = |place, node, number| Some(Slot { stream: 1, place, node: NodeId(node), number });
     let of = |node| Origin { session: SessionId { node: NodeId(node), number: 0 }, tag: 0 };
     let batch = |place, node, number, request| Batch {
@@ -309,7 +309,7 @@ async fn ends_when_others_say(say: impl Fn(u64) -> [u64; 2]) -> Result<(), Repli
         slot: slot(place, node, number),
         proposals: vec![Proposal { origin: of(node), request }],
     };
-    let enter = |name: &str| Request::Enter { name: name.into(), incarnation: 1, token: 2, limits: 1 };
+    let enter = |name: &str| Request::Enter { name: name.into(), incarnation: 1, token: 2, limits: 1, features: 1 };
     let mut batches = vec![
         batch(1, 1, 0, membership.next_entry()),
         batch(2, 2, 0, enter("birch")),

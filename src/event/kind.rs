@@ -175,6 +175,8 @@ pub enum Event {
         token: u64,
         /// A hash of the limits by which it decides.
         limits: u64,
+        /// Up to which level it knows the features of linechat.
+        features: u8,
     },
     /// A batch of an order that many nodes share has been taken.
     Ordered {
@@ -184,6 +186,8 @@ pub enum Event {
         place: u64,
         /// The number of the newest batch of each node, and when it was taken.
         numbers: Vec<(NodeId, u64, Time)>,
+        /// Up to which level the features of linechat are in use.
+        features: u8,
     },
     /// This id and all before it have been given out.
     Given {

@@ -143,6 +143,8 @@ pub enum Request {
         token: u64,
         /// A hash of the limits that decide: nodes that decided differently would not stay equal.
         limits: u64,
+        /// Up to which level it knows the features of linechat.
+        features: u8,
     },
 }
 

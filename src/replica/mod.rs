@@ -286,6 +286,7 @@ impl<B: Backend> Replica<B> {
         }
         state.commit();
         if let Some(membership) = &self.membership {
+            membership.uses(state.features());
             self.node = stands(membership, state, self.node);
             if let Some(place) = is_due(order, state.order(), self.limits.digest_batches) {
                 let digest = state.digest();

@@ -16,7 +16,7 @@ use crate::config::{Cluster, Config, JournalKind};
 use crate::event::{Batch, NodeId, Origin, Proposal, Request, SessionId};
 use crate::hub::{Hub, News};
 use crate::limits::{FEED_BATCHES, Limits};
-use crate::order::cluster::{self, Broker, Membership, Standing};
+use crate::order::cluster::{self, Broker, Features, Membership, Standing};
 use crate::order::local::{self, Runs};
 use crate::order::nats::{self, Nats};
 use crate::order::{Batches, Order};
@@ -103,7 +103,8 @@ async fn shared(config: &Config, cluster: &Cluster, mut parts: Parts<'_>) -> Res
     let (store, reader) = store::open_disk(&config.data_dir, Presence::Kept)?;
     // What RandomState draws from the system is random enough to tell two processes apart.
     let token = RandomState::new().hash_one(std::process::id());
-    let membership = Membership::new(cluster.node.as_str().into(), state::deciding(parts.limits), Clock::System, token);
+    let (name, limits) = (cluster.node.as_str().into(), state::deciding(parts.limits));
+    let membership = Membership::new(name, limits, Features::CURRENT, Clock::System, token);
     let replica = Replica::open(Node::Member(Arc::clone(&membership)), Arc::clone(parts.limits), store)?;
     let state = replica.state();
     let after = place_of(&state, &broker, config).await?;

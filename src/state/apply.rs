@@ -35,7 +35,8 @@ impl State {
                 self.nodes.remove(node);
             }
             (Event::Entered { node, .. }, _) => self.node_enters(*node, entry),
-            (Event::Ordered { stream, place, numbers }, _) => {
+            (Event::Ordered { stream, place, numbers, features }, _) => {
+                self.counters.features = *features;
                 (self.counters.order, self.counters.time) = (Some((*stream, *place)), entry.time);
                 for (node, number, heard) in numbers {
                     self.nodes.change(node, |row| (row.number, row.heard) = (*number, *heard));
@@ -82,9 +83,9 @@ impl State {
     }
 
     fn node_enters(&mut self, node: NodeId, entry: &Entry) {
-        if let Event::Entered { name, incarnation, token, limits, .. } = &entry.event {
-            let (name, heard) = (name.clone(), entry.time);
-            let row = Node { name, incarnation: *incarnation, token: *token, limits: *limits, number: 0, heard };
+        if let Event::Entered { name, incarnation, token, limits, features, .. } = &entry.event {
+            let (name, heard, features) = (name.clone(), entry.time, *features);
+            let row = Node { name, incarnation: *incarnation, token: *token, limits: *limits, features, number: 0, heard };
             self.nodes.insert(node, row);
         }
     }

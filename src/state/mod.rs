@@ -84,6 +84,8 @@ struct Counters {
     accounts: u64,
     /// The stream that is the order, if many nodes share it, and the place in it of the newest batch.
     order: Option<(u64, u64)>,
+    /// Up to which level the features of linechat are in use.
+    features: u8,
     /// The time of that batch.
     time: Time,
 }
@@ -114,8 +116,15 @@ pub struct State {
 
 impl Default for State {
     fn default() -> Self {
-        let counters =
-            Counters { seq: Seq(0), next_id: FIRST_ID, ids_below: FIRST_ID, accounts: 0, order: None, time: Time(i64::MIN) };
+        let counters = Counters {
+            seq: Seq(0),
+            next_id: FIRST_ID,
+            ids_below: FIRST_ID,
+            accounts: 0,
+            order: None,
+            features: 1,
+            time: Time(i64::MIN),
+        };
         Self {
             users: Table::default(),
             names: Table::default(),

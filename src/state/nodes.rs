@@ -22,6 +22,8 @@ pub struct Node {
     pub token: u64,
     /// A hash of the limits by which it decides.
     pub limits: u64,
+    /// Up to which level it knows the features of linechat.
+    pub features: u8,
     /// The number of its newest batch; 0 before the first.
     pub number: u64,
     /// When that was taken.
@@ -44,6 +46,12 @@ impl State {
         self.counters.order
     }
 
+    /// Up to which level the features of linechat are in use: all nodes knew them at some time. It never falls, because what was
+    /// decided by a feature must be understood by whoever comes later.
+    pub fn features(&self) -> u8 {
+        self.counters.features
+    }
+
     /// What happens with a batch of this slot, which the order took at this time, before anything in it is decided; `None` if the batch does not count: its node
     /// has not entered or has ended, or another with its number came before it, or the one before it is missing.
     pub fn takes(&self, slot: Slot, time: Time) -> Option<Event> {
@@ -59,7 +67,9 @@ impl State {
             let (number, heard) = if of == node { (number, time) } else { (row.number, row.heard) };
             (of, number, heard)
         };
-        Some(Event::Ordered { stream, place, numbers: self.nodes().map(number_of).collect() })
+        let known_to_all = self.nodes().map(|(_, row)| row.features).min().unwrap_or(1);
+        let (numbers, features) = (self.nodes().map(number_of).collect(), self.features().max(known_to_all));
+        Some(Event::Ordered { stream, place, numbers, features })
     }
 
     /// The time of a batch that the order took at `time`: the clock of a broker may go back, the order's does not.

@@ -10,7 +10,7 @@ use linechat::clock::Clock;
 use linechat::event::{NodeId, Time};
 use linechat::hub::Hub;
 use linechat::limits::Limits;
-use linechat::order::cluster::{self, Cluster, Membership};
+use linechat::order::cluster::{self, Cluster, Features, Membership};
 use linechat::replica::{self, Outlet, Replica, SharedState};
 use linechat::server::cluster as serving;
 use linechat::session::{Budgets, Life, Lives, Passwords, Session, Shared};
@@ -61,9 +61,10 @@ pub async fn digests(platter: &Platter, recorder: &Arc<Recorder>, limits: &Arc<L
 }
 
 impl Node {
-    /// Starts a server of this name with what its store has.
+    /// Starts a server of this name, which knows these features, with what its store has.
     pub async fn start(
         name: &str,
+        features: Features,
         stream: &Arc<Stream>,
         platter: &Platter,
         limits: &Arc<Limits>,
@@ -73,7 +74,7 @@ impl Node {
         let (fate, link, hub) = (fate(recorder), Link::new(stream), Arc::new(Hub::new(limits)));
         let noon = Time(1_700_000_000_000 + chance.below(1_000_000) as i64);
         let clock = Clock::Running { from: Instant::now(), at: noon };
-        let membership = Membership::new(name.into(), 1, clock, chance.below(1 << 40) as u64);
+        let membership = Membership::new(name.into(), 1, features, clock, chance.below(1 << 40) as u64);
         let replica = open(platter, &fate, replica::Node::Member(Arc::clone(&membership)), limits);
         let (reader, state) = (platter.lock().expect("nothing panics under this lock").reader(), replica.state());
         let after = state.read().await.order().map_or(0, |(_, place)| place);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use linechat::limits::Limits;
+use linechat::order::cluster::Features;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -94,7 +95,8 @@ impl World {
 
     async fn start(&self, place: usize, chance: &mut Chance) {
         let platter = &self.platters[place];
-        let node = Node::start(&format!("node{place}"), &self.stream, platter, &self.limits, &self.recorder, chance).await;
+        let (name, features) = (format!("node{place}"), Features::CURRENT);
+        let node = Node::start(&name, features, &self.stream, platter, &self.limits, &self.recorder, chance).await;
         self.nodes.lock().expect("nothing panics under this lock")[place] = Some(Arc::new(node));
     }
 

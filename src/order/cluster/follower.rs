@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::event::Batch;
 use crate::order::cluster::broker::{Broker, FollowError, Following, Heard};
+use crate::order::cluster::features::Features;
 use crate::order::cluster::frame::{FrameError, decode};
 use crate::order::{Batches, OrderError};
 
@@ -52,6 +53,7 @@ pub struct Follower<B: Broker> {
     broker: Arc<B>,
     /// Everything up to here was given.
     place: u64,
+    features: Features,
     following: Option<B::Following>,
     /// How often in a row it could not be followed.
     tries: u32,
@@ -65,8 +67,8 @@ pub struct Follower<B: Broker> {
 }
 
 impl<B: Broker> Follower<B> {
-    pub(super) fn new(broker: Arc<B>, place: u64, pulse: Arc<Pulse>, left: CancellationToken) -> Self {
-        Self { broker, place, following: None, tries: 0, short_since: None, gaps: 0, pulse, left }
+    pub(super) fn new(broker: Arc<B>, place: u64, features: Features, pulse: Arc<Pulse>, left: CancellationToken) -> Self {
+        Self { broker, place, features, following: None, tries: 0, short_since: None, gaps: 0, pulse, left }
     }
 
     /// An error when trying again does not help. A stream that is too short may be that of a broker that is still behind: it has its
@@ -117,13 +119,13 @@ impl<B: Broker> Follower<B> {
             return must_have_next(&*self.broker, self.place, self.gaps).await.map(|()| None);
         }
         (self.place, self.gaps) = (stored.place, 0);
-        match decode(self.broker.stream(), &stored) {
+        match decode(self.broker.stream(), &stored, self.features) {
             Ok(batch) => Ok(Some(batch)),
             Err(FrameError::Malformed) => {
                 tracing::warn!(place = stored.place, "a frame in the stream is malformed and counts for nothing, on no node");
                 Ok(None)
             }
-            Err(error @ FrameError::Newer(_)) => Err(OrderError(format!(
+            Err(error @ FrameError::Newer(..)) => Err(OrderError(format!(
                 "the frame at place {} of the stream cannot be read: {error}; upgrade this server",
                 stored.place
             ))),

@@ -10,10 +10,8 @@ use crate::event::{Batch, NodeId, Origin, Proposal, Request, SessionId, Slot};
 use crate::limits::{BATCH_PROPOSALS, IN_FLIGHT, LINE_BYTES};
 use crate::names::{Name, is_channel, is_key, is_name};
 use crate::order::cluster::broker::Stored;
+use crate::order::cluster::features::Features;
 use crate::wire::text;
-
-/// Raise it when the frames of older servers mean something else, or newer ones could be misread.
-const VERSION: u8 = 1;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Frame {
@@ -36,30 +34,31 @@ struct Line {
 /// Why a frame is no batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// It was written by a newer linechat: nobody of this version can go on.
-    #[error("it is of version {0}, and this linechat reads version {VERSION}")]
-    Newer(u8),
+    /// A newer linechat has sent it (the first level): nobody who knows no more than the second can go on.
+    #[error("it needs features of level {0}, and this linechat knows them up to level {1}")]
+    Newer(u8, u8),
     /// It is none that a linechat would write.
     #[error("it is malformed")]
     Malformed,
 }
 
-/// The frame of a batch of this node, for this stream.
-pub fn encode(stream: u64, node: NodeId, number: u64, proposals: Vec<Proposal>) -> Bytes {
+/// The frame of a batch of this node, for this stream. Its first byte is the level of the features that it needs.
+pub fn encode(stream: u64, node: NodeId, number: u64, proposals: Vec<Proposal>, features: Features) -> Bytes {
+    let level = level(proposals.iter().map(|proposal| &proposal.request), features);
     let line = |Proposal { origin, request }| Line { session: origin.session.number, tag: origin.tag, request };
     let frame = Frame { stream, node: node.0, number, proposals: proposals.into_iter().map(line).collect() };
-    let bytes = postcard::to_extend(&frame, vec![VERSION]).expect("invariant: memory takes a frame");
+    let bytes = postcard::to_extend(&frame, vec![level]).expect("invariant: memory takes a frame");
     Bytes::from(bytes)
 }
 
 /// The batch of a frame.
 ///
 /// # Errors
-/// [`FrameError`]; it is the same for every node of this version.
-pub fn decode(stream: u64, Stored { place, time, frame }: &Stored) -> Result<Batch, FrameError> {
-    let (version, rest) = frame.split_first().ok_or(FrameError::Malformed)?;
-    if *version > VERSION {
-        return Err(FrameError::Newer(*version));
+/// [`FrameError`]; whether it is malformed is the same for every node that knows its features.
+pub fn decode(stream: u64, Stored { place, time, frame }: &Stored, features: Features) -> Result<Batch, FrameError> {
+    let (needed, rest) = frame.split_first().ok_or(FrameError::Malformed)?;
+    if *needed > features.known {
+        return Err(FrameError::Newer(*needed, features.known));
     }
     let Ok((Frame { stream: to, node, number, proposals }, [])) = postcard::take_from_bytes::<Frame>(rest) else {
         return Err(FrameError::Malformed);
@@ -71,7 +70,7 @@ pub fn decode(stream: u64, Stored { place, time, frame }: &Stored) -> Result<Bat
         return Err(FrameError::Malformed);
     }
     if !sound
-        || *version != VERSION
+        || *needed != level(proposals.iter().map(|line| &line.request), features)
         || proposals.len() > BATCH_PROPOSALS + IN_FLIGHT
         || !proposals.iter().all(|line| is_sound(line.session, &line.request))
     {
@@ -84,6 +83,11 @@ pub fn decode(stream: u64, Stored { place, time, frame }: &Stored) -> Result<Bat
     };
     let proposals = proposals.into_iter().map(proposal).collect();
     Ok(Batch { time: *time, slot: Some(Slot { stream, place: *place, node, number }), proposals })
+}
+
+/// The level of the features that a frame with these requests needs.
+fn level<'a>(requests: impl Iterator<Item = &'a Request>, features: Features) -> u8 {
+    requests.map(features.needed).max().unwrap_or(1)
 }
 
 /// Whether a session of this number, or a node (0), may have proposed it. Sessions check what people type; this keeps what was
@@ -115,9 +119,18 @@ mod tests {
     use bytes::Bytes;
     use proptest::prelude::{any, proptest};
 
-    use super::{FrameError, VERSION, decode, encode};
-    use crate::event::{NodeId, Origin, Proposal, Recipient, Request, SessionId, Slot, Time};
+    use super::FrameError;
+    use crate::event::{Batch, NodeId, Origin, Proposal, Recipient, Request, SessionId, Slot, Time};
     use crate::order::cluster::broker::Stored;
+    use crate::order::cluster::features::Features;
+
+    fn encode(stream: u64, node: NodeId, number: u64, proposals: Vec<Proposal>) -> Bytes {
+        super::encode(stream, node, number, proposals, Features::CURRENT)
+    }
+
+    fn decode(stream: u64, stored: &Stored) -> Result<Batch, FrameError> {
+        super::decode(stream, stored, Features::CURRENT)
+    }
 
     fn say(number: u64, text: &str) -> Proposal {
         let request = Request::Say { to: Recipient::Name("bob".into()), key: Some("k".into()), text: text.into() };
@@ -125,7 +138,7 @@ mod tests {
     }
 
     fn enter() -> Proposal {
-        let request = Request::Enter { name: "ash".into(), incarnation: 1, token: 3, limits: 2 };
+        let request = Request::Enter { name: "ash".into(), incarnation: 1, token: 3, limits: 2, features: 1 };
         Proposal { origin: Origin { session: SessionId { node: NodeId(0), number: 0 }, tag: 0 }, request }
     }
 
@@ -160,7 +173,7 @@ mod tests {
             encode(1, NodeId(7), 1, node(Request::Go)),
             encode(1, NodeId(7), 1, vec![Proposal { request: Request::EndNode(NodeId(3), 1), ..say(9, "") }]),
             encode(2, NodeId(7), 1, vec![say(9, "hi")]),
-            Bytes::from_static(&[VERSION]),
+            Bytes::from_static(&[1]),
             Bytes::new(),
         ];
         for frame in wrong {
@@ -169,7 +182,18 @@ mod tests {
         let mut longer = encode(1, NodeId(7), 1, vec![say(9, "hi")]).to_vec();
         longer.push(0);
         assert_eq!(decode(1, &stored(longer.into())), Err(FrameError::Malformed));
-        assert_eq!(decode(1, &stored(Bytes::from_static(&[VERSION + 1]))), Err(FrameError::Newer(VERSION + 1)));
+    }
+
+    #[test]
+    fn whoever_does_not_know_what_is_in_a_frame_knows_that() {
+        let newer = Features { known: 2, needed: |request| if matches!(request, Request::Say { .. }) { 2 } else { 1 } };
+        let frame = stored(super::encode(1, NodeId(7), 4, vec![say(9, "hi")], newer));
+        assert_eq!(decode(1, &frame), Err(FrameError::Newer(2, 1)));
+        assert!(super::decode(1, &frame, newer).is_ok());
+        let plain = stored(super::encode(1, NodeId(7), 4, Vec::new(), newer));
+        assert!(decode(1, &plain).is_ok(), "what needs nothing new is known to all");
+        let understated = stored(encode(1, NodeId(7), 4, vec![say(9, "hi")]));
+        assert_eq!(super::decode(1, &understated, newer), Err(FrameError::Malformed));
     }
 
     proptest! {

@@ -4,12 +4,13 @@
 //! people, looks here. Nothing here decides anything.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::event::{NodeId, Request};
+use crate::order::cluster::features::Features;
 
 /// Where a server stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,7 @@ pub enum Standing {
 pub struct Membership {
     name: Arc<str>,
     limits: u64,
+    features: Features,
     clock: Clock,
     /// Tells this process from another that goes by the same name.
     token: u64,
@@ -42,18 +44,21 @@ pub struct Membership {
     overtaker: AtomicU64,
     standing: watch::Sender<Standing>,
     is_cut_off: AtomicBool,
+    /// Up to which level features are in use.
+    in_use: AtomicU8,
     /// What its state was when it was compared last: the place, and the digest.
     vouches: watch::Sender<Option<(u64, u64)>>,
 }
 
 impl Membership {
-    /// A server of this name that has not entered. `limits` is a hash of the limits by which it decides, and `token` a number
-    /// that no other process has.
-    pub fn new(name: Arc<str>, limits: u64, clock: Clock, token: u64) -> Arc<Self> {
+    /// A server of this name that has not entered. `limits` is a hash of the limits by which it decides, `features` what
+    /// it knows, and `token` a number that no other process has.
+    pub fn new(name: Arc<str>, limits: u64, features: Features, clock: Clock, token: u64) -> Arc<Self> {
         let (standing, _) = watch::channel(Standing::Outside);
         Arc::new(Self {
             name,
             limits,
+            features,
             clock,
             token,
             incarnation: AtomicU64::new(0),
@@ -61,6 +66,7 @@ impl Membership {
             overtaker: AtomicU64::new(token),
             standing,
             is_cut_off: AtomicBool::new(true),
+            in_use: AtomicU8::new(1),
             vouches: watch::channel(None).0,
         })
     }
@@ -86,6 +92,21 @@ impl Membership {
         }
     }
 
+    /// The features that it knows.
+    pub fn features(&self) -> Features {
+        self.features
+    }
+
+    /// Whether all servers know what the request needs.
+    pub(super) fn is_known_to_all(&self, request: &Request) -> bool {
+        (self.features.needed)(request) <= self.in_use.load(Ordering::Relaxed)
+    }
+
+    /// Its replica says up to which level features are in use.
+    pub fn uses(&self, features: u8) {
+        self.in_use.store(features, Ordering::Relaxed);
+    }
+
     /// Its replica says what its state is at this place.
     pub fn vouches(&self, place: u64, digest: u64) {
         self.vouches.send_replace(Some((place, digest)));
@@ -102,7 +123,8 @@ impl Membership {
         let before = self.incarnation.load(Ordering::Relaxed).max(self.highest.load(Ordering::Relaxed));
         let incarnation = now.max(before + 1);
         self.incarnation.store(incarnation, Ordering::Relaxed);
-        Request::Enter { name: Arc::clone(&self.name), incarnation, token: self.token, limits: self.limits }
+        let (name, token, limits, features) = (Arc::clone(&self.name), self.token, self.limits, self.features.known);
+        Request::Enter { name, incarnation, token, limits, features }
     }
 
     /// Whether an entry is the one that it sent last.
@@ -143,11 +165,11 @@ impl Membership {
 
 #[cfg(test)]
 mod tests {
-    use super::{Clock, Membership, Request, Standing};
+    use super::{Clock, Features, Membership, Request, Standing};
 
     #[test]
     fn whoever_is_overtaken_enters_again_unless_it_is_by_one_who_is_alive() {
-        let own = Membership::new("ash".into(), 1, Clock::System, 7);
+        let own = Membership::new("ash".into(), 1, Features::CURRENT, Clock::System, 7);
         let entry = |own: &Membership| match own.next_entry() {
             Request::Enter { incarnation, token, .. } => (incarnation, token),
             other => panic!("{other:?} is no entry"),

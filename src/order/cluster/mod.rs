@@ -15,6 +15,7 @@
 //! they gave it up. What it sends afterwards is taken by nobody.
 
 pub mod broker;
+mod features;
 mod follower;
 mod frame;
 mod life;
@@ -30,6 +31,7 @@ use crate::event::Origin;
 use crate::order::queue::{self, Queue};
 
 pub use broker::Broker;
+pub use features::Features;
 pub use follower::Follower;
 pub use frame::{FrameError, decode, encode};
 pub use membership::{Membership, Standing};
@@ -54,7 +56,7 @@ pub struct Cluster<B: Broker> {
 pub fn open<B: Broker>(broker: Arc<B>, after: u64, membership: &Arc<Membership>, refuse: Refuse) -> Cluster<B> {
     let (order, queue) = queue::open();
     let (left, pulse) = (CancellationToken::new(), Arc::new(Pulse::default()));
-    let batches = Follower::new(Arc::clone(&broker), after, Arc::clone(&pulse), left.clone());
+    let batches = Follower::new(Arc::clone(&broker), after, membership.features(), Arc::clone(&pulse), left.clone());
     let publisher = Publisher { broker, queue, membership: Arc::clone(membership), refuse, pulse, left };
     Cluster { order, publisher, batches }
 }

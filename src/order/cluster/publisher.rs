@@ -98,7 +98,9 @@ impl<B: Broker> Publisher<B> {
             }
             let origin = Origin { session: SessionId { node: NodeId(0), number: 0 }, tag: 0 };
             let entry = Proposal { origin, request: self.membership.next_entry() };
-            let ack = self.hand_over(frame::encode(self.broker.stream(), NodeId(0), 0, vec![entry])).await;
+            let ack = self
+                .hand_over(frame::encode(self.broker.stream(), NodeId(0), 0, vec![entry], self.membership.features()))
+                .await;
             if let Err(error) = ack {
                 tracing::debug!(%error, "the entry could not be sent; trying again");
             }
@@ -205,6 +207,10 @@ impl<B: Broker> Publisher<B> {
         let (own, others): (Vec<_>, Vec<_>) =
             proposals.into_iter().partition(|proposal| proposal.origin.session.node == life.node);
         self.refuse_all(others, &mut Vec::new());
+        // Servers that are not upgraded yet would not know what to do with these.
+        let (own, unknown): (Vec<_>, Vec<_>) =
+            own.into_iter().partition(|proposal| self.membership.is_known_to_all(&proposal.request));
+        unknown.iter().for_each(|proposal| (self.refuse)(proposal.origin, not_yet()));
         // A batch with one of these would be malformed for everyone, and would never come back.
         let (own, unsound): (Vec<_>, Vec<_>) =
             own.into_iter().partition(|proposal| is_sound(proposal.origin.session.number, &proposal.request));
@@ -232,7 +238,7 @@ impl<B: Broker> Publisher<B> {
         if life.under_way.is_empty() {
             life.progress = now;
         }
-        let frame = frame::encode(self.broker.stream(), life.node, number, proposals);
+        let frame = frame::encode(self.broker.stream(), life.node, number, proposals, self.membership.features());
         life.under_way.push_back(Sent { number, frame, origins, gone, at: now, unknown: 0, is_told_unsure: false });
         self.send_from(life, life.under_way.len() - 1).await;
     }
@@ -332,6 +338,10 @@ fn size(proposal: &Proposal) -> usize {
 
 fn unavailable() -> Refusal {
     Refusal::new(Code::Unavailable, "this server cannot reach the others now; nothing was done, try again later")
+}
+
+fn not_yet() -> Refusal {
+    Refusal::new(Code::Unavailable, "not every server of this cluster knows this yet; try again when all are upgraded")
 }
 
 fn unsure() -> Refusal {

@@ -16,7 +16,7 @@ impl Deciding<'_> {
     /// A server becomes the node of this id. If it was one under its name before, that one ends: it has died and is back, or it
     /// was cut off. So do nodes that died long ago, when nobody was left to give them up.
     pub(super) fn enter_node(&mut self, node: NodeId, entry: &Request) -> Result<Answer, Refusal> {
-        let Request::Enter { name, incarnation, token, limits } = entry else {
+        let Request::Enter { name, incarnation, token, limits, features } = entry else {
             unreachable!("invariant: this is asked of entries only");
         };
         let is_dead = |heard: Time| self.context.time.0.saturating_sub(heard.0) > DEAD_MILLISECONDS;
@@ -24,6 +24,14 @@ impl Deciding<'_> {
         let (dead, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|(_, row)| is_dead(row.heard));
         if earlier.iter().any(|(_, row)| row.incarnation >= *incarnation) {
             return refused(Code::Unavailable, format!("a server named {name} has entered already, at the same time or later"));
+        }
+        if *features < self.state.features() {
+            let text = format!(
+                "this cluster uses features of linechat up to level {}, and {name} knows them up to level {features}; upgrade this \
+                 server",
+                self.state.features()
+            );
+            return refused(Code::NotAllowed, text);
         }
         if let Some((_, other)) = others.iter().find(|(_, other)| other.limits != *limits) {
             let other = &other.name;
@@ -41,8 +49,8 @@ impl Deciding<'_> {
         }
         let ended: Vec<NodeId> = earlier.into_iter().chain(dead).map(|(node, _)| node).collect();
         ended.into_iter().for_each(|node| self.end_node(node));
-        let (name, incarnation, token, limits) = (Arc::clone(name), *incarnation, *token, *limits);
-        self.happens(None, Event::Entered { node, name, incarnation, token, limits });
+        let (name, incarnation, token, limits, features) = (Arc::clone(name), *incarnation, *token, *limits, *features);
+        self.happens(None, Event::Entered { node, name, incarnation, token, limits, features });
         Ok(Answer::Done)
     }
 
@@ -117,7 +125,7 @@ mod tests {
     }
 
     fn enter(name: &str, incarnation: u64, limits: u64) -> Request {
-        Request::Enter { name: name.into(), incarnation, token: 7, limits }
+        Request::Enter { name: name.into(), incarnation, token: 7, limits, features: 1 }
     }
 
     fn nodes(state: &State) -> Vec<(u64, u64)> {
@@ -162,6 +170,35 @@ mod tests {
         assert_eq!(nodes(&state), [(2, 2)]);
         assert_eq!(take(&mut state, 7, 2, 3, Request::EndNode(NodeId(2), 3)), Some(Ok(())), "it leaves with this batch");
         assert_eq!((nodes(&state), state.order()), (vec![], Some((STREAM, 7))));
+    }
+
+    #[test]
+    fn a_feature_is_used_once_all_know_it_and_stays_in_use() {
+        let mut state = State::default();
+        let enter = |name: &str, incarnation, features| Request::Enter {
+            name: name.into(),
+            incarnation,
+            token: 7,
+            limits: 1,
+            features,
+        };
+        let mut used = Vec::new();
+        let mut take = |place, node, number, request| {
+            let taken = take(&mut state, place, node, number, request);
+            used.push(state.features());
+            taken
+        };
+        take(1, 1, 0, enter("ash", 1, 1));
+        take(2, 2, 0, enter("birch", 1, 2));
+        take(3, 2, 1, Request::Go);
+        take(4, 4, 0, enter("ash", 2, 2));
+        take(5, 4, 1, Request::Go);
+        assert_eq!(take(6, 6, 0, enter("cedar", 1, 1)), Some(Err(Code::NotAllowed)));
+        take(7, 2, 2, Request::EndNode(NodeId(2), 2));
+        take(8, 4, 2, Request::EndNode(NodeId(4), 2));
+        assert_eq!(take(9, 9, 0, enter("cedar", 1, 1)), Some(Err(Code::NotAllowed)), "although nobody is left");
+        assert_eq!(take(10, 10, 0, enter("cedar", 1, 3)), Some(Ok(())));
+        assert_eq!(used, [1, 1, 1, 1, 2, 2, 2, 2, 2, 2]);
     }
 
     #[test]

@@ -1,0 +1,25 @@
+//! What the linechats of a cluster know. While they are upgraded one after the other, none may use what another does not know:
+//! every server says at its entry up to which level it knows them, and a feature is used once all do.
+//!
+//! To add a request to those that the servers send each other, or to change what one of them comes to, is to add a feature: raise the
+//! level, say in [`Features::CURRENT`] which requests need it, and let the decision ask [`State::features`] where it has changed.
+//! What is used once stays in use: a server that does not know it can no longer enter.
+//!
+//! [`State::features`]: crate::state::State::features
+
+use crate::event::Request;
+
+/// The features that a linechat knows.
+#[derive(Debug, Clone, Copy)]
+pub struct Features {
+    /// The level of the newest; levels begin at 1.
+    pub known: u8,
+    /// The level that is needed for a request. A frame says the highest of its requests in its first byte, so that whoever does
+    /// not know them knows that.
+    pub needed: fn(&Request) -> u8,
+}
+
+impl Features {
+    /// Those of this linechat.
+    pub const CURRENT: Self = Self { known: 1, needed: |_| 1 };
+}
