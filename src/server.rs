@@ -203,6 +203,7 @@ impl Server {
             until_stopped.push(supervisor.task("watching the nodes", cluster::watch(Arc::clone(&shared))));
         }
         if let Some((nats, directory)) = snapshots {
+            until_stopped.push(supervisor.task("measuring the stream", cluster::measure(Arc::clone(&nats))));
             let every = shared.limits.snapshot_batches;
             let storing = snapshots::run(Arc::clone(&shared), nats, directory, every);
             until_stopped.push(supervisor.task("storing snapshots", storing));

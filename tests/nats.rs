@@ -6,6 +6,9 @@ mod support;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
+use std::time::Duration;
+
+use linechat::order::nats;
 
 use support::client::Client;
 use support::cluster::{Brokers, Cluster, LIMITS, answer, history, witness};
@@ -147,16 +150,25 @@ fn of_two_servers_with_one_name_one_ends() {
     assert!(!pair[other].has_ended());
 }
 
-/// The first place that the stream still has, as its broker tells in its own words.
-fn oldest(brokers: &Brokers, stream: &str) -> u64 {
+/// What a broker answers, in its own words.
+fn ask_broker(brokers: &Brokers, subject: &str, text: &str) -> serde_json::Value {
     let address = brokers.urls().trim_start_matches("nats://").parse::<SocketAddr>().expect("one broker");
     let mut connection = TcpStream::connect(address).expect("it is there");
     connection.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    let lines = "CONNECT {\"verbose\":false}\r\nSUB told 1\r\n";
-    connection.write_all(format!("{lines}PUB $JS.API.STREAM.INFO.{stream} told 0\r\n\r\n").as_bytes()).expect("it is sent");
-    let info = BufReader::new(connection).lines().map(|line| line.expect("a line")).find(|line| line.contains("first_seq"));
-    let info: serde_json::Value = serde_json::from_str(&info.expect("it tells")).expect("it is JSON");
-    info["state"]["first_seq"].as_u64().expect("a place")
+    let lines = format!("CONNECT {{\"verbose\":false}}\r\nSUB told 1\r\nPUB {subject} told {}\r\n{text}\r\n", text.len());
+    connection.write_all(lines.as_bytes()).expect("it is sent");
+    let answer = BufReader::new(connection).lines().map(|line| line.expect("a line")).find(|line| line.starts_with('{'));
+    serde_json::from_str(&answer.expect("it answers")).expect("it is JSON")
+}
+
+/// What the broker says of a stream.
+fn state_of(brokers: &Brokers, stream: &str, what: &str) -> u64 {
+    ask_broker(brokers, &format!("$JS.API.STREAM.INFO.{stream}"), "")["state"][what].as_u64().expect("a number")
+}
+
+/// The first place that the stream still has.
+fn oldest(brokers: &Brokers, stream: &str) -> u64 {
+    state_of(brokers, stream, "first_seq")
 }
 
 #[test]
@@ -227,4 +239,74 @@ fn a_copy_that_is_not_equal_to_the_others_is_set_aside() {
     assert_eq!(history(&mut witness(wrong.address())).len(), 60);
     // The others never doubted.
     ana.ok("SAY #kill it goes on");
+}
+
+/// A stream of a megabyte, of which nothing is forgotten.
+#[test]
+fn a_stream_that_is_nearly_full_takes_no_messages_and_goes_on_otherwise() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let options = [&LIMITS[..], &["--limit", "stream=1048576", "--limit", "snapshot-batches=none"]].concat();
+    let cluster = Cluster::start(&brokers, "full", &options);
+    let (mut ana, mut bob) = (cluster.nodes[0].connect(), cluster.nodes[1].connect());
+    ana.ok("REGISTER ana correct-horse");
+    cluster.settle();
+    let text = "x".repeat(3000);
+    let mut taken = 0;
+    let refused = until("it is full", || {
+        let answer = answer(&mut bob, &format!("MSG ana {text}"));
+        taken += usize::from(answer.starts_with("OK "));
+        answer.strip_prefix("ERR ").map(str::to_owned)
+    });
+    assert_eq!(refused, "STORE_FULL MSG the servers' common journal is nearly full; nothing was stored, try later");
+    bob.err("CREATE #more", "STORE_FULL");
+    bob.ok("NAME bob");
+    cluster.settle();
+    assert_eq!(ana.ask("INBOX 1000").iter().filter(|line| line.ends_with(&text)).count(), taken);
+    ana.ok("ACK *");
+    assert_eq!(ana.ok("INBOX"), "OK INBOX 0 0");
+}
+
+#[test]
+fn a_stream_that_fills_up_is_forgotten_in_time() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let options = [&LIMITS[..], &["--limit", "stream=1048576"]].concat();
+    let cluster = Cluster::start(&brokers, "filling", &options);
+    let mut ana = cluster.nodes[0].connect();
+    ana.ok("CREATE #kill");
+    let text = "x".repeat(3000);
+    // Three times what the stream holds.
+    for number in 0..1000 {
+        until("it is taken", || answer(&mut ana, &format!("SAY #kill {text} said-{number}")).starts_with("OK ").then_some(()));
+    }
+    assert!(oldest(&brokers, "filling") > 600);
+    cluster.settle();
+    let said: Vec<_> = history(&mut witness(cluster.nodes[2].address())).into_iter().map(|(_, text)| text).collect();
+    assert!(said.iter().cloned().eq((0..1000).map(|number| format!("said-{number}"))), "{}", said.len());
+}
+
+/// What somebody has begun to store as a snapshot, and died.
+#[tokio::test]
+async fn what_is_left_of_snapshots_is_cleared_up() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let servers = brokers.urls().split(',').map(|url| url.parse().expect("an address")).collect();
+    let (stream, name) = ("left".to_owned(), "test".to_owned());
+    let options = nats::Options { servers, credentials: None, authority: None, stream, stream_bytes: 1 << 20, name };
+    let nats = nats::connect(&options).await.expect("a stream");
+    let snapshots = nats.snapshots().await.expect("a place for snapshots");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(&file, "a copy").expect("it can be written");
+    for place in [10, 20, 30] {
+        snapshots.put(place, file.path()).await.expect("it is stored");
+    }
+    assert_eq!(snapshots.forget_old().await, Ok(Some(20)));
+    let stored = |brokers: &Brokers| state_of(brokers, "OBJ_left-snapshots", "messages");
+    ask_broker(&brokers, "$O.left-snapshots.C.half", "half of a copy");
+    assert_eq!(stored(&brokers), 6, "two pieces with their marks, one without, and the mark of what was forgotten");
+    snapshots.clear_up(Duration::from_secs(3600)).await.expect("it is cleared up");
+    assert_eq!(stored(&brokers), 5, "the half may be on its way");
+    snapshots.clear_up(Duration::ZERO).await.expect("it is cleared up");
+    assert_eq!(stored(&brokers), 4);
+    assert_eq!(snapshots.places().await, Ok(vec![20, 30]));
+    let mut got = tokio::fs::File::from_std(tempfile::tempfile().expect("a file"));
+    snapshots.get(20, &mut got).await.expect("it is whole");
 }

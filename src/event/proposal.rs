@@ -148,6 +148,14 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// Whether it adds to what is kept, and so is refused when there is no room: all others must go on, such as read marks, and that
+    /// somebody comes or goes.
+    pub fn adds(&self) -> bool {
+        matches!(self, Self::Say { .. } | Self::Topic(..) | Self::Create(..) | Self::Register(..))
+    }
+}
+
 /// What was given as the key of a channel.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Key {

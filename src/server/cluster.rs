@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use crate::clock;
 use crate::event::{Completion, NodeId, Origin, Proposal, Request, SessionId};
 use crate::hub::Hub;
-use crate::order::cluster::{LEASE, Membership, Refuse, Standing};
+use crate::order::cluster::{Broker, LEASE, Membership, Refuse, Standing};
+use crate::order::nats::Nats;
 use crate::server::supervisor::Ended;
 use crate::session::{Life, Shared};
 use crate::store::{Page, Promise, Query, ReadError, Reader};
@@ -87,6 +88,26 @@ pub async fn vouch(shared: Arc<Shared>, membership: Arc<Membership>) -> Ended {
         shared.order.propose(vec![vouch]).await.map_err(|error| error.to_string())?;
     }
     Ok(())
+}
+
+/// Asks how full the stream is, again and again. Never ends.
+pub async fn measure(nats: Arc<Nats>) -> Ended {
+    let mut was_full = false;
+    loop {
+        if let Err(error) = nats.measure().await {
+            tracing::debug!(%error, "it is not known how full the stream is");
+        }
+        let is_full = nats.is_nearly_full();
+        match (was_full, is_full) {
+            (false, true) => tracing::error!(
+                "the stream is nearly full: messages are refused until a snapshot lets some of it be forgotten; see --limit stream"
+            ),
+            (true, false) => tracing::info!("the stream has room again"),
+            _ => {}
+        }
+        was_full = is_full;
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Gives up nodes that are silent for longer than their lease. Runs until the order is closed.

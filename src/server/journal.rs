@@ -96,7 +96,7 @@ async fn restore<B: Backend>(store: Store<B>, limits: &Arc<Limits>) -> Result<Re
 
 /// A journal that is shared with other servers. Waits until this server is one of the nodes.
 async fn shared(config: &Config, cluster: &Cluster, mut parts: Parts<'_>) -> Result<Journal, StartError> {
-    let broker = Arc::new(connect(cluster).await?);
+    let broker = Arc::new(connect(cluster, parts.limits.stream_bytes).await?);
     let every = parts.limits.snapshot_batches;
     let place = copy_ends(config, &broker, parts.limits).await?;
     snapshots::take_if_needed(&broker, &config.data_dir, place, every).await?;
@@ -137,13 +137,14 @@ async fn shared(config: &Config, cluster: &Cluster, mut parts: Parts<'_>) -> Res
     Ok(Journal { order: Arc::new(order), state, reader, node, membership: Some(membership), nats: Some(broker) })
 }
 
-async fn connect(cluster: &Cluster) -> Result<Nats, StartError> {
+async fn connect(cluster: &Cluster, stream_bytes: u64) -> Result<Nats, StartError> {
     let parsed = cluster.servers.iter().map(|server| server.parse().map_err(|_| StartError::NoNatsServer(server.clone())));
     let options = nats::Options {
         servers: parsed.collect::<Result<_, _>>()?,
         credentials: cluster.credentials.clone(),
         authority: cluster.authority.clone(),
         stream: cluster.stream.clone(),
+        stream_bytes,
         name: cluster.node.clone(),
     };
     Ok(nats::connect(&options).await?)

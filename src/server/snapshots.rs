@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::fs::File;
 use tokio::time::sleep;
 
+use crate::limits::NONE;
 use crate::order::cluster::Broker;
 use crate::order::nats::{Nats, Snapshots};
 use crate::server::StartError;
@@ -20,12 +21,14 @@ use crate::store;
 const LOOK: Duration = Duration::from_secs(1);
 /// How long it waits after something went wrong.
 const REST: Duration = Duration::from_secs(30);
+/// What is left of a snapshot that was not stored whole is cleared up after this long: nobody stores it any more.
+const LEFT_OVER: Duration = Duration::from_secs(3600);
 /// How often a server that needs one asks for it while it begins.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Stores snapshots while this is the node that has been there longest; `every` so many batches. Never ends.
+/// Stores snapshots while this is the node that has been there longest; `every` so many batches, or earlier if the stream fills up. Never ends.
 pub async fn run(shared: Arc<Shared>, nats: Arc<Nats>, directory: PathBuf, every: u64) -> Ended {
-    let mut last = None;
+    let (mut last, mut read_then) = (None, 0);
     loop {
         sleep(LOOK).await;
         let (place, first) = {
@@ -33,11 +36,13 @@ pub async fn run(shared: Arc<Shared>, nats: Arc<Nats>, directory: PathBuf, every
             (state.order().map_or(0, |(_, place)| place), state.nodes().next().map(|(node, _)| node))
         };
         let life = shared.lives.newest();
-        if first != Some(life.node) || life.is_over() || place < last.unwrap_or(0) + every {
+        let is_filling = every != NONE && nats.space().is_filling(read_then);
+        let (read, after) = (nats.space().read(), if is_filling { 1 } else { every });
+        if first != Some(life.node) || life.is_over() || place < after_last(last, after) {
             continue;
         }
-        match store_if_due(&nats, &directory, place, every).await {
-            Ok(newest) => last = Some(newest),
+        match store_if_due(&nats, &directory, place, after).await {
+            Ok(newest) => (last, read_then) = (Some(newest), read),
             Err(error) => {
                 tracing::warn!(%error, "no snapshot could be stored; trying again later");
                 sleep(REST).await;
@@ -46,12 +51,16 @@ pub async fn run(shared: Arc<Shared>, nats: Arc<Nats>, directory: PathBuf, every
     }
 }
 
+fn after_last(last: Option<u64>, every: u64) -> u64 {
+    last.unwrap_or(0).saturating_add(every)
+}
+
 /// Stores one if the newest is old enough; returns the place of the newest.
 async fn store_if_due(nats: &Nats, directory: &Path, place: u64, every: u64) -> Result<u64, String> {
     let snapshots = nats.snapshots().await?;
-    let newest = snapshots.places().await?.last().copied().unwrap_or(0);
-    if place < newest + every {
-        return Ok(newest);
+    let newest = snapshots.places().await?.last().copied();
+    if place < after_last(newest, every) {
+        return Ok(newest.unwrap_or(0));
     }
     let from = directory.to_owned();
     let copied = tokio::task::spawn_blocking(move || store::copy(&from)).await;
@@ -67,6 +76,9 @@ async fn store_if_due(nats: &Nats, directory: &Path, place: u64, every: u64) -> 
     match snapshots.forget_old().await {
         Ok(forgotten) => tracing::info!(place, forgotten, "a snapshot is stored"),
         Err(error) => tracing::warn!(place, %error, "a snapshot is stored; what it covers could not be forgotten yet"),
+    }
+    if let Err(error) = snapshots.clear_up(LEFT_OVER).await {
+        tracing::warn!(%error, "what is left of old snapshots could not be cleared up yet");
     }
     Ok(place)
 }

@@ -170,6 +170,10 @@ impl Broker for Link {
         !(up || down) || since.elapsed() < NOTICED
     }
 
+    fn is_nearly_full(&self) -> bool {
+        false
+    }
+
     fn send(&self, frame: Bytes) -> BoxFuture<'_, Result<Ack, SendError>> {
         let (up, down, _) = is_cut(&self.cut);
         let inner = &mut *self.stream.inner();

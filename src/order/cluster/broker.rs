@@ -65,6 +65,9 @@ pub trait Broker: Send + Sync + 'static {
     /// Whether anybody is there to send to.
     fn is_connected(&self) -> bool;
 
+    /// Whether the stream has room only for what cannot be refused, as far as is known.
+    fn is_nearly_full(&self) -> bool;
+
     /// Sends a frame to the end of the stream. Frames arrive in the order of the calls, unless something goes wrong. The
     /// broker may take one twice, and may take one of which the answer is lost.
     fn send(&self, frame: Bytes) -> BoxFuture<'_, Result<Ack, SendError>>;

@@ -211,6 +211,9 @@ impl<B: Broker> Publisher<B> {
         let (own, unknown): (Vec<_>, Vec<_>) =
             own.into_iter().partition(|proposal| self.membership.is_known_to_all(&proposal.request));
         unknown.iter().for_each(|proposal| (self.refuse)(proposal.origin, not_yet()));
+        let is_full = self.broker.is_nearly_full();
+        let (full, own): (Vec<_>, Vec<_>) = own.into_iter().partition(|proposal| is_full && proposal.request.adds());
+        full.iter().for_each(|proposal| (self.refuse)(proposal.origin, stream_full()));
         // A batch with one of these would be malformed for everyone, and would never come back.
         let (own, unsound): (Vec<_>, Vec<_>) =
             own.into_iter().partition(|proposal| is_sound(proposal.origin.session.number, &proposal.request));
@@ -338,6 +341,10 @@ fn size(proposal: &Proposal) -> usize {
 
 fn unavailable() -> Refusal {
     Refusal::new(Code::Unavailable, "this server cannot reach the others now; nothing was done, try again later")
+}
+
+fn stream_full() -> Refusal {
+    Refusal::new(Code::StoreFull, "the servers' common journal is nearly full; nothing was stored, try later")
 }
 
 fn not_yet() -> Refusal {

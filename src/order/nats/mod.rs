@@ -4,45 +4,40 @@
 //! stored, by as many brokers as the stream has replicas, and not synced by any of them before it is acknowledged (measured with
 //! nats-server 2.9.10: 5,000 acknowledgements and no fsync).
 
+mod consumer;
 mod snapshots;
+mod space;
 
 use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, push};
 use async_nats::jetstream::context::{Context, CreateStreamErrorKind, GetStreamErrorKind, PublishError, PublishErrorKind};
-use async_nats::jetstream::message::Message as StreamMessage;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr, StatusCode, Subscriber};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr};
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use tokio::time::{sleep, timeout};
 
-use crate::event::Time;
 use crate::order::cluster::Broker;
-use crate::order::cluster::broker::{Ack, FollowError, Following, Heard, SendError, Stored};
+use crate::order::cluster::broker::{Ack, FollowError, SendError};
 
+pub use consumer::Consumer;
 pub use snapshots::Snapshots;
+pub use space::Space;
 
 /// How long a broker may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How often it says that it is there.
-const HEARTBEAT: Duration = Duration::from_millis(500);
-/// How long it keeps a consumer that nobody listens to.
-const FORGOTTEN: Duration = Duration::from_secs(10);
 /// How long to wait between two tries.
 const RETRY: Duration = Duration::from_millis(500);
 /// After so many tries whoever waits is told again.
 const TOLD: u32 = 10;
 /// Frames that may wait to be read; what comes when there are more is asked for again.
 const WAITING: usize = 128;
-/// By this a broker says in a heartbeat that it waits for an answer, and where it wants it (ADR-15 of NATS).
-const STALLED: &str = "Nats-Consumer-Stalled";
 /// What the description of a stream begins with, before its identity.
 const DESCRIPTION: &str = "the order of a linechat cluster, ";
 
@@ -57,6 +52,8 @@ pub struct Options {
     pub authority: Option<PathBuf>,
     /// The name of the stream.
     pub stream: String,
+    /// The most bytes that it holds, if it is made here.
+    pub stream_bytes: u64,
     /// What this server calls itself.
     pub name: String,
 }
@@ -105,6 +102,7 @@ pub struct Nats {
     subject: String,
     identity: u64,
     replicas: usize,
+    space: Arc<Space>,
 }
 
 /// Connects and finds the stream, or makes it. Tries for as long as the brokers cannot be reached or have no leader.
@@ -120,7 +118,7 @@ pub async fn connect(options: &Options) -> Result<Nats, NatsError> {
     loop {
         let why = match find(&context, &name, &subject).await {
             Found::Stream { identity, replicas, .. } => {
-                return Ok(Nats { client, context, name, subject, identity, replicas });
+                return Ok(Nats { client, context, name, subject, identity, replicas, space: Arc::default() });
             }
             Found::Wrong(what) => return Err(NatsError::Foreign { name, what }),
             Found::Off => return Err(NatsError::Off),
@@ -226,6 +224,7 @@ async fn make(context: &Context, options: &Options, subject: &str) -> Result<Opt
         storage: StorageType::File,
         retention: RetentionPolicy::Limits,
         discard: DiscardPolicy::New,
+        max_bytes: i64::try_from(options.stream_bytes).unwrap_or(i64::MAX),
         deny_delete: true,
         num_replicas: if options.servers.len() >= 3 { 3 } else { 1 },
         ..Config::default()
@@ -241,6 +240,13 @@ async fn make(context: &Context, options: &Options, subject: &str) -> Result<Opt
                     error: "these NATS servers are no cluster of three; make them one, or give --nats one address, and then only one broker keeps each message".to_owned(),
                 })
             }
+            CreateStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED => {
+                let bytes = options.stream_bytes;
+                Err(NatsError::NotMade {
+                    name: options.stream.clone(),
+                    error: format!("the NATS servers have no room for {bytes} bytes; give --limit stream=BYTES with fewer, or them a larger disk"),
+                })
+            }
             _ => Ok(Some(error.to_string())),
         },
         Err(_) => Ok(Some("no answer".to_owned())),
@@ -252,6 +258,22 @@ impl Nats {
     /// process). Whether the brokers sync is nothing that they tell.
     pub fn durability(&self) -> &'static str {
         if self.replicas >= 3 { "replicated" } else { "process" }
+    }
+
+    /// Asks the brokers how full the stream is.
+    ///
+    /// # Errors
+    /// When they do not answer.
+    pub async fn measure(&self) -> Result<(), String> {
+        let stream = in_time(self.context.get_stream(&self.name)).await?;
+        let info = stream.cached_info();
+        self.space.is(info.state.bytes, u64::try_from(info.config.max_bytes).unwrap_or(0));
+        Ok(())
+    }
+
+    /// How full the stream is, as far as is known.
+    pub fn space(&self) -> &Space {
+        &self.space
     }
 }
 
@@ -283,6 +305,10 @@ impl Broker for Nats {
         self.client.connection_state() == State::Connected
     }
 
+    fn is_nearly_full(&self) -> bool {
+        self.space.is_nearly_full()
+    }
+
     fn send(&self, frame: Bytes) -> BoxFuture<'_, Result<Ack, SendError>> {
         Box::pin(async move {
             let sent = self.context.publish(self.subject.clone(), frame).await.map_err(|error| not_sent(&error))?;
@@ -308,22 +334,7 @@ impl Broker for Nats {
                 Found::Wrong(why) | Found::Unknown(why) => return Err(FollowError::Later(why)),
                 Found::Off => return Err(FollowError::Later("JetStream is switched off".to_owned())),
             }
-            let subject = self.client.new_inbox();
-            let messages = in_time(self.client.subscribe(subject.clone())).await.map_err(FollowError::Later)?;
-            let config = push::Config {
-                deliver_subject: subject,
-                deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: after + 1 },
-                ack_policy: AckPolicy::None,
-                idle_heartbeat: HEARTBEAT,
-                flow_control: true,
-                inactive_threshold: FORGOTTEN,
-                memory_storage: true,
-                num_replicas: 1,
-                ..push::Config::default()
-            };
-            let made = in_time(self.context.create_consumer_on_stream(config, &self.name)).await;
-            made.map_err(FollowError::Later)?;
-            Ok(Consumer { messages, context: self.context.clone(), client: self.client.clone() })
+            Consumer::start(self, after).await.map_err(FollowError::Later)
         })
     }
 
@@ -332,36 +343,5 @@ impl Broker for Nats {
             let stream = in_time(self.context.get_stream(&self.name)).await?;
             Ok(stream.cached_info().state.first_sequence.max(1))
         })
-    }
-}
-
-/// A consumer of the stream. The library's own ordered one waits five seconds for a heartbeat, and begins at the oldest frame
-/// when its broker dies before the first.
-#[derive(Debug)]
-pub struct Consumer {
-    messages: Subscriber,
-    context: Context,
-    client: Client,
-}
-
-impl Following for Consumer {
-    async fn next(&mut self) -> Option<Heard> {
-        let message = self.messages.next().await?;
-        match message.status {
-            None => {}
-            Some(StatusCode::IDLE_HEARTBEAT) => {
-                // The broker asks how far we are, or whether it may go on, and sends no more until it hears.
-                let stalled = message.headers.as_ref().and_then(|headers| headers.get(STALLED)).map(|it| it.as_str().into());
-                if let Some(reply) = message.reply.or(stalled) {
-                    let _ = self.client.publish(reply, Bytes::new()).await;
-                }
-                return Some(Heard::Nothing);
-            }
-            Some(_) => return None,
-        }
-        let message = StreamMessage { message, context: self.context.clone() };
-        let info = message.info().ok()?;
-        let time = Time(i64::try_from(info.published.unix_timestamp_nanos() / 1_000_000).ok()?);
-        Some(Heard::Frame(Stored { place: info.stream_sequence, time, frame: message.message.payload.clone() }))
     }
 }

@@ -4,16 +4,18 @@
 //! A snapshot is named by the stream, and the place in it up to which it goes. It must be stored whole before anything of the stream that it
 //! covers is forgotten.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use async_nats::jetstream::object_store::{Config, ObjectMetadata, ObjectStore};
+use async_nats::jetstream::object_store::{Config, ObjectInfo, ObjectMetadata, ObjectStore};
 use async_nats::jetstream::stream::{StorageType, Stream};
 use futures_util::TryStreamExt;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
+use crate::clock::Clock;
 use crate::order::nats::{Nats, in_time};
 
 /// How long a snapshot may take on its way: a gigabyte in ten minutes is a slow network.
@@ -24,6 +26,9 @@ pub const KEPT: usize = 2;
 /// The snapshots beside a stream.
 pub struct Snapshots {
     store: ObjectStore,
+    bucket: String,
+    /// The stream in which they are.
+    objects: Stream,
     stream: Stream,
     /// The identity of the stream: those of another one that had its name are none.
     identity: u64,
@@ -48,7 +53,9 @@ impl Nats {
             Err(_) => in_time(self.context.create_object_store(config)).await?,
         };
         let identity = self.identity;
-        Ok(Snapshots { store, identity, stream: in_time(self.context.get_stream(&self.name)).await? })
+        let objects = in_time(self.context.get_stream(format!("OBJ_{bucket}"))).await?;
+        let stream = in_time(self.context.get_stream(&self.name)).await?;
+        Ok(Snapshots { store, bucket, objects, identity, stream })
     }
 }
 
@@ -113,5 +120,38 @@ impl Snapshots {
         let covered = places[first];
         in_time(self.stream.purge().sequence(covered + 1).into_future()).await?;
         Ok(Some(covered))
+    }
+
+    /// Clears up what is left of snapshots that were not stored whole, if nothing of them is younger than `age` by the brokers'
+    /// clocks, and of those that are forgotten.
+    ///
+    /// # Errors
+    /// When the brokers do not answer.
+    pub async fn clear_up(&self, age: Duration) -> Result<(), String> {
+        let (marks, pieces) = (format!("$O.{}.M.", self.bucket), format!("$O.{}.C.", self.bucket));
+        let listed = in_time(self.objects.info_with_subjects(format!("$O.{}.>", self.bucket))).await?;
+        let subjects: Vec<(String, usize)> = in_time(listed.try_collect()).await?;
+        // The pieces first: a mark that is made meanwhile has pieces that are young.
+        let (mut left, now) = (Vec::new(), i128::from(Clock::System.time().0) * 1_000_000);
+        for (subject, _) in subjects.iter().filter(|(subject, _)| subject.starts_with(&pieces)) {
+            let newest = in_time(self.objects.get_last_raw_message_by_subject(subject)).await?;
+            if now - newest.time.unix_timestamp_nanos() >= age.as_nanos() as i128 {
+                left.push(subject);
+            }
+        }
+        let mut whole = BTreeSet::new();
+        for (subject, _) in subjects.iter().filter(|(subject, _)| subject.starts_with(&marks)) {
+            let newest = in_time(self.objects.get_last_raw_message_by_subject(subject)).await?;
+            let mark: ObjectInfo = serde_json::from_slice(&newest.payload).map_err(|error| error.to_string())?;
+            if mark.deleted {
+                left.push(subject);
+            } else {
+                whole.insert(format!("{pieces}{}", mark.nuid));
+            }
+        }
+        for subject in left.into_iter().filter(|subject| !whole.contains(*subject)) {
+            in_time(self.objects.purge().filter(subject).into_future()).await?;
+        }
+        Ok(())
     }
 }
