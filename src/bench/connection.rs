@@ -38,7 +38,7 @@ impl Connection {
     /// # Errors
     /// When the connection fails, is refused, or takes longer than a minute.
     pub async fn enter<D: Dialect>(dialect: &D, server: &Target, me: usize, lines: &[u8]) -> Result<Self> {
-        let (reader, writer) = server.open().await.with_context(|| format!("connection {me} to {}", server.address()))?;
+        let (reader, writer) = server.open(me).await.with_context(|| format!("connection {me} to {}", server.address(me)))?;
         let connection = Self { reader: RefCell::new(reader), writer: Mutex::new(writer), partial: RefCell::default() };
         connection.write(lines).await?;
         tokio::time::timeout(PATIENCE, connection.entered(dialect, me))

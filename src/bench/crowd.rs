@@ -11,7 +11,7 @@ use crate::bench::Options;
 use crate::bench::connection::Connection;
 use crate::bench::dialect::Dialect;
 use crate::bench::load::{Pattern, Plan, Rhythm, Run};
-use crate::bench::process::Process;
+use crate::bench::process::Processes;
 use crate::bench::report::Report;
 use crate::bench::target::Target;
 
@@ -22,14 +22,8 @@ const REST: Duration = Duration::from_secs(4);
 ///
 /// # Errors
 /// When a connection fails.
-pub async fn idle<D: Dialect + 'static>(
-    dialect: D,
-    server: &Target,
-    room: &str,
-    options: &Options,
-    process: Option<Process>,
-) -> Result<Report> {
-    let usage = || process.map(Process::usage).transpose();
+pub async fn idle<D: Dialect + 'static>(dialect: D, server: &Target, room: &str, options: &Options) -> Result<Report> {
+    let processes = Processes(options.pid.clone());
     // The first makes the room and is not counted.
     let plan = Plan {
         connections: options.connections + 1,
@@ -43,13 +37,13 @@ pub async fn idle<D: Dialect + 'static>(
     let run = Run::new(dialect, room, plan, &[]);
     let hold = async {
         let _first = Rc::clone(&run).enter_first(server).await?;
-        let (before, began) = (usage()?, Instant::now());
+        let (before, began) = (processes.usage()?, Instant::now());
         let _held = Rc::clone(&run).enter_others(server).await?;
         let entered = began.elapsed();
         tokio::time::sleep(REST).await;
-        let quiet = usage()?;
+        let quiet = processes.usage()?;
         tokio::time::sleep(Duration::from_secs_f64(options.seconds)).await;
-        Ok::<_, anyhow::Error>((entered, before, quiet, usage()?))
+        Ok::<_, anyhow::Error>((entered, before, quiet, processes.usage()?))
     };
     let (entered, before, quiet, after) = LocalSet::new().run_until(hold).await?;
     run.check()?;
@@ -69,15 +63,11 @@ pub async fn idle<D: Dialect + 'static>(
 ///
 /// # Errors
 /// When a connection fails.
-pub async fn connect<D: Dialect>(
-    dialect: &D,
-    server: &Target,
-    room: &str,
-    options: &Options,
-    process: Option<Process>,
-) -> Result<Report> {
+pub async fn connect<D: Dialect>(dialect: &D, server: &Target, room: &str, options: &Options) -> Result<Report> {
+    let processes = Processes(options.pid.clone());
     let keeper = Connection::enter(dialect, server, 0, &dialect.create(room)).await?;
-    let before = process.map(Process::usage).transpose()?;
+    server.settle().await;
+    let before = processes.usage()?;
     let (began, time) = (Instant::now(), Duration::from_secs_f64(options.seconds));
     let numbers = std::cell::Cell::new(0);
     let visit = || async {
@@ -92,7 +82,7 @@ pub async fn connect<D: Dialect>(
         Ok::<_, anyhow::Error>(visits)
     };
     let visits: u64 = try_join_all((0..options.connections).map(|_| visit())).await?.into_iter().sum();
-    let (seconds, after) = (began.elapsed().as_secs_f64(), process.map(Process::usage).transpose()?);
+    let (seconds, after) = (began.elapsed().as_secs_f64(), processes.usage()?);
     drop(keeper);
     let mut report = Report::new(options);
     report.add("visits", visits as f64, "");

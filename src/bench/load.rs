@@ -7,10 +7,11 @@ use anyhow::{Context, Result, bail};
 use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
 
+use crate::bench::Options;
 use crate::bench::connection::Connection;
 use crate::bench::dialect::{Dialect, Seen};
 use crate::bench::flight::{Flights, Had};
-use crate::bench::process::{Process, Usage};
+use crate::bench::process::{Processes, Usage};
 use crate::bench::target::Target;
 
 /// How long the last messages may take to land.
@@ -70,8 +71,24 @@ pub struct Measured {
     pub completions: hdrhistogram::Histogram<u64>,
     /// How late each message was sent, in nanoseconds.
     pub delays: hdrhistogram::Histogram<u64>,
-    /// What the server used meanwhile, when its pid is known.
-    pub usage: Option<Usage>,
+    /// What the watched processes used meanwhile: the servers, and those beside them.
+    pub usage: [Option<Usage>; 2],
+}
+
+/// The processes that are watched while the load runs: the servers, and those beside them.
+#[derive(Debug)]
+pub struct Watched([Processes; 2]);
+
+impl Watched {
+    /// Those that the options name.
+    pub fn of(options: &Options) -> Self {
+        Self([&options.pid, &options.beside].map(|pids| Processes(pids.clone())))
+    }
+
+    fn usage(&self) -> Result<[Option<Usage>; 2]> {
+        let [servers, beside] = &self.0;
+        Ok([servers.usage()?, beside.usage()?])
+    }
 }
 
 /// A load that goes on: its connections are read, and what servers demand is answered.
@@ -110,7 +127,7 @@ pub async fn run<D: Dialect + 'static>(
     server: &Target,
     room: &str,
     plan: Plan,
-    process: Option<Process>,
+    watched: Watched,
 ) -> Result<Measured> {
     let audience = match plan.pattern {
         _ if !D::DELIVERS => 1,
@@ -120,7 +137,7 @@ pub async fn run<D: Dialect + 'static>(
         Pattern::Pairs => 1,
     };
     let run = Run::new(dialect, room, plan, &vec![audience as u32; plan.senders]);
-    LocalSet::new().run_until(run.measure(server, process)).await
+    LocalSet::new().run_until(run.measure(server, &watched)).await
 }
 
 impl<D: Dialect + 'static> Run<D> {
@@ -129,7 +146,7 @@ impl<D: Dialect + 'static> Run<D> {
         Rc::new(Self { dialect, plan, room: room.to_owned(), flights: Flights::new(audiences) })
     }
 
-    async fn measure(self: Rc<Self>, server: &Target, process: Option<Process>) -> Result<Measured> {
+    async fn measure(self: Rc<Self>, server: &Target, watched: &Watched) -> Result<Measured> {
         let mut connections = vec![Rc::clone(&self).enter_first(server).await?];
         connections.extend(Rc::clone(&self).enter_others(server).await?);
         tokio::task::spawn_local(stay_awake());
@@ -140,11 +157,11 @@ impl<D: Dialect + 'static> Run<D> {
             sending.push(tokio::task::spawn_local(Rc::clone(&self).send(me, Rc::clone(connection), end)));
         }
         tokio::time::sleep(self.plan.warm_up).await;
-        let (began, before) = (Instant::now(), process.map(|process| process.usage()).transpose()?);
+        let (began, before) = (Instant::now(), watched.usage()?);
         self.flights.measure(true);
         tokio::time::sleep_until(end.into()).await;
         self.flights.measure(false);
-        let (seconds, after) = (began.elapsed().as_secs_f64(), process.map(|process| process.usage()).transpose()?);
+        let (seconds, after) = (began.elapsed().as_secs_f64(), watched.usage()?);
         for task in sending {
             tokio::time::timeout(PATIENCE, task).await.context("the last messages did not land in a minute")???;
         }
@@ -166,7 +183,7 @@ impl<D: Dialect + 'static> Run<D> {
             latencies: self.flights.latencies(),
             completions: self.flights.completions(),
             delays: self.flights.delays(),
-            usage: before.zip(after).map(|(before, after)| after.since(&before)),
+            usage: [0, 1].map(|at| Some(after[at]?.since(&before[at]?))),
         })
     }
 
@@ -182,7 +199,9 @@ impl<D: Dialect + 'static> Run<D> {
             Pattern::Fanout => self.dialect.create(&self.room),
             Pattern::Pairs => self.dialect.enter(0, None),
         };
-        self.enter(0, server.clone(), lines).await
+        let first = self.enter(0, server.clone(), lines).await;
+        server.settle().await;
+        first
     }
 
     /// Then all others enter, some at a time.
@@ -204,6 +223,7 @@ impl<D: Dialect + 'static> Run<D> {
         for task in entering {
             connections.push(task.await??);
         }
+        server.settle().await;
         Ok(connections)
     }
 

@@ -16,8 +16,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use dialect::{Dialect, Linechat};
-use load::{Pattern, Plan, Rhythm};
-use process::Process;
+use load::{Pattern, Plan, Rhythm, Watched};
 use report::Report;
 use target::Target;
 
@@ -40,7 +39,7 @@ pub struct Options {
     /// What to do to the server.
     #[arg(value_enum)]
     pub work: Work,
-    /// The server; start it with '--limit NAME=none' for commands-per-second, commands-per-address, stored-per-address and
+    /// The server, or more of one cluster with commas between, which take turns; start it with '--limit NAME=none' for commands-per-second, commands-per-address, stored-per-address and
     /// connections-per-address.
     #[arg(value_name = "HOST:PORT", default_value = "127.0.0.1:12000")]
     pub server: String,
@@ -68,9 +67,12 @@ pub struct Options {
     /// Seconds to run before.
     #[arg(long, default_value_t = 1.0)]
     pub warm_up: f64,
-    /// The server's process, to show its processor time and memory.
-    #[arg(long)]
-    pub pid: Option<u32>,
+    /// The server's process, or several with commas between, to show their processor time and memory.
+    #[arg(long, value_delimiter = ',')]
+    pub pid: Vec<u32>,
+    /// Other processes at work, such as the brokers of a cluster, to show their processor time.
+    #[arg(long, value_name = "PID", value_delimiter = ',')]
+    pub beside: Vec<u32>,
     /// Prints JSON instead of a table.
     #[arg(long)]
     pub json: bool,
@@ -97,13 +99,12 @@ async fn measure(options: &Options) -> Result<Report> {
     let run = format!("{:x}", std::process::id());
     let room = format!("#bench-{run}");
     let dialect = Linechat { run };
-    let process = options.pid.map(Process);
     let server = &Target::new(&options.server, options.tls_ca.as_deref())?;
     match options.work {
-        Work::Idle => crowd::idle(dialect, server, &room, options, process).await,
-        Work::Connect => crowd::connect(&dialect, server, &room, options, process).await,
+        Work::Idle => crowd::idle(dialect, server, &room, options).await,
+        Work::Connect => crowd::connect(&dialect, server, &room, options).await,
         Work::Fanout | Work::Direct => {
-            let measured = load::run(dialect, server, &room, plan::<Linechat>(options)?, process).await?;
+            let measured = load::run(dialect, server, &room, plan::<Linechat>(options)?, Watched::of(options)).await?;
             Ok(Report::of_load(options, &measured))
         }
     }

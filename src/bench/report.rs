@@ -49,10 +49,15 @@ impl Report {
         if options.rate.is_some() {
             report.add("sent late p90", measured.delays.value_at_quantile(0.9) as f64 / 1000.0, "µs");
         }
-        if let Some(usage) = measured.usage {
+        let [servers, beside] = measured.usage;
+        if let Some(usage) = servers {
             report.add("processor", usage.cpu_seconds / measured.seconds * 100.0, "%");
             report.add("processor per delivery", usage.cpu_seconds / deliveries * 1e6, "µs");
             report.add("memory", usage.rss_kib as f64 / 1024.0, "MiB");
+        }
+        if let Some(usage) = beside {
+            report.add("processor beside", usage.cpu_seconds / measured.seconds * 100.0, "%");
+            report.add("processor beside per delivery", usage.cpu_seconds / deliveries * 1e6, "µs");
         }
         report
     }
@@ -126,7 +131,8 @@ mod tests {
             size: 1,
             seconds: 1.0,
             warm_up: 0.0,
-            pid: None,
+            pid: Vec::new(),
+            beside: Vec::new(),
             json: true,
         };
         let mut report = Report::new(&options);

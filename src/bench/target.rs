@@ -1,8 +1,9 @@
-//! The server that is loaded, and how a connection to it is opened: plain, or with TLS. Owns nothing but the certificate that is
+//! The server that is loaded, or the servers of one cluster, and how a connection to it is opened: plain, or with TLS. Owns nothing but the certificate that is
 //! trusted. It must never take up an earlier TLS session again: every connection pays for its whole handshake.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,36 +15,41 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+/// The servers of a cluster agree within milliseconds.
+const SETTLED: Duration = Duration::from_millis(500);
+
 /// What is read from a server.
 pub type Incoming = Box<dyn AsyncRead + Unpin>;
 /// What is written to a server.
 pub type Outgoing = Box<dyn AsyncWrite + Unpin>;
 
-/// A server.
+/// One server, or some that are one.
 #[derive(Clone)]
-pub struct Target {
-    address: String,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
-}
+pub struct Target(Vec<(String, Option<(TlsConnector, ServerName<'static>)>)>);
 
 impl Target {
-    /// The server at `HOST:PORT`; with a file of a certificate the connections speak TLS, and trust only that.
+    /// The server at `HOST:PORT`, or more of them with commas between; with a file of a certificate the connections speak TLS, and
+    /// trust only that.
     ///
     /// # Errors
-    /// When the file holds no certificate, or the host can have none.
-    pub fn new(address: &str, trusted: Option<&Path>) -> Result<Self> {
-        let tls = trusted.map(|file| connector(address, file)).transpose()?;
-        Ok(Self { address: address.to_owned(), tls })
+    /// When the file holds no certificate, or a host can have none.
+    pub fn new(addresses: &str, trusted: Option<&Path>) -> Result<Self> {
+        let server = |address: &str| {
+            let tls = trusted.map(|file| connector(address, file)).transpose()?;
+            Ok((address.to_owned(), tls))
+        };
+        Ok(Self(addresses.split(',').map(server).collect::<Result<_>>()?))
     }
 
-    /// Opens a connection, and returns its two directions.
+    /// Opens connection `me`, and returns its two directions. The servers take turns.
     ///
     /// # Errors
     /// When the server does not accept, or the handshake fails.
-    pub async fn open(&self) -> std::io::Result<(Incoming, Outgoing)> {
-        let stream = TcpStream::connect(&self.address).await?;
+    pub async fn open(&self, me: usize) -> std::io::Result<(Incoming, Outgoing)> {
+        let (address, tls) = self.of(me);
+        let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let Some((connector, name)) = &self.tls else {
+        let Some((connector, name)) = tls else {
             let (reader, writer) = stream.into_split();
             return Ok((Box::new(reader), Box::new(writer)));
         };
@@ -51,9 +57,20 @@ impl Target {
         Ok((Box::new(reader), Box::new(writer)))
     }
 
-    /// `HOST:PORT`.
-    pub fn address(&self) -> &str {
-        &self.address
+    /// `HOST:PORT` of connection `me`.
+    pub fn address(&self, me: usize) -> &str {
+        &self.of(me).0
+    }
+
+    fn of(&self, me: usize) -> &(String, Option<(TlsConnector, ServerName<'static>)>) {
+        &self.0[me % self.0.len()]
+    }
+
+    /// Waits until what one server has done is known to all.
+    pub async fn settle(&self) {
+        if self.0.len() > 1 {
+            tokio::time::sleep(SETTLED).await;
+        }
     }
 }
 

@@ -18,7 +18,6 @@ use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use linechat::bench::Work;
 use linechat::bench::dialect::Dialect;
-use linechat::bench::process::Process;
 use linechat::bench::report::Report;
 use linechat::bench::target::Target;
 use linechat::bench::{Options, crowd, load, plan};
@@ -50,13 +49,14 @@ enum Peer {
 
 async fn measure<D: Dialect + 'static>(dialect: D, options: &Options) -> Result<Report> {
     let server = &Target::new(&options.server, options.tls_ca.as_deref())?;
-    let (room, process) = ("#bench", options.pid.map(Process));
+    let room = "#bench";
     match options.work {
-        Work::Idle => crowd::idle(dialect, server, room, options, process).await,
-        Work::Connect => crowd::connect(&dialect, server, room, options, process).await,
-        Work::Fanout | Work::Direct => {
-            Ok(Report::of_load(options, &load::run(dialect, server, room, plan::<D>(options)?, process).await?))
-        }
+        Work::Idle => crowd::idle(dialect, server, room, options).await,
+        Work::Connect => crowd::connect(&dialect, server, room, options).await,
+        Work::Fanout | Work::Direct => Ok(Report::of_load(
+            options,
+            &load::run(dialect, server, room, plan::<D>(options)?, load::Watched::of(options)).await?,
+        )),
     }
 }
 
