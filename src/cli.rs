@@ -1,5 +1,7 @@
 //! The command line: what may be typed after `linechat`, and what it means.
 
+mod copy;
+
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
@@ -11,6 +13,8 @@ use crate::bench;
 use crate::config::{Cluster, Config, JournalKind, PORT, PlainPasswords, TLS_PORT, Tls, default_data_dir};
 use crate::limits::{Limits, NONE};
 use crate::names::is_name;
+
+pub use copy::Copy;
 
 /// A chat server everyone can already talk to: `nc server 12000` is a complete client.
 #[derive(Debug, Parser)]
@@ -34,6 +38,8 @@ pub enum Command {
     /// Makes certificates.
     #[command(subcommand)]
     Tls(Certify),
+    /// Copies a journal from a disk into the stream of a cluster, or back, and checks each entry.
+    Copy(Copy),
     /// Loads a running server, and checks and measures what it does.
     Bench(bench::Options),
     /// Lists every limit with its value and reason.
@@ -175,10 +181,7 @@ impl Serve {
         if !is_name(&node) {
             bail!("'{node}' cannot be the name of a node; give --node NAME: 1 to 32 letters, digits, '_', '-' or '.'");
         }
-        let is_stream = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if !is_stream(&self.nats_stream) {
-            bail!("'{}' cannot be the name of a stream; give --nats-stream NAME: letters, digits and '-'", self.nats_stream);
-        }
+        check_stream(&self.nats_stream)?;
         Ok(Some(Cluster {
             servers: self.nats.clone(),
             credentials: self.nats_creds.clone(),
@@ -231,6 +234,13 @@ pub fn set_limits(assignments: &[String]) -> Result<Limits> {
         limits.set(assignment)?;
     }
     Ok(limits)
+}
+
+fn check_stream(name: &str) -> Result<()> {
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        bail!("'{name}' cannot be the name of a stream; give --nats-stream NAME: letters, digits and '-'");
+    }
+    Ok(())
 }
 
 /// What `linechat limits` prints.

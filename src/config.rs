@@ -50,6 +50,49 @@ pub struct Cluster {
     pub node: String,
 }
 
+/// Where a journal is copied from, or to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// The data directory of a server on its own.
+    Disk(PathBuf),
+    /// The stream of a cluster, at these NATS servers.
+    Nats(Vec<String>),
+}
+
+/// A journal to copy.
+#[derive(Debug, Clone)]
+pub struct Copy {
+    /// Where it is.
+    pub from: Place,
+    /// Where it shall be, too.
+    pub to: Place,
+    /// The file with the credentials for the NATS servers.
+    pub credentials: Option<PathBuf>,
+    /// The PEM file of who vouches for their certificates.
+    pub authority: Option<PathBuf>,
+    /// The stream.
+    pub stream: String,
+    /// The bounds of the servers.
+    pub limits: Limits,
+}
+
+impl Copy {
+    /// The cluster that it is copied to or from.
+    pub fn cluster(&self) -> Cluster {
+        let servers = [&self.from, &self.to].into_iter().find_map(|place| match place {
+            Place::Nats(servers) => Some(servers.clone()),
+            Place::Disk(_) => None,
+        });
+        Cluster {
+            servers: servers.unwrap_or_default(),
+            credentials: self.credentials.clone(),
+            authority: self.authority.clone(),
+            stream: self.stream.clone(),
+            node: "copy".to_owned(),
+        }
+    }
+}
+
 /// Where entries are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum JournalKind {

@@ -14,10 +14,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use linechat::bench;
-use linechat::cli::{Certify, Cli, Command, LogFormat, Menu, Serve, describe, greeting, host_name, set_limits};
+use linechat::cli::{Certify, Cli, Command, Copy, LogFormat, Menu, Serve, describe, greeting, host_name, set_limits};
 use linechat::config::{Config, TLS_PORT, default_data_dir};
 use linechat::menu::{self, Outcome, Trust};
 use linechat::server::Server;
+use linechat::server::copy::{self, Copied};
 use linechat::tls::{self, Certificates, Made};
 
 /// Delivers 15 % more lines a second than the system's allocator. Huge pages are off: they cost a quarter more memory for each
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         None => serve(&bare),
         Some(Command::Serve(arguments)) => serve(&arguments),
         Some(Command::Tls(Certify::SelfSigned { names, out })) => self_signed(names, &out),
+        Some(Command::Copy(arguments)) => copy(&arguments),
         Some(Command::Bench(options)) => bench(&options),
         Some(Command::Menu(arguments)) => return menu(arguments),
         Some(Command::Limits { limits }) => set_limits(&limits).map(|limits| print(&describe(&limits))),
@@ -44,6 +46,21 @@ fn main() -> ExitCode {
 fn bench(options: &bench::Options) -> Result<()> {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     bench::run(options)
+}
+
+fn copy(arguments: &Copy) -> Result<()> {
+    let config = arguments.config()?;
+    log_to_stderr(LogFormat::Text, "warn")?;
+    let Copied { checked, servers } = runtime()?.block_on(copy::run(&config))?;
+    let mut said = format!("copied {} entries, and read each back\n", checked.entries);
+    if !checked.damaged.is_empty() {
+        said += &format!("{} of them are damaged, here as there; the first is {}\n", checked.damaged.len(), checked.damaged[0]);
+    }
+    if servers > 0 {
+        said += &format!("{servers} servers of the cluster are still there: what they take from now on is not in the copy\n");
+    }
+    print(&said);
+    Ok(())
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
@@ -69,7 +86,7 @@ fn print(text: &str) {
 
 fn serve(arguments: &Serve) -> Result<()> {
     let config = arguments.config()?;
-    log_to_stderr(arguments.log_format)?;
+    log_to_stderr(arguments.log_format, "info")?;
     // As many descriptors as the system allows: each connection needs one. If it refuses, fewer can connect.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = runtime()?;
@@ -157,12 +174,13 @@ async fn either(first: &mut Signal, second: &mut Signal) {
     }
 }
 
-fn log_to_stderr(format: LogFormat) -> Result<()> {
+/// Without RUST_LOG, what is at least this important is logged.
+fn log_to_stderr(format: LogFormat, usual: &str) -> Result<()> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(directives) => {
             EnvFilter::try_new(&directives).with_context(|| format!("RUST_LOG={directives:?} is not understood"))?
         }
-        Err(_) => EnvFilter::new("info"),
+        Err(_) => EnvFilter::new(usual),
     };
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr);

@@ -5,6 +5,7 @@
 
 mod admission;
 pub mod cluster;
+pub mod copy;
 mod door;
 mod journal;
 mod proxied;

@@ -296,7 +296,8 @@ async fn what_is_left_of_snapshots_is_cleared_up() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(&file, "a copy").expect("it can be written");
     for place in [10, 20, 30] {
-        snapshots.put(place, file.path()).await.expect("it is stored");
+        let copy = tokio::fs::File::open(file.path()).await.expect("it is there");
+        snapshots.put(place, copy).await.expect("it is stored");
     }
     assert_eq!(snapshots.forget_old().await, Ok(Some(20)));
     let stored = |brokers: &Brokers| state_of(brokers, "OBJ_left-snapshots", "messages");

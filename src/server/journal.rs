@@ -29,7 +29,7 @@ use crate::state;
 use crate::store::{self, Backend, Presence, Reader, Store, StoreError};
 
 /// The node of a server that has its order to itself.
-const ALONE: NodeId = NodeId(0);
+pub const ALONE: NodeId = NodeId(0);
 /// How long the parts of a server that cannot start have to end.
 const ENDING: Duration = Duration::from_secs(3);
 /// What the supervisor calls the replica.
@@ -86,7 +86,7 @@ pub async fn open(config: &Config, mut parts: Parts<'_>) -> Result<Journal, Star
 
 /// A replica with the state from the store. Nobody is connected yet, so the guests of the last run are gone and their channels
 /// pass on.
-async fn restore<B: Backend>(store: Store<B>, limits: &Arc<Limits>) -> Result<Replica<B>, StoreError> {
+pub async fn restore<B: Backend>(store: Store<B>, limits: &Arc<Limits>) -> Result<Replica<B>, StoreError> {
     let mut replica = Replica::open(Node::Alone(ALONE), Arc::clone(limits), store)?;
     let origin = Origin { session: SessionId { node: ALONE, number: 0 }, tag: 0 };
     let ended = Proposal { origin, request: Request::EndNode(ALONE, 0) };
@@ -137,7 +137,7 @@ async fn shared(config: &Config, cluster: &Cluster, mut parts: Parts<'_>) -> Res
     Ok(Journal { order: Arc::new(order), state, reader, node, membership: Some(membership), nats: Some(broker) })
 }
 
-async fn connect(cluster: &Cluster, stream_bytes: u64) -> Result<Nats, StartError> {
+pub async fn connect(cluster: &Cluster, stream_bytes: u64) -> Result<Nats, StartError> {
     let parsed = cluster.servers.iter().map(|server| server.parse().map_err(|_| StartError::NoNatsServer(server.clone())));
     let options = nats::Options {
         servers: parsed.collect::<Result<_, _>>()?,

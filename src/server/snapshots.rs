@@ -67,7 +67,10 @@ async fn store_if_due(nats: &Nats, directory: &Path, place: u64, every: u64) -> 
     let copied = copied.map_err(|error| error.to_string()).and_then(|copied| copied.map_err(|error| error.to_string()));
     let file = store::copy_path(directory);
     let stored = match copied {
-        Ok(Some((stream, place))) if stream == nats.stream() => snapshots.put(place, &file).await.map(|()| place),
+        Ok(Some((stream, place))) if stream == nats.stream() => match File::open(&file).await {
+            Ok(copy) => snapshots.put(place, copy).await.map(|()| place),
+            Err(error) => Err(error.to_string()),
+        },
         Ok(_) => Err("the copy is not one of this stream".to_owned()),
         Err(error) => Err(error),
     };
@@ -112,7 +115,7 @@ pub async fn take_if_needed(nats: &Nats, directory: &Path, place: u64, every: u6
 }
 
 /// Fetches a snapshot to where a copy is expected, and looks whether it is one.
-async fn fetch(nats: &Nats, snapshots: &Snapshots, directory: &Path, place: u64) -> Result<(), String> {
+pub async fn fetch(nats: &Nats, snapshots: &Snapshots, directory: &Path, place: u64) -> Result<(), String> {
     let mut file = File::from_std(store::empty_copy(directory).map_err(|error| error.to_string())?);
     snapshots.get(place, &mut file).await?;
     drop(file);

@@ -197,6 +197,11 @@ impl State {
         self.committed.ids_below = self.counters.ids_below;
     }
 
+    /// The id of the next newcomer.
+    pub fn next_id(&self) -> UserId {
+        self.counters.next_id
+    }
+
     /// The id before which all ids must be reserved when so many newcomers are to be let in, if they are not yet.
     pub fn ids_short(&self, newcomers: u64) -> Option<UserId> {
         let upto = UserId(self.counters.next_id.0 + newcomers);

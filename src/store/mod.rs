@@ -51,7 +51,8 @@ use crate::event::{Entry, RoomId};
 use crate::names::Seq;
 
 pub use backend::{Backend, StoreError};
-pub use disk::{Disk, OpenError, copy, copy_ends, copy_path, empty_copy, open as open_disk, replace, set_aside};
+pub use disk::{Checked, Disk, OpenError, check, compare, copy, copy_ends, copy_path, copy_to, count};
+pub use disk::{empty_copy, is_there, open as open_disk, replace, set_aside};
 pub use memory::{Memory, open as open_memory};
 pub use put::Store;
 pub use trim::Keep;

@@ -71,6 +71,11 @@ impl<B: Broker> Follower<B> {
         Self { broker, place, features, following: None, tries: 0, short_since: None, gaps: 0, pulse, left }
     }
 
+    /// Up to which place it has read.
+    pub fn place(&self) -> u64 {
+        self.place
+    }
+
     /// An error when trying again does not help. A stream that is too short may be that of a broker that is still behind: it has its
     /// time.
     fn give_up(&mut self, error: &FollowError) -> Result<(), OrderError> {

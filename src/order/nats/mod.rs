@@ -260,6 +260,39 @@ impl Nats {
         if self.replicas >= 3 { "replicated" } else { "process" }
     }
 
+    /// The name of the stream.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The place of the newest frame; 0 when there never was one.
+    ///
+    /// # Errors
+    /// When the brokers do not answer.
+    pub async fn last(&self) -> Result<u64, String> {
+        Ok(in_time(self.context.get_stream(&self.name)).await?.cached_info().state.last_sequence)
+    }
+
+    /// Makes a stream that holds nothing begin later: returns the place before which nothing can be read any more, so that nobody
+    /// begins without a snapshot that goes up to there. `None` if it holds something, or somebody else writes to it.
+    ///
+    /// # Errors
+    /// When the brokers do not answer.
+    pub async fn begin_after_nothing(&self) -> Result<Option<u64>, String> {
+        let stream = in_time(self.context.get_stream(&self.name)).await?;
+        let state = &stream.cached_info().state;
+        if state.messages > 0 {
+            return Ok(None);
+        }
+        // Nobody reads it: it is forgotten at once.
+        let stored = in_time(in_time(self.context.publish(self.subject.clone(), Bytes::new())).await?.into_future()).await?;
+        if stored.sequence != state.last_sequence + 1 {
+            return Ok(None);
+        }
+        in_time(stream.purge().sequence(stored.sequence + 1).into_future()).await?;
+        Ok(Some(stored.sequence))
+    }
+
     /// Asks the brokers how full the stream is.
     ///
     /// # Errors

@@ -5,14 +5,13 @@
 //! covers is forgotten.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
 use async_nats::jetstream::object_store::{Config, ObjectInfo, ObjectMetadata, ObjectStore};
 use async_nats::jetstream::stream::{StorageType, Stream};
 use futures_util::TryStreamExt;
 use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::clock::Clock;
@@ -83,15 +82,22 @@ impl Snapshots {
         Ok(places)
     }
 
-    /// Stores a file as the snapshot that goes up to this place.
+    /// Stores what is read as the snapshot that goes up to this place.
     ///
     /// # Errors
-    /// When the file cannot be read or the brokers do not take it.
-    pub async fn put(&self, place: u64, file: &Path) -> Result<(), String> {
-        let mut file = File::open(file).await.map_err(|error| error.to_string())?;
+    /// When it cannot be read or the brokers do not take it.
+    pub async fn put(&self, place: u64, mut file: impl AsyncRead + Unpin) -> Result<(), String> {
         let metadata = ObjectMetadata { name: self.name(place), ..ObjectMetadata::default() };
         let put = timeout(TRANSFER, self.store.put(metadata, &mut file)).await.map_err(|_| "it takes too long".to_owned())?;
         put.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Forgets the snapshot that goes up to this place.
+    ///
+    /// # Errors
+    /// When the brokers do not answer.
+    pub async fn forget(&self, place: u64) -> Result<(), String> {
+        in_time(self.store.delete(self.name(place))).await
     }
 
     /// Fetches the snapshot that goes up to this place into a file. Its checksum is checked on the way.
@@ -115,7 +121,7 @@ impl Snapshots {
         let places = self.places().await?;
         let Some(first) = places.len().checked_sub(KEPT) else { return Ok(None) };
         for place in &places[..first] {
-            in_time(self.store.delete(self.name(*place))).await?;
+            self.forget(*place).await?;
         }
         let covered = places[first];
         in_time(self.stream.purge().sequence(covered + 1).into_future()).await?;

@@ -1,8 +1,9 @@
 //! Copies of a whole store: one is made while the store is written to, and one is put in its place while nobody uses it. It must
 //! never touch a store that another process has open.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
@@ -15,6 +16,11 @@ use crate::store::disk::{files, row, store_error};
 /// Where a copy of the store in this directory is made, or comes to.
 pub fn copy_path(directory: &Path) -> PathBuf {
     directory.join(files::COPY)
+}
+
+/// Whether there is a store in this directory.
+pub fn is_there(directory: &Path) -> bool {
+    directory.join(files::DATABASE).exists()
 }
 
 /// An empty file there, for a copy that comes from elsewhere.
@@ -32,15 +38,27 @@ pub fn empty_copy(directory: &Path) -> io::Result<File> {
 /// # Errors
 /// When the store cannot be read or the copy cannot be written.
 pub fn copy(directory: &Path) -> Result<Option<(u64, u64)>, StoreError> {
-    let to = copy_path(directory);
+    write_copy(directory, &copy_path(directory))?;
+    copy_ends(directory)
+}
+
+/// Writes the same copy as the store of another directory, which must not exist.
+///
+/// # Errors
+/// As [`copy`].
+pub fn copy_to(directory: &Path, other: &Path) -> Result<(), StoreError> {
+    let failed = |error| StoreError::Failed(format!("{} cannot be made: {error}", other.display()));
+    DirBuilder::new().mode(0o700).create(other).map_err(failed)?;
+    write_copy(directory, &other.join(files::DATABASE))
+}
+
+fn write_copy(directory: &Path, to: &Path) -> Result<(), StoreError> {
     let failed = |error: io::Error| StoreError::Failed(format!("{} cannot be written: {error}", to.display()));
     // SQLite takes an empty file, and leaves its mode.
-    drop(empty_copy(directory).map_err(failed)?);
+    drop(files::replace(to).map_err(failed)?);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let store = Connection::open_with_flags(directory.join(files::DATABASE), flags).map_err(store_error)?;
-    store.execute("VACUUM INTO ?", [to.to_string_lossy()]).map_err(store_error)?;
-    drop(store);
-    copy_ends(directory)
+    store.execute("VACUUM INTO ?", [to.to_string_lossy()]).map(drop).map_err(store_error)
 }
 
 /// The stream and the place up to which the copy in this directory goes, if it belongs to an order that is shared.

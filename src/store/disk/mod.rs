@@ -6,6 +6,7 @@
 //! -readonly journal.db`. Nothing here decides order or meaning; [`Store`](super::Store) does.
 
 mod aside;
+mod check;
 mod copy;
 mod damage;
 mod files;
@@ -36,7 +37,8 @@ use log::Log;
 use reader::Watched;
 use table::{FLOORS, HEADS, KEY_COUNTS, NEWEST, WASTE};
 
-pub use copy::{copy, copy_ends, copy_path, empty_copy, replace, set_aside};
+pub use check::{Checked, check, compare, count};
+pub use copy::{copy, copy_ends, copy_path, copy_to, empty_copy, is_there, replace, set_aside};
 pub use open::{OpenError, open};
 
 /// How many rows one statement inserts: running a statement costs about as much as a row.

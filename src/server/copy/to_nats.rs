@@ -1,0 +1,116 @@
+//! From a disk into a stream: the store as a server would find it at its start is the first snapshot. It owns a folder in the data
+//! directory while it works, and removes it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::fs::File;
+
+use crate::clock::Clock;
+use crate::event::{Entry, Event};
+use crate::limits::Limits;
+use crate::names::{Seq, UserId};
+use crate::order::cluster::Broker;
+use crate::order::nats::{Nats, Snapshots};
+use crate::server::copy::{Copied, CopyError, bar, beside};
+use crate::server::{journal, snapshots};
+use crate::store::{self, Checked, Presence, StoreError};
+
+/// Where the snapshot is made and comes back to.
+const WORK: &str = "copying";
+
+/// Copies the journal in this directory, whose server must not run, into the stream.
+pub async fn copy(directory: &Path, nats: &Arc<Nats>, limits: &Arc<Limits>) -> Result<Copied, CopyError> {
+    let from = directory.to_owned();
+    beside(move || tidy(&from)).await?;
+    // It keeps the directory until the copy is done.
+    let (store, _) = store::open_disk(directory, Presence::Forgotten)?;
+    let replica = journal::restore(store, limits).await?;
+    let (seq, next_id) = {
+        let state = replica.state();
+        let state = state.read().await;
+        (state.seq(), state.next_id())
+    };
+    let snapshots = nats.snapshots().await.map_err(CopyError::Brokers)?;
+    let has_snapshot = !snapshots.places().await.map_err(CopyError::Brokers)?.is_empty();
+    let place = nats.begin_after_nothing().await.map_err(CopyError::Brokers)?.filter(|_| !has_snapshot);
+    let place = place.ok_or_else(|| CopyError::InUse(nats.name().to_owned()))?;
+    let work = Work::make(directory)?;
+    let (from, to, stream) = (directory.to_owned(), work.0.clone(), nats.stream());
+    let making = bar(1, "making a snapshot");
+    beside(move || make(&from, &to, seq, next_id, (stream, place))).await?;
+    making.finish_and_clear();
+    let copied = upload(nats, &snapshots, &work.0, place, directory).await;
+    if copied.is_err() {
+        // What is not known to be right must not be begun with.
+        let _ = snapshots.forget(place).await;
+    }
+    Ok(Copied { checked: copied?, servers: 0 })
+}
+
+async fn upload(nats: &Nats, snapshots: &Snapshots, work: &Path, place: u64, directory: &Path) -> Result<Checked, CopyError> {
+    let path = store::copy_path(work);
+    let failed = |error| CopyError::Write { path: path.clone(), error };
+    let file = File::open(&path).await.map_err(failed)?;
+    let sending = bar(file.metadata().await.map_err(failed)?.len(), "storing it, bytes");
+    snapshots.put(place, sending.wrap_async_read(file)).await.map_err(CopyError::Brokers)?;
+    sending.finish_and_clear();
+    let fetching = bar(1, "fetching it again");
+    snapshots::fetch(nats, snapshots, work, place).await.map_err(CopyError::Brokers)?;
+    fetching.finish_and_clear();
+    let comparing = bar(store::count(directory)?, "comparing, entries");
+    let (from, to, seen) = (directory.to_owned(), work.to_owned(), comparing.clone());
+    let checked = beside(move || store::compare(&from, &to, || seen.inc(1))).await?.map_err(CopyError::Differs)?;
+    comparing.finish_and_clear();
+    Ok(checked)
+}
+
+/// Deletes what a server would delete after its start: nobody of a cluster knows any more that it is waste.
+fn tidy(directory: &Path) -> Result<(), StoreError> {
+    let failed = |error: store::OpenError| StoreError::Failed(error.to_string());
+    let (mut store, _) = store::open_disk(directory, Presence::Forgotten).map_err(failed)?;
+    store.load(&mut |_| {})?;
+    while store.tidy()? {}
+    store.close();
+    Ok(())
+}
+
+/// Makes the snapshot in `work`: the store, with what only the stores of a cluster keep: where in the order it ends, and which ids
+/// are given out.
+fn make(directory: &Path, work: &Path, seq: Seq, next_id: UserId, (stream, place): (u64, u64)) -> Result<(), StoreError> {
+    store::copy_to(directory, work)?;
+    let failed = |error: store::OpenError| StoreError::Failed(error.to_string());
+    let (mut store, _) = store::open_disk(work, Presence::Kept).map_err(failed)?;
+    store.load(&mut |_| {})?;
+    let given = Event::Given { id: UserId(next_id.0 - 1) };
+    let ordered = Event::Ordered { stream, place, numbers: Vec::new(), features: 1 };
+    for (seq, event) in (seq.0 + 1..).zip([given, ordered]) {
+        store.put(&Entry { seq: Seq(seq), time: Clock::System.time(), room: None, via: None, event })?;
+    }
+    store.commit()?;
+    store.close();
+    drop(store);
+    store::copy(work).map(drop)
+}
+
+/// The folder in which it works.
+struct Work(PathBuf);
+
+impl Work {
+    fn make(directory: &Path) -> Result<Self, CopyError> {
+        let path = directory.join(WORK);
+        // One that was killed has left it.
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CopyError::Write { path, error }),
+            _ => Ok(Self(path)),
+        }
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
