@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::fs::File;
 use tokio::time::sleep;
 
+use crate::clock;
 use crate::limits::NONE;
 use crate::order::cluster::Broker;
 use crate::order::nats::{Nats, Snapshots};
@@ -23,12 +24,15 @@ const LOOK: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_secs(30);
 /// What is left of a snapshot that was not stored whole is cleared up after this long: nobody stores it any more.
 const LEFT_OVER: Duration = Duration::from_secs(3600);
+/// It rests this many times as long as the last one took: a large store is not copied all the time under a great load.
+const RESTS: u32 = 9;
 /// How often a server that needs one asks for it while it begins.
 const RETRY: Duration = Duration::from_millis(500);
 
 /// Stores snapshots while this is the node that has been there longest; `every` so many batches, or earlier if the stream fills up. Never ends.
 pub async fn run(shared: Arc<Shared>, nats: Arc<Nats>, directory: PathBuf, every: u64) -> Ended {
     let (mut last, mut read_then) = (None, 0);
+    let mut rests_until = clock::now();
     loop {
         sleep(LOOK).await;
         let (place, first) = {
@@ -38,11 +42,16 @@ pub async fn run(shared: Arc<Shared>, nats: Arc<Nats>, directory: PathBuf, every
         let life = shared.lives.newest();
         let is_filling = every != NONE && nats.space().is_filling(read_then);
         let (read, after) = (nats.space().read(), if is_filling { 1 } else { every });
-        if first != Some(life.node) || life.is_over() || place < after_last(last, after) {
+        let rests = clock::now() < rests_until && !is_filling;
+        if rests || first != Some(life.node) || life.is_over() || place < after_last(last, after) {
             continue;
         }
+        let began = clock::now();
         match store_if_due(&nats, &directory, place, after).await {
-            Ok(newest) => (last, read_then) = (Some(newest), read),
+            Ok(newest) => {
+                (last, read_then) = (Some(newest), read);
+                rests_until = clock::now() + clock::since(began) * RESTS;
+            }
             Err(error) => {
                 tracing::warn!(%error, "no snapshot could be stored; trying again later");
                 sleep(REST).await;
