@@ -18,6 +18,9 @@ use crate::order::cluster::membership::Standing;
 /// After an error it is sent again this soon.
 const SOON: Duration = Duration::from_millis(300);
 
+/// So many callers are worth a batch of their own beside the ones under way.
+const ENOUGH: usize = 64;
+
 /// A batch that has not come back.
 pub struct Sent {
     pub number: u64,
@@ -53,8 +56,11 @@ impl Life {
         Self { node, next: 1, under_way, acks, progress: now, sent: now, again_at: None, gone: Vec::new() }
     }
 
-    pub fn may_send(&self) -> bool {
-        self.under_way.len() < BATCHES_UNDER_WAY && self.again_at.is_none()
+    /// Whether a batch may be sent while so many callers wait. A batch costs the brokers and every node much more than a proposal in
+    /// it: as long as few wait, they wait for the one that is under way, and then go together.
+    pub fn may_send(&self, waiting: usize) -> bool {
+        let room = if waiting < ENOUGH { 1 } else { BATCHES_UNDER_WAY };
+        self.under_way.len() < room && self.again_at.is_none()
     }
 
     /// Takes note of where the server stands; whether this life goes on.

@@ -128,7 +128,7 @@ impl<B: Broker> Publisher<B> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let may_send = life.may_send() && !self.is_cut_off(&life);
+            let may_send = life.may_send(self.queue.len()) && !self.is_cut_off(&life);
             tokio::select! {
                 biased;
                 changed = standing.changed() => {
@@ -182,7 +182,7 @@ impl<B: Broker> Publisher<B> {
                     }
                 }
             }
-        } else if life.may_send() && !life.gone.is_empty() {
+        } else if life.may_send(usize::MAX) && !life.gone.is_empty() {
             let some = life.gone.len().min(BATCH_PROPOSALS);
             let gone = life.gone.drain(..some).collect();
             self.send(life, gone).await;
