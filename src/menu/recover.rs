@@ -1,10 +1,11 @@
 //! A lost connection: the next server takes its place where the person named several; otherwise it is reported, and made again
 //! if the person wants that. Missed messages are then shown once.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost, reason};
-use crate::menu::link::Happening;
+use crate::menu::link::{Happening, Link};
 use crate::menu::terminal::{Look, Typed};
 use crate::wire::incoming::Item;
 
@@ -51,9 +52,8 @@ impl Client {
         }
         loop {
             self.next_try()?;
-            let restored = match self.servers.open(self.link.number + 1, self.terminal.queue()) {
+            let restored = match self.open()? {
                 Ok(link) => {
-                    link.notices().for_each(|line| self.terminal.show(Look::Plain, line));
                     self.link = link;
                     self.restore(&before, &gone, lost)
                 }
@@ -65,6 +65,24 @@ impl Client {
             self.who.clone_from(&before);
             let to = if self.servers.are_many() { format!(" to {}", self.servers.address()) } else { String::new() };
             self.terminal.show(Look::Red, &format!("No connection{to}: {why}."));
+        }
+    }
+
+    /// Connects where it is time to. A server that nobody vouches for is told nothing before the person has seen its fingerprint
+    /// and wants to go on.
+    fn open(&mut self) -> Result<io::Result<Link>, Ended> {
+        loop {
+            let link = match self.servers.open(&self.terminal.queue()) {
+                Ok(link) => link,
+                Err(error) => return Ok(Err(error)),
+            };
+            let told = link.notices().map(|line| self.terminal.show(Look::Plain, line)).count();
+            if told == 0 || !self.servers.are_many() {
+                return Ok(Ok(link));
+            }
+            // It must not wait for us meanwhile.
+            drop(link);
+            self.wants_to_reconnect()?;
         }
     }
 

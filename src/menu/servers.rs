@@ -28,6 +28,8 @@ pub struct Servers {
     at: usize,
     /// How often another one was tried since the last good connection.
     tries: usize,
+    /// The number of the newest connection.
+    number: u64,
     /// Since when there has been a connection.
     since: Instant,
 }
@@ -41,7 +43,7 @@ impl Servers {
         if list.is_empty() {
             list.push(server("localhost"));
         }
-        Self { list, at: 0, tries: 0, since: Instant::now() }
+        Self { list, at: 0, tries: 0, number: 0, since: Instant::now() }
     }
 
     /// Whether there is another one to go to.
@@ -57,7 +59,7 @@ impl Servers {
     /// Connects to the first that can be reached. `told` is told each other one's address, and why it is not that one.
     pub fn reach(&mut self, queue: &SyncSender<Happening>, mut told: impl FnMut(&str, &io::Error)) -> Option<Link> {
         for _ in 0..self.list.len() {
-            match self.open(0, queue.clone()) {
+            match self.open(queue) {
                 Ok(link) => return Some(link),
                 Err(error) => told(self.address(), &error),
             }
@@ -70,8 +72,9 @@ impl Servers {
     ///
     /// # Errors
     /// As for [`Link::open`].
-    pub fn open(&mut self, number: u64, queue: SyncSender<Happening>) -> io::Result<Link> {
-        let link = Link::open(&self.list[self.at], number, queue)?;
+    pub fn open(&mut self, queue: &SyncSender<Happening>) -> io::Result<Link> {
+        self.number += 1;
+        let link = Link::open(&self.list[self.at], self.number, queue.clone())?;
         self.since = Instant::now();
         Ok(link)
     }
