@@ -124,8 +124,9 @@ pub struct Menu {
     /// Trusts who is vouched for in this PEM file, and nobody else.
     #[arg(long, value_name = "FILE", requires = "tls")]
     pub tls_ca: Option<PathBuf>,
-    /// The server [asked for when absent; port 12000 unless given].
-    #[arg(value_name = "HOST[:PORT]")]
+    /// The server, or several of a cluster, separated by commas: when one is gone, the next takes its place [asked for when absent;
+    /// port 12000 unless given].
+    #[arg(value_name = "HOST[:PORT],...")]
     pub server: Option<String>,
     /// The name to take [asked for when absent].
     #[arg(long, conflicts_with = "login")]

@@ -6,6 +6,8 @@ mod support;
 mod chat;
 #[path = "menu/hostile.rs"]
 mod hostile;
+#[path = "menu/moves.rs"]
+mod moves;
 #[path = "menu/person.rs"]
 mod person;
 #[path = "menu/recovery.rs"]

@@ -1,9 +1,11 @@
-//! Order: everyone sees the same, each once, whatever the load, and pages add up to the whole.
+//! Order: everyone sees the same, each once, whatever the load, and pages add up to the whole, at one server and at a cluster.
 
 mod support;
 
+use support::client::Client;
+use support::cluster::Brokers;
+use support::host::{Host, Place};
 use support::raw::Raw;
-use support::server::Server;
 use support::wait::until;
 
 const UNPACED: [&str; 8] = [
@@ -17,9 +19,42 @@ const UNPACED: [&str; 8] = [
     "announce-members=0",
 ];
 
+/// One test for each kind of order: that of a server alone, and that of a cluster whose servers people are spread over.
+macro_rules! on_every_order {
+    ($($name:ident)*) => {
+        mod alone {
+            $(#[test] fn $name() { super::$name(super::Place::Alone); })*
+        }
+        mod on_a_cluster {
+            $(#[test] fn $name() {
+                let Some(brokers) = super::Brokers::start(1) else { return };
+                super::$name(super::Place::Cluster(&brokers));
+            })*
+        }
+    };
+}
+
+on_every_order! {
+    all_members_see_the_same_order_and_each_speaker_keeps_theirs
+    pages_add_up_to_the_whole
+    a_channel_that_is_closed_is_read_to_its_end_first
+    who_reads_a_closed_channel_late_is_told_that_it_is_closed
+    no_guest_is_shown_what_they_said_however_far_behind_they_are
+    no_account_is_shown_what_this_connection_said_however_far_behind_it_is
+}
+
+/// Somebody who has #rust, and somebody at every other place who has joined it.
+fn rust(host: &Host, members: usize) -> (Raw, Vec<Raw>) {
+    let mut owner = Raw::connect(host.address(0));
+    owner.write(b"CREATE #rust\n");
+    owner.lines_until("OK CREATE");
+    host.settle();
+    (owner, (1..=members).map(|number| member(host, number)).collect())
+}
+
 /// Joins #rust.
-fn member(server: &Server) -> Raw {
-    let mut member = Raw::connect(server.address());
+fn member(host: &Host, number: usize) -> Raw {
+    let mut member = Raw::connect(host.address(number));
     member.write(b"JOIN #rust\n");
     member.lines_until("OK JOIN");
     member
@@ -44,14 +79,10 @@ fn seqs(lines: &[String]) -> Vec<u64> {
     lines.iter().filter(|line| is_message(line)).map(|line| seq(line)).collect()
 }
 
-#[test]
-fn all_members_see_the_same_order_and_each_speaker_keeps_theirs() {
-    let server = Server::start(&UNPACED);
-    let mut owner = Raw::connect(server.address());
-    owner.write(b"CREATE #rust\n");
-    owner.lines_until("OK CREATE");
-    let (readers, mut speakers): (Vec<Raw>, Vec<Raw>) =
-        ((0..3).map(|_| member(&server)).collect(), (0..4).map(|_| member(&server)).collect());
+fn all_members_see_the_same_order_and_each_speaker_keeps_theirs(place: Place<'_>) {
+    let host = Host::start(place, "same", &UNPACED);
+    let (_owner, mut readers) = rust(&host, 7);
+    let mut speakers = readers.split_off(3);
     let count = 2_000;
     for (speaker, word) in speakers.iter_mut().zip(["a", "b", "c", "d"]) {
         drop(speaker.write_beside(numbers(word, count, 50)));
@@ -81,19 +112,19 @@ fn all_members_see_the_same_order_and_each_speaker_keeps_theirs() {
     }
 }
 
-#[test]
-fn pages_add_up_to_the_whole() {
-    let server = Server::start(&[&UNPACED[..], &["--limit", "inbox-per-sender=none"]].concat());
-    let (mut ana, mut bob) = (server.connect(), Raw::connect(server.address()));
+fn pages_add_up_to_the_whole(place: Place<'_>) {
+    let host = Host::start(place, "pages", &[&UNPACED[..], &["--limit", "inbox-per-sender=none"]].concat());
+    let (mut bob, _) = rust(&host, 0);
+    let mut ana = Client::connect(host.address(1));
     ana.ok("NAME ana");
-    bob.write(b"CREATE #rust\n");
-    bob.lines_until("OK CREATE");
     ana.ok("JOIN #rust");
+    host.settle();
     // Runs longer than what the server reads at once: within one, the next seq is the next message's, and a page may not skip it.
     let run = |at| ["SAY #rust", "MSG ana"].map(|to| (at..at + 50).map(|n| format!("{to} {n}\n")).collect::<String>()).concat();
     let both: Vec<u8> = (0..2_500).step_by(50).flat_map(|at| run(at).into_bytes()).collect();
     drop(bob.write_beside(both));
     let answers: Vec<String> = (0..5_000).map(|_| bob.line()).collect();
+    host.settle();
     let of = |start: &str| answers.iter().filter(|line| line.starts_with(start)).map(|line| seq(line)).collect::<Vec<u64>>();
     let (said, sent) = (of("OK SAY"), of("OK MSG"));
     assert_eq!(ana.ask("INBOX").pop().as_deref(), Some("OK INBOX 100 2400"));
@@ -123,12 +154,10 @@ fn pages_add_up_to_the_whole() {
 }
 
 /// What a reader is shown who reads on after #rust was closed and has been silent for a while: all that was said, and then this.
-fn shown_after_the_end() -> Vec<String> {
-    let server = Server::start(&[&UNPACED[..], &["--limit", "empty-channel-seconds=4"]].concat());
-    let mut ana = Raw::connect(server.address());
-    ana.write(b"CREATE #rust\n");
-    ana.lines_until("OK CREATE");
-    let mut sleeper = member(&server);
+fn shown_after_the_end(place: Place<'_>) -> Vec<String> {
+    let host = Host::start(place, "end", &[&UNPACED[..], &["--limit", "empty-channel-seconds=4"]].concat());
+    let (mut ana, mut sleepers) = rust(&host, 1);
+    let mut sleeper = sleepers.pop().expect("one has joined");
     drop(ana.write_beside([numbers("", 4_000, 2000), b"CLOSE #rust\nCREATE #clock\nLEAVE #clock\n".to_vec()].concat()));
     let answers = ana.lines_until("OK LEAVE");
     // A channel that nobody has ends after so many seconds.
@@ -136,6 +165,7 @@ fn shown_after_the_end() -> Vec<String> {
         ana.write(b"CHANNELS\n");
         (ana.lines_until("OK CHANNELS").len() == 1).then_some(())
     });
+    host.settle();
     for answer in &answers[..4_000] {
         let line = sleeper.line();
         assert!(is_message(&line) && seq(&line) == seq(answer), "{line}");
@@ -144,25 +174,23 @@ fn shown_after_the_end() -> Vec<String> {
     sleeper.lines_until("ERR NO_SUCH_CHANNEL SAY")
 }
 
-#[test]
-fn a_channel_that_is_closed_is_read_to_its_end_first() {
-    shown_after_the_end();
+fn a_channel_that_is_closed_is_read_to_its_end_first(place: Place<'_>) {
+    shown_after_the_end(place);
 }
 
-#[test]
-fn who_reads_a_closed_channel_late_is_told_that_it_is_closed() {
-    let shown = shown_after_the_end();
+fn who_reads_a_closed_channel_late_is_told_that_it_is_closed(place: Place<'_>) {
+    let shown = shown_after_the_end(place);
     assert!(shown[0].starts_with("* CLOSE #rust guest-1000:1000 "), "{shown:?}");
 }
 
 /// What she said herself and is shown, she who is behind and says something before she reads on.
-fn shown_of_her_own(register: &str) -> Vec<String> {
-    let server = Server::start(&UNPACED);
-    let (mut ana, mut bob) = (Raw::connect_narrowly(server.address()), Raw::connect(server.address()));
+fn shown_of_her_own(place: Place<'_>, register: &str) -> Vec<String> {
+    let host = Host::start(place, "own", &UNPACED);
+    let mut ana = Raw::connect_narrowly(host.address(0));
     ana.write(format!("{register}\nCREATE #rust\n").as_bytes());
     ana.lines_until("OK CREATE");
-    bob.write(b"JOIN #rust\n");
-    bob.lines_until("OK JOIN");
+    host.settle();
+    let mut bob = member(&host, 1);
     let flood = |bob: &mut Raw| {
         drop(bob.write_beside(numbers("", 2_500, 2000)));
         (0..2_500).for_each(|_| assert!(bob.line().starts_with("OK SAY ")));
@@ -185,12 +213,10 @@ fn shown_of_her_own(register: &str) -> Vec<String> {
     }
 }
 
-#[test]
-fn no_guest_is_shown_what_they_said_however_far_behind_they_are() {
-    assert_eq!(shown_of_her_own("PING"), Vec::<String>::new());
+fn no_guest_is_shown_what_they_said_however_far_behind_they_are(place: Place<'_>) {
+    assert_eq!(shown_of_her_own(place, "PING"), Vec::<String>::new());
 }
 
-#[test]
-fn no_account_is_shown_what_this_connection_said_however_far_behind_it_is() {
-    assert_eq!(shown_of_her_own("REGISTER ana correct horse battery"), Vec::<String>::new());
+fn no_account_is_shown_what_this_connection_said_however_far_behind_it_is(place: Place<'_>) {
+    assert_eq!(shown_of_her_own(place, "REGISTER ana correct horse battery"), Vec::<String>::new());
 }

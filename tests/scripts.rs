@@ -1,10 +1,12 @@
-//! The shell scripts of `scripts/protocol`, run with real netcats through a proxy that knows the grammar.
+//! The shell scripts of `scripts/protocol`, run with real netcats through a proxy that knows the grammar: against one server, and
+//! against a cluster.
 
 mod support;
 
 use std::path::Path;
 use std::process::{Command, Output};
 
+use support::cluster::{Brokers, Cluster, Places};
 use support::proxy::Proxy;
 use support::server::Server;
 
@@ -20,10 +22,9 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 
-/// Runs all scripts twice against one server: they must not mind what an earlier run has left.
-fn protocol_tests(netcat: &str) {
-    let server = Server::start(OPTIONS);
-    let proxy = Proxy::start(server.address());
+/// Runs all scripts twice against one server or one cluster: they must not mind what an earlier run has left.
+fn protocol_tests(netcat: &str, servers: impl Into<Places>) {
+    let proxy = Proxy::start(servers);
     let port = proxy.address().port().to_string();
     for _ in 0..2 {
         let output = run("run", netcat, &["127.0.0.1", &port]);
@@ -31,6 +32,11 @@ fn protocol_tests(netcat: &str) {
         assert!(said(&output).contains("\n9 passed, 0 failed\n"), "{}", said(&output));
     }
     assert!(proxy.check() > 6_000, "the scripts received {} lines", proxy.check());
+}
+
+fn at_one_server(netcat: &str) {
+    let server = Server::start(OPTIONS);
+    protocol_tests(netcat, server.address());
 }
 
 fn kill_9(netcat: &str) {
@@ -42,21 +48,32 @@ fn kill_9(netcat: &str) {
 #[test]
 fn the_protocol_tests_pass_with_the_netcat_of_openbsd() {
     if support::clients::is_installed("nc.openbsd", "netcat-openbsd") {
-        protocol_tests("nc.openbsd -N");
+        at_one_server("nc.openbsd -N");
+    }
+}
+
+/// Each script's people are at three servers.
+#[test]
+fn the_protocol_tests_pass_on_a_cluster() {
+    if support::clients::is_installed("nc.openbsd", "netcat-openbsd")
+        && let Some(brokers) = Brokers::start(1)
+    {
+        let cluster = Cluster::start(&brokers, "scripts", OPTIONS);
+        protocol_tests("nc.openbsd -N", cluster.places());
     }
 }
 
 #[test]
 fn the_protocol_tests_pass_with_ncat() {
     if support::clients::is_installed("ncat", "ncat") {
-        protocol_tests("ncat");
+        at_one_server("ncat");
     }
 }
 
 #[test]
 fn the_protocol_tests_pass_with_busybox() {
     if support::clients::is_installed("busybox", "busybox") {
-        protocol_tests("busybox nc");
+        at_one_server("busybox nc");
     }
 }
 

@@ -1,4 +1,5 @@
-//! The contract of `src/store/mod.rs`, held against every store there is: each point in its turn, in memory and on a disk.
+//! The contract of `src/store/mod.rs`, held against every store there is: each point in its turn, in memory and on a disk, of a
+//! server alone and of a node of a cluster.
 
 #[path = "store/damaged.rs"]
 mod damaged;
@@ -59,9 +60,14 @@ impl Place {
         Self { kind, presence: Presence::Forgotten, directory }
     }
 
-    /// The same, with presence.
-    pub fn with_presence(&self) -> Self {
-        Self { presence: Presence::Kept, ..Self::new(self.kind) }
+    /// An empty one, with presence: what a node of a cluster has.
+    pub fn of_a_node(kind: Kind) -> Self {
+        Self { presence: Presence::Kept, ..Self::new(kind) }
+    }
+
+    /// Another empty one of the same kind.
+    pub fn another(&self) -> Self {
+        Self { presence: self.presence, ..Self::new(self.kind) }
     }
 
     /// Opens the store.
@@ -89,7 +95,8 @@ impl Place {
     }
 }
 
-/// One test for each kind of store.
+/// One test for each kind of store: that of a server alone, in memory and on a disk, and that of a node of a cluster, which is in
+/// memory where the cluster is simulated.
 #[macro_export]
 macro_rules! on_every_store {
     ($($name:ident)*) => {
@@ -98,6 +105,38 @@ macro_rules! on_every_store {
         }
         mod disk {
             $(#[test] fn $name() { super::$name(&$crate::Place::new($crate::Kind::Disk)); })*
+        }
+        mod node {
+            $(#[test] fn $name() { super::$name(&$crate::Place::of_a_node($crate::Kind::Disk)); })*
+        }
+        mod simulated_node {
+            $(#[test] fn $name() { super::$name(&$crate::Place::of_a_node($crate::Kind::Memory)); })*
+        }
+    };
+}
+
+/// One test for each kind of store that is on a disk.
+#[macro_export]
+macro_rules! on_every_disk {
+    ($($name:ident)*) => {
+        mod alone {
+            $(#[test] fn $name() { super::$name(&$crate::Place::new($crate::Kind::Disk)); })*
+        }
+        mod in_a_cluster {
+            $(#[test] fn $name() { super::$name(&$crate::Place::of_a_node($crate::Kind::Disk)); })*
+        }
+    };
+}
+
+/// One test for each kind of store that keeps presence.
+#[macro_export]
+macro_rules! on_every_node {
+    ($($name:ident)*) => {
+        mod real {
+            $(#[test] fn $name() { super::$name(&$crate::Place::of_a_node($crate::Kind::Disk)); })*
+        }
+        mod simulated {
+            $(#[test] fn $name() { super::$name(&$crate::Place::of_a_node($crate::Kind::Memory)); })*
         }
     };
 }

@@ -9,7 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use support::cluster::Brokers;
-use support::conversation::{Place, Planned, hold, hold_at, options, record};
+use support::conversation::{Planned, hold, hold_at, options, record};
+use support::host::Place;
 use support::transcript::Transcript;
 
 const FOLDER: &str = "tests/transcripts";

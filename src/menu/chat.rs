@@ -59,7 +59,7 @@ impl Client {
             && let Answer::Ok(data, _) = self.command(&format!("HISTORY #{name} 1"), Again::Yes)?
             && let Some(channel) = &mut self.channel
         {
-            channel.seen = data.iter().filter_map(seq).max().unwrap_or(0).max(channel.seen);
+            channel.shown.seen = data.iter().filter_map(seq).max().unwrap_or(0).max(channel.shown.seen);
         }
         let users = match self.command(&format!("LIST #{name}"), Again::Yes)? {
             Answer::Ok(data, _) => names(&data).iter().map(|who| (*who).to_owned()).collect(),
@@ -137,13 +137,21 @@ impl Client {
 
     /// Shows an event.
     pub(super) fn event(&mut self, item: &Item) {
-        if let (Some(held), Some(channel)) = (&mut self.held, &self.channel)
-            && matches!(item.split(), Some(([_, _, to], _)) if item.kind == "MSG" && is_named(to, &channel.name))
-        {
+        let is_fetched = self.is_fetched(item);
+        if let Some(held) = self.held.as_mut().filter(|_| is_fetched) {
             return held.push(item.clone());
         }
         let Some((look, line)) = self.describe(item) else { return };
         self.terminal.show(look, &line);
+    }
+
+    /// Whether an event is a message that is shown as missed where it was missed.
+    fn is_fetched(&self, item: &Item) -> bool {
+        let Some(([_, _, to], _)) = item.split().filter(|_| item.kind == "MSG") else { return false };
+        match to.strip_prefix('#') {
+            Some(_) => self.channel.as_ref().is_some_and(|channel| is_named(to, &channel.name)),
+            None => self.resumes_inbox(),
+        }
     }
 
     fn describe(&mut self, item: &Item) -> Option<(Look, String)> {
@@ -151,17 +159,16 @@ impl Client {
         match item.kind.as_str() {
             "MSG" => {
                 let ([seq, _, to, from], text) = item.split()?;
-                let from = name_of(from);
+                let (from, seq) = (name_of(from), seq.parse().unwrap_or(u64::MAX));
                 match (to.strip_prefix('#'), &mut self.channel) {
                     (Some(to), Some(channel)) if is_named(to, &channel.name) => {
-                        let seq = seq.parse().unwrap_or(u64::MAX);
-                        if seq <= channel.resumed {
+                        if !channel.shown.takes(seq) {
                             return None;
                         }
-                        channel.seen = channel.seen.max(seq);
                         plain(format!("{from}> {text}"))
                     }
                     (Some(to), _) => plain(format!("[{to}] {from}> {text}")),
+                    (None, _) if !self.inbox.takes(seq) => None,
                     (None, Some(_)) => Some((Look::Bold, format!("(private) {from}> {text}"))),
                     (None, None) => {
                         Some((Look::Bold, format!("New message from {from}: {text} (option 3 shows your messages)")))

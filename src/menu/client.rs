@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
-use crate::menu::link::{Happening, Link, Server, without_password};
+use crate::menu::link::{Happening, Link, without_password};
+use crate::menu::servers::Servers;
 use crate::menu::terminal::{Look, Terminal, Typed};
 use crate::wire::incoming::Item;
 use crate::wire::{Incoming, Rejected, incoming, parse};
@@ -71,23 +72,45 @@ pub struct Channel {
     pub name: String,
     /// The key that was given for it, or nothing.
     pub key: String,
-    /// The seq of the newest message that was shown, or that was there before the person joined.
+    /// How far it was shown.
+    pub shown: Shown,
+}
+
+/// How far a channel or an inbox was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Shown {
+    /// The seq of the newest message that was shown, or that was there before the person came.
     pub seen: u64,
     /// The seq of the newest message that was shown as missed: it may arrive again, live.
-    pub resumed: u64,
+    resumed: u64,
+}
+
+impl Shown {
+    /// Takes note of a message that arrives live; whether it is to be shown.
+    pub fn takes(&mut self, seq: u64) -> bool {
+        self.seen = self.seen.max(seq);
+        seq > self.resumed
+    }
+
+    /// All up to this message was shown as missed.
+    pub fn resumes(&mut self, seq: u64) {
+        (self.seen, self.resumed) = (self.seen.max(seq), self.resumed.max(seq));
+    }
 }
 
 /// One run of the menu client: what it is connected to, and what it knows.
 pub struct Client {
     pub(super) terminal: Terminal,
     pub(super) link: Link,
-    pub(super) server: Server,
+    pub(super) servers: Servers,
     show_protocol: bool,
     pub(super) identity: Identity,
     /// `name:id`.
     pub(super) who: String,
     pub(super) channel: Option<Channel>,
-    /// What is said in the channel while missed messages are being fetched.
+    /// How far the person's inbox was shown as messages came.
+    pub(super) inbox: Shown,
+    /// What is said while missed messages are being fetched.
     pub(super) held: Option<Vec<Item>>,
     pub(super) ahead: VecDeque<Typed>,
     /// Whether the line being typed was meant for a channel that has ended.
@@ -103,15 +126,16 @@ pub fn name_of(who: &str) -> &str {
 
 impl Client {
     /// A client for a connection on which nothing was said yet.
-    pub(super) fn over(link: Link, server: Server, terminal: Terminal, show_protocol: bool) -> Self {
+    pub(super) fn over(link: Link, servers: Servers, terminal: Terminal, show_protocol: bool) -> Self {
         Self {
             terminal,
             link,
-            server,
+            servers,
             show_protocol,
             identity: Identity::Guest(None),
             who: String::new(),
             channel: None,
+            inbox: Shown::default(),
             held: None,
             ahead: VecDeque::new(),
             is_stale: false,
@@ -166,6 +190,11 @@ impl Client {
     pub(super) fn command(&mut self, line: &str, again: Again) -> Result<Answer, Ended> {
         loop {
             match self.exchange(line) {
+                // It is certain that nothing was done, and another server does it.
+                Ok(Answer::Err(code, text)) if code == "SHUTTING_DOWN" && self.servers.are_many() => {
+                    self.reconnect(&Lost(text))?;
+                    continue;
+                }
                 Ok(answer) => return Ok(answer),
                 Err(lost) => self.reconnect(&lost)?,
             }
@@ -224,6 +253,32 @@ impl Client {
             self.terminal.show(Look::Dim, &format!("<-- {line}"));
         }
         incoming::read(line)
+    }
+
+    /// Lets time pass, with whatever happens in it; whether all of it has passed and the person has not had enough.
+    pub(super) fn rest(&mut self, time: Duration) -> Result<bool, Lost> {
+        let end = Instant::now() + time;
+        // Whoever has always more to say does not make it longer.
+        while Instant::now() < end {
+            match self.terminal.next(Some(end)) {
+                None => break,
+                Some(Happening::Typed(typed)) => {
+                    let is_enough = matches!(typed, Typed::Interrupt | Typed::End);
+                    self.ahead.push_back(typed);
+                    if is_enough {
+                        return Ok(false);
+                    }
+                }
+                Some(Happening::Line(number, line)) if number == self.link.number => {
+                    if let Some(Incoming::Event(item)) = self.read(&line) {
+                        self.event(&item);
+                    }
+                }
+                Some(Happening::Lost(number, why)) if number == self.link.number => return Err(Lost(why)),
+                Some(_) => {}
+            }
+        }
+        Ok(true)
     }
 
     /// Waits for the person to type something; `None` when their channel has ended meanwhile.

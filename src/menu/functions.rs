@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::menu::client::{Again, Answer, Channel, Client, Ended, name_of};
-use crate::menu::recover::PAGES;
+use crate::menu::client::{Again, Answer, Channel, Client, Ended, Shown, name_of};
+use crate::menu::recover::{PAGE, PAGES, seq};
 use crate::menu::terminal::{Look, Typed};
 use crate::wire::incoming::Item;
 
@@ -120,6 +120,15 @@ impl Client {
         Ok(())
     }
 
+    /// Takes what is unread now for counted, so that it is not taken for missed later.
+    pub(super) fn mark_inbox(&mut self) -> Result<(), Ended> {
+        if let Answer::Ok(data, _) = self.command(&format!("INBOX {PAGE}"), Again::Yes)? {
+            let newest = data.iter().filter_map(seq).max().unwrap_or(0);
+            self.inbox.seen = self.inbox.seen.max(newest);
+        }
+        Ok(())
+    }
+
     fn show_message(&mut self, item: &Item) -> Option<u64> {
         if item.kind == "GAP" {
             self.terminal.show(Look::Red, "Some messages can no longer be had.");
@@ -148,7 +157,7 @@ impl Client {
             Answer::Ok(_, fields) => {
                 // The server's spelling: its case may differ from what was typed.
                 let name = fields.split(' ').next().and_then(|name| name.strip_prefix('#')).unwrap_or(name);
-                self.channel = Some(Channel { name: name.to_owned(), key: key.to_owned(), seen: 0, resumed: 0 });
+                self.channel = Some(Channel { name: name.to_owned(), key: key.to_owned(), shown: Shown::default() });
                 self.enter(name, verb == "CREATE")?;
                 self.chat()
             }

@@ -12,6 +12,7 @@ mod screen;
 mod script;
 mod secret;
 mod secure;
+mod servers;
 mod start;
 mod terminal;
 mod trust;
@@ -26,7 +27,7 @@ pub use trust::Trust;
 /// The options from the command line.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// `HOST` or `HOST:PORT`; asked for when absent.
+    /// `HOST` or `HOST:PORT`, or several of them with commas between; asked for when absent.
     pub server: Option<String>,
     /// Whom to trust, for an encrypted connection.
     pub tls: Option<Trust>,

@@ -1,4 +1,8 @@
-//! A lost connection: it is reported, and made again if the person wants that; missed messages are then shown once.
+//! A lost connection: the next server takes its place where the person named several; otherwise it is reported, and made again
+//! if the person wants that. Missed messages are then shown once.
+
+use std::io;
+use std::time::{Duration, Instant};
 
 use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost, reason};
 use crate::menu::link::{Happening, Link};
@@ -6,11 +10,16 @@ use crate::menu::terminal::{Look, Typed};
 use crate::wire::incoming::Item;
 
 /// How many messages are asked for at a time.
-const PAGE: usize = 1000;
+pub(super) const PAGE: usize = 1000;
 /// The most pages that are asked for in a row: a server that always has more must not keep a person waiting for ever.
 pub(super) const PAGES: usize = 100;
 /// How often a message is sent while the server says that it is unsure whether the message was stored.
 const TRIES: usize = 3;
+/// How long a name is waited for: servers that share a journal give up one that has died, and the guests who were there, after
+/// 15 seconds and a few more.
+const NAME_HELD: Duration = Duration::from_secs(25);
+/// The pause between two looks whether it is free.
+const NAME_PAUSE: Duration = Duration::from_millis(500);
 
 impl Client {
     /// Sends a message with a key; returns whether it was sent, and shows why if not. The server stores it once: so it may be
@@ -33,23 +42,71 @@ impl Client {
         Ok(false)
     }
 
-    /// Reports that the connection is lost, and makes a new one if the person wants it.
+    /// Makes a new connection. Where the person named several servers, it goes to the next one that can be had by itself;
+    /// otherwise, or when none can be had, it reports that the connection is lost and asks whether they want another.
     pub(super) fn reconnect(&mut self, lost: &Lost) -> Result<(), Ended> {
-        self.terminal.show(Look::Red, &format!("The connection to the server was lost: {}.", lost.0));
+        let (before, gone) = (self.who.clone(), self.servers.address().to_owned());
+        self.servers.lost();
+        if !self.servers.are_many() {
+            self.terminal.show(Look::Red, &format!("The connection to the server was lost: {}.", lost.0));
+        }
         loop {
-            self.wants_to_reconnect()?;
-            let restored = match Link::open(&self.server, self.link.number + 1, self.terminal.queue()) {
+            self.next_try()?;
+            let restored = match self.open()? {
                 Ok(link) => {
-                    link.notices().for_each(|line| self.terminal.show(Look::Plain, line));
                     self.link = link;
-                    self.restore()
+                    self.restore(&before, &gone, lost)
                 }
                 Err(error) => Err(Lost(error.to_string())),
             };
             self.held = None;
-            match restored {
-                Ok(()) => return Ok(()),
-                Err(Lost(why)) => self.terminal.show(Look::Red, &format!("No connection: {why}.")),
+            let Err(Lost(why)) = restored else { return Ok(()) };
+            // What others said is shown without what the person said, and that was said under this name.
+            self.who.clone_from(&before);
+            let to = if self.servers.are_many() { format!(" to {}", self.servers.address()) } else { String::new() };
+            self.terminal.show(Look::Red, &format!("No connection{to}: {why}."));
+        }
+    }
+
+    /// Connects where it is time to. A server that nobody vouches for is told nothing before the person has seen its fingerprint
+    /// and wants to go on.
+    fn open(&mut self) -> Result<io::Result<Link>, Ended> {
+        loop {
+            let link = match self.servers.open(&self.terminal.queue()) {
+                Ok(link) => link,
+                Err(error) => return Ok(Err(error)),
+            };
+            let told = link.notices().map(|line| self.terminal.show(Look::Plain, line)).count();
+            if told == 0 || !self.servers.are_many() {
+                return Ok(Ok(link));
+            }
+            // It must not wait for us meanwhile.
+            drop(link);
+            self.wants_to_reconnect()?;
+        }
+    }
+
+    /// Waits until it is time for another try: at the next server, where there are several, or when the person wants one.
+    fn next_try(&mut self) -> Result<(), Ended> {
+        if self.servers.are_many() {
+            self.servers.turn();
+            if let Some(pause) = self.servers.pause() {
+                return self.pause(pause);
+            }
+        }
+        self.wants_to_reconnect()
+    }
+
+    fn pause(&mut self, pause: Duration) -> Result<(), Ended> {
+        if !pause.is_zero() {
+            self.terminal.show(Look::Dim, &format!("None of the servers lets you in; trying again in {} s.", pause.as_secs()));
+        }
+        loop {
+            match self.rest(pause) {
+                Ok(true) => return Ok(()),
+                Ok(false) => return Err(Ended::Disconnected),
+                // The last try had got as far as a connection.
+                Err(Lost(_)) => {}
             }
         }
     }
@@ -78,54 +135,107 @@ impl Client {
         }
     }
 
-    /// Restores the identity and the channel on a new connection.
-    fn restore(&mut self) -> Result<(), Lost> {
-        // From here on new messages of the channel arrive, but the missed ones are to be shown first.
+    /// Restores the identity and the channel on a new connection, and shows what was missed.
+    fn restore(&mut self, before: &str, gone: &str, lost: &Lost) -> Result<(), Lost> {
+        // From here on new messages arrive, but the missed ones are to be shown first.
         self.held = Some(Vec::new());
-        let before = self.who.clone();
         self.greet()?;
-        let mut unread = 0;
-        let line = match &self.identity {
-            Identity::Guest(None) => None,
-            Identity::Guest(Some(name)) => Some(format!("NAME {name}")),
-            Identity::Account { name, password } => Some(format!("LOGIN {name} {password}")),
-        };
-        match line.map(|line| self.exchange(&line)).transpose()? {
-            Some(Answer::Ok(_, fields)) => unread = self.is_now(&fields),
-            // An account's messages are never sent under another identity.
-            Some(Answer::Err(code, text)) if self.is_account() => {
-                self.who = before;
-                return Err(Lost(reason(&code, &text)));
-            }
-            Some(refused) => self.show_refused("You are another guest now", &refused),
-            None => {}
+        if self.servers.are_many() {
+            let now = self.servers.address();
+            self.terminal.show(Look::Red, &format!("{gone} is gone: {}; now at {now}.", lost.0));
         }
+        let unread = self.become_again(gone)?;
         let who = self.who.clone();
         self.terminal.show(Look::Plain, &format!("Connected again. You are {who}."));
         self.show_unread(unread);
-        self.resume_channel(&before)
+        if unread > 0 && self.resumes_inbox() {
+            self.resume_inbox()?;
+        }
+        self.resume_channel(before)?;
+        let held = self.held.take().unwrap_or_default();
+        held.iter().for_each(|item| self.event(item));
+        Ok(())
+    }
+
+    /// Logs in again, or takes the name again; returns the number of unread messages.
+    fn become_again(&mut self, gone: &str) -> Result<u64, Lost> {
+        let answer = match &self.identity {
+            Identity::Guest(None) => return Ok(0),
+            Identity::Guest(Some(name)) => self.name_again(&name.clone(), gone)?,
+            Identity::Account { name, password } => self.exchange(&format!("LOGIN {name} {password}"))?,
+        };
+        match answer {
+            Answer::Ok(_, fields) => return Ok(self.is_now(&fields)),
+            // An account's messages are never sent under another identity.
+            Answer::Err(code, text) if self.is_account() || is_for_now(&code) => return Err(Lost(reason(&code, &text))),
+            refused => self.show_refused("You are another guest now", &refused),
+        }
+        Ok(0)
+    }
+
+    /// Takes a guest's name. The connection that is gone may still have it, until the other servers know that it is.
+    fn name_again(&mut self, name: &str, gone: &str) -> Result<Answer, Lost> {
+        let began = Instant::now();
+        let mut is_told = false;
+        loop {
+            let answer = self.exchange(&format!("NAME {name}"))?;
+            let is_held = matches!(&answer, Answer::Err(code, _) if code == "NAME_TAKEN");
+            if !is_held || !self.servers.are_many() || began.elapsed() >= NAME_HELD {
+                return Ok(answer);
+            }
+            if !std::mem::replace(&mut is_told, true) {
+                let line = format!("The name {name} is held until the other servers give {gone} up; waiting for it.");
+                self.terminal.show(Look::Dim, &line);
+            }
+            if !self.rest(NAME_PAUSE)? {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// Whether missed private messages are shown, and not only counted: where the client goes elsewhere by itself, nobody has
+    /// noticed that there was anything to miss. A guest's inbox is gone with the guest.
+    pub(super) fn resumes_inbox(&self) -> bool {
+        self.servers.are_many() && self.is_account()
+    }
+
+    /// Shows what was sent to the person meanwhile; it stays unread.
+    fn resume_inbox(&mut self) -> Result<(), Lost> {
+        if let Answer::Ok(data, _) = self.exchange(&format!("INBOX {PAGE}"))? {
+            let seen = self.inbox.seen;
+            self.show_missed(data.iter().filter(|item| seq(item).is_none_or(|seq| seq > seen)));
+            self.inbox.resumes(data.iter().filter_map(seq).max().unwrap_or(0));
+        }
+        Ok(())
+    }
+
+    fn show_missed<'a>(&mut self, missed: impl Iterator<Item = &'a Item>) {
+        let held = self.held.take();
+        missed.for_each(|item| self.event(item));
+        self.held = held;
     }
 
     /// Joins the channel again, and shows what others have said there meanwhile.
     fn resume_channel(&mut self, before: &str) -> Result<(), Lost> {
         let Some(channel) = self.channel.clone() else { return Ok(()) };
         let name = &channel.name;
-        if let Answer::Err(_, text) = self.exchange(format!("JOIN #{name} {}", channel.key).trim_end())? {
+        if let Answer::Err(code, text) = self.exchange(format!("JOIN #{name} {}", channel.key).trim_end())? {
+            if is_for_now(&code) {
+                return Err(Lost(reason(&code, &text)));
+            }
             self.channel = None;
             self.terminal.show(Look::Red, &format!("You are not in channel {name} any more: {text}."));
             return Ok(());
         }
-        let mut since = channel.seen;
+        let mut since = channel.shown.seen;
         for page in 1..=PAGES {
             let Answer::Ok(data, _) = self.exchange(&format!("HISTORY #{name} {PAGE} since {since}"))? else { break };
             let mine = [before.to_owned(), self.who.clone()];
             let is_mine = |item: &Item| item.split().is_some_and(|([_, _, _, from], _)| mine.iter().any(|me| me == from));
-            let held = self.held.take();
-            data.iter().filter(|item| !is_mine(item)).for_each(|item| self.event(item));
-            self.held = held;
+            self.show_missed(data.iter().filter(|item| !is_mine(item)));
             since = data.iter().filter_map(seq).max().unwrap_or(since);
             if let Some(channel) = &mut self.channel {
-                (channel.seen, channel.resumed) = (since, since);
+                channel.shown.resumes(since);
             }
             if data.len() < PAGE {
                 break;
@@ -134,10 +244,13 @@ impl Client {
                 self.terminal.show(Look::Red, "More was said meanwhile than is shown here.");
             }
         }
-        let held = self.held.take().unwrap_or_default();
-        held.iter().for_each(|item| self.event(item));
         Ok(())
     }
+}
+
+/// Whether a refusal says nothing of the person or the channel, but that this server cannot do anything now.
+fn is_for_now(code: &str) -> bool {
+    ["UNAVAILABLE", "UNSURE", "SHUTTING_DOWN"].contains(&code)
 }
 
 /// The seq of a message.

@@ -4,7 +4,8 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use crate::menu::link::{Happening, Link, Server, with_port, without_password};
+use crate::menu::link::{Happening, Link, without_password};
+use crate::menu::servers::Servers;
 use crate::menu::{Options, Outcome, secret};
 use crate::wire::{Incoming, incoming};
 
@@ -25,14 +26,13 @@ pub fn run(options: &Options) -> Outcome {
 }
 
 fn talk(options: &Options) -> io::Result<Outcome> {
-    let address = with_port(options.server.as_deref().unwrap_or("localhost"), options.tls.is_some());
-    let server = Server { address, tls: options.tls.clone() };
+    let mut servers = Servers::new(options.server.as_deref().unwrap_or("localhost"), options.tls.as_ref());
     let login =
         options.login.as_ref().map(|name| password(name).map(|password| format!("LOGIN {name} {password}"))).transpose()?;
     let name = options.name.as_ref().map(|name| format!("NAME {name}"));
     let (queue, happenings) = sync_channel(QUEUE);
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("no connection to {}: {error}", server.address));
-    let mut link = Link::open(&server, 0, queue).map_err(named)?;
+    let reached = servers.reach(&queue, |address, error| eprintln!("linechat: no connection to {address}: {error}"));
+    let Some(mut link) = reached else { return Ok(Outcome::Disconnected) };
     // Not among the lines of the server, which a script reads.
     link.notices().for_each(|line| eprintln!("{line}"));
     let mut outcome = Outcome::Done;

@@ -2,17 +2,22 @@
 
 use crate::menu::Options;
 use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost, name_of};
-use crate::menu::link::{Happening, Link, Server, at_port, with_port};
+use crate::menu::link::{Happening, Link, at_port};
+use crate::menu::servers::Servers;
 use crate::menu::terminal::{Look, Terminal, Typed};
 
 impl Client {
     /// Connects, and takes a name or logs in; asks for whatever the options leave open.
     pub fn start(options: &Options, mut terminal: Terminal) -> Result<Self, Ended> {
-        let (server, link) = connect(options, &mut terminal)?;
-        let mut client = Self::over(link, server, terminal, options.show_protocol);
-        if let Err(Lost(why)) = client.greet() {
-            client.terminal.show(Look::Red, &format!("No connection: {why}."));
-            return Err(Ended::Disconnected);
+        let (servers, link) = connect(options, &mut terminal)?;
+        let mut client = Self::over(link, servers, terminal, options.show_protocol);
+        match client.greet() {
+            Ok(()) => {}
+            Err(lost) if client.servers.are_many() => client.reconnect(&lost)?,
+            Err(Lost(why)) => {
+                client.terminal.show(Look::Red, &format!("No connection: {why}."));
+                return Err(Ended::Disconnected);
+            }
         }
         let unread = match &options.login {
             Some(name) => client.log_in(name)?,
@@ -53,7 +58,11 @@ impl Client {
             match self.command(&format!("LOGIN {name} {password}"), Again::Yes)? {
                 Answer::Ok(_, fields) => {
                     self.identity = Identity::Account { name: name.to_owned(), password };
-                    return Ok(self.is_now(&fields));
+                    let unread = self.is_now(&fields);
+                    if unread > 0 && self.resumes_inbox() {
+                        self.mark_inbox()?;
+                    }
+                    return Ok(unread);
                 }
                 other => self.show_refused("Not done", &other),
             }
@@ -61,20 +70,21 @@ impl Client {
     }
 }
 
-/// Connects to the given server, or asks for servers until one answers.
-fn connect(options: &Options, terminal: &mut Terminal) -> Result<(Server, Link), Ended> {
+/// Connects to the first of the given servers that can be reached, or asks for servers until one answers.
+fn connect(options: &Options, terminal: &mut Terminal) -> Result<(Servers, Link), Ended> {
     loop {
-        let address = match &options.server {
-            Some(server) => with_port(server, options.tls.is_some()),
-            None => ask_server(terminal, options.tls.is_some())?,
+        let named = match &options.server {
+            Some(named) => named.clone(),
+            None => ask_server(terminal)?,
         };
-        let server = Server { address, tls: options.tls.clone() };
-        match Link::open(&server, 0, terminal.queue()) {
-            Ok(link) => {
-                link.notices().for_each(|line| terminal.show(Look::Plain, line));
-                return Ok((server, link));
-            }
-            Err(error) => terminal.show(Look::Red, &format!("Cannot connect to {}: {error}.", server.address)),
+        let mut servers = Servers::new(&named, options.tls.as_ref());
+        let queue = terminal.queue();
+        let reached = servers.reach(&queue, |address, error| {
+            terminal.show(Look::Red, &format!("Cannot connect to {address}: {error}."));
+        });
+        if let Some(link) = reached {
+            link.notices().for_each(|line| terminal.show(Look::Plain, line));
+            return Ok((servers, link));
         }
         if options.server.is_some() {
             return Err(Ended::Disconnected);
@@ -82,14 +92,16 @@ fn connect(options: &Options, terminal: &mut Terminal) -> Result<(Server, Link),
     }
 }
 
-fn ask_server(terminal: &mut Terminal, is_tls: bool) -> Result<String, Ended> {
+fn ask_server(terminal: &mut Terminal) -> Result<String, Ended> {
     let host = simple(terminal, "Enter the server IP Address: ")?;
     let host = if host.is_empty() { "localhost".to_owned() } else { host };
     loop {
         let port = simple(terminal, "Enter the server port: ")?;
         match port.parse() {
-            Ok(port) if port > 0 => return Ok(at_port(&host, port)),
-            _ if port.is_empty() => return Ok(with_port(&host, is_tls)),
+            Ok(port) if port > 0 => {
+                return Ok(host.split(',').map(|host| at_port(host.trim(), port)).collect::<Vec<_>>().join(","));
+            }
+            _ if port.is_empty() => return Ok(host),
             _ => {
                 terminal.show(Look::Red, &format!("{port} is no port: enter a number from 1 to 65535; most servers use 12000."))
             }

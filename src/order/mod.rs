@@ -7,13 +7,16 @@
 //! 1. **One order.** Every replica gets the same batches in the same order, each once. The proposals of one call of
 //!    [`Order::propose`] keep their order and are not interleaved with others; so do successive calls of one caller.
 //! 2. **All or nothing.** Proposals are ordered in the end, or it is certain that they never will be: then the result is
-//!    [`Closed`], and nothing was taken.
+//!    [`Closed`], and nothing was taken. What an order of many nodes has taken and cannot order in time, it [refuses](cluster::Refuse):
+//!    as certainly not ordered, or as not known.
 //! 3. **Durability.** Either the order stores each batch durably before it gives it to anybody, so that a replica that restarts
 //!    gets all batches after those it has stored. Or it keeps nothing; then there is only one replica, which stores each batch
 //!    durably before it completes any proposal in it. [`local`] is of the second kind: its batches live in memory, and one sync
 //!    in the store's commit makes a whole batch durable.
 //! 4. **Time** comes with the batch, so that all replicas see the same time.
 //! 5. **Bounded.** When too much is waiting, [`Order::propose`] waits.
+//!
+//! `tests/proposing.rs` checks every implementation against this contract.
 
 pub mod cluster;
 pub mod local;
@@ -55,7 +58,7 @@ pub trait Order: Send + Sync {
     /// [`Closed`]; nothing was taken.
     fn propose(&self, proposals: Vec<Proposal>) -> BoxFuture<'_, Result<(), Closed>>;
 
-    /// Takes no more proposals. Those already taken are still ordered; then the batches end.
+    /// Takes no more proposals. Those already taken are still ordered, or refused; then the batches end.
     fn close(&self);
 }
 

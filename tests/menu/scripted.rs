@@ -8,7 +8,7 @@ use crate::person::{PASSWORD, plain};
 use crate::support::server::Server;
 
 /// Runs the client with its input from a pipe, to its end.
-fn run(arguments: &[&str], input: &str) -> Output {
+pub fn run(arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new("timeout")
         .args(["60", env!("CARGO_BIN_EXE_linechat"), "menu"])
         .args(arguments)

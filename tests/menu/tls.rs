@@ -10,11 +10,12 @@ use std::thread;
 
 use tempfile::TempDir;
 
-use crate::person::OPTION;
+use crate::person::{OPTION, PASSWORD};
 use crate::support::client::Client;
 use crate::support::pty::{Pty, menu};
 use crate::support::server::data_dir;
 use crate::support::tls::TlsServer;
+use crate::support::wait::until;
 
 /// A person's computer, which knows no server yet. Its system's roots vouch for nobody.
 struct Home(TempDir);
@@ -94,6 +95,31 @@ fn said(output: &Output) -> String {
 
 fn complained(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Going on by itself must not tell a stranger the password.
+#[test]
+fn at_the_next_server_the_person_is_asked_before_it_is_told_anything() {
+    let (first, next, home) = (TlsServer::start(&[]), TlsServer::start(&[]), Home::new());
+    for server in [&first, &next] {
+        Client::connect(server.plain).ok(&format!("REGISTER nina {PASSWORD}"));
+    }
+    let list = format!("{},{}", address(&first), address(&next));
+    let mut nina = Pty::run(home.at(menu(&["--tls", &list, "--login", "nina"])));
+    nina.sees(&first.fingerprint());
+    nina.answers("Password of nina: ", PASSWORD);
+    nina.asks(OPTION);
+    let mut bob = Client::connect(next.plain);
+    drop(first);
+    nina.sees(&format!("Nobody known here vouches for {}.", address(&next)));
+    nina.sees(&next.fingerprint());
+    nina.sees("Reconnect? (y/n)");
+    let mut is_there = || bob.ask("LIST").iter().any(|line| line.contains(" nina:"));
+    until("only those who registered have been there", || (!is_there()).then_some(()));
+    nina.enters("y");
+    nina.sees(&format!("now at {}.", address(&next)));
+    nina.sees("Connected again. You are nina:");
+    assert!(is_there());
 }
 
 #[test]

@@ -6,9 +6,17 @@ use linechat::state::archive::Inbox;
 use linechat::store::{Page, Query, Start, What};
 use rusqlite::Connection;
 
+use crate::Place;
 use crate::reading::{Model, fill, room};
 use crate::store::{Store, acked, channel, closed, created, inbox, registered, said, text, topic};
-use crate::{Kind, Place};
+
+crate::on_every_disk! {
+    every_page_shows_what_is_sound
+    writing_goes_on_after_a_damaged_message
+    every_message_is_found_by_its_seq_whichever_is_damaged
+    beyond_damage_that_cannot_be_mended_there_is_a_gap
+    damaged_waste_is_deleted_too
+}
 
 /// How a row can be damaged behind the server's back.
 const DAMAGES: [&str; 6] = [
@@ -44,9 +52,7 @@ fn unread_count(store: &mut Store) -> u64 {
 }
 
 /// Every page, from every seq and in both directions, names exactly the damaged ones and shows all others.
-#[test]
-fn every_page_shows_what_is_sound() {
-    let place = Place::new(Kind::Disk);
+fn every_page_shows_what_is_sound(place: &Place) {
     let mut store = place.open();
     let mut model = Model::default();
     let kinds = [0, 100, 150, 120, 240];
@@ -62,7 +68,7 @@ fn every_page_shows_what_is_sound() {
         let topic = all.iter().find(|entry| matches!(entry.event, Event::Topic { .. })).expect("a topic");
         let mut seqs = [said[0].seq, said[said.len() / 2].seq, said[said.len() - 1].seq, topic.seq];
         seqs.sort_unstable();
-        damage(&place, how, &seqs);
+        damage(place, how, &seqs);
         let store = place.open();
         for what in [What::Messages, What::Everything] {
             for seq in (0..all[all.len() - 1].seq.0 + 2).map(Seq) {
@@ -83,10 +89,9 @@ fn every_page_shows_what_is_sound() {
 }
 
 /// The newest message of an inbox is where the next one is linked to.
-#[test]
-fn writing_goes_on_after_a_damaged_message() {
+fn writing_goes_on_after_a_damaged_message(place: &Place) {
     for how in DAMAGES {
-        let place = Place::new(Kind::Disk);
+        let place = place.another();
         let mut store = place.open();
         store.commit(registered(7));
         let seqs: Vec<_> = (0..10).map(|number| store.commit(said(inbox(7), 2, &format!("a{number}"))).seq).collect();
@@ -109,10 +114,9 @@ fn writing_goes_on_after_a_damaged_message() {
 }
 
 /// Whatever is looked up for a mark, the way to it may lead over a damaged message.
-#[test]
-fn every_message_is_found_by_its_seq_whichever_is_damaged() {
+fn every_message_is_found_by_its_seq_whichever_is_damaged(place: &Place) {
     for how in DAMAGES {
-        let place = Place::new(Kind::Disk);
+        let place = place.another();
         let mut store = place.open();
         store.commit(registered(7));
         let seqs: Vec<_> = (0..40).map(|number| store.commit(said(inbox(7), 2, &format!("a{number}"))).seq).collect();
@@ -133,10 +137,9 @@ fn every_message_is_found_by_its_seq_whichever_is_damaged() {
 
 /// Where several in a row are lost, nothing tells where the ones before them are: readers are shown all that came later, and a
 /// gap for the rest.
-#[test]
-fn beyond_damage_that_cannot_be_mended_there_is_a_gap() {
+fn beyond_damage_that_cannot_be_mended_there_is_a_gap(place: &Place) {
     for how in ["DELETE FROM entries WHERE seq = ?", "UPDATE entries SET room = room + 100, prev = 0, n = 1 WHERE seq = ?"] {
-        let place = Place::new(Kind::Disk);
+        let place = place.another();
         let mut store = place.open();
         store.commit(registered(7));
         let seqs: Vec<_> = (0..40).map(|number| store.commit(said(inbox(7), 2, &format!("a{number}"))).seq).collect();
@@ -179,10 +182,9 @@ fn beyond_damage_that_cannot_be_mended_there_is_a_gap() {
 }
 
 /// Damage in a closed channel keeps nothing else from being deleted.
-#[test]
-fn damaged_waste_is_deleted_too() {
+fn damaged_waste_is_deleted_too(place: &Place) {
     for how in DAMAGES {
-        let place = Place::new(Kind::Disk);
+        let place = place.another();
         let mut store = place.open();
         let rust = store.commit(created("rust", 1)).room.expect("a room");
         let RoomId::Channel(id) = rust else { unreachable!("a channel") };

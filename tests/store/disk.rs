@@ -15,6 +15,12 @@ use tempfile::TempDir;
 use crate::store::{Refused, Store, acked, channel, created, ids, inbox, joined, keyed, registered, said, text};
 use crate::{Kind, Place};
 
+crate::on_every_disk! {
+    ids_and_seqs_of_any_size_are_kept
+    the_log_stays_small_while_somebody_always_reads
+    another_program_that_reads_holds_nobody_up
+}
+
 const INBOXES: u64 = 3;
 const MESSAGES: u64 = 360;
 
@@ -242,9 +248,7 @@ fn what_is_no_store_of_linechat_is_refused_and_left_alone() {
     assert_eq!(fs::read(&path).expect("it is there"), before);
 }
 
-#[test]
-fn ids_and_seqs_of_any_size_are_kept() {
-    let place = Place::new(Kind::Disk);
+fn ids_and_seqs_of_any_size_are_kept(place: &Place) {
     let mut store = place.open();
     let high = (1 << 60) - 1;
     store.append(vec![registered(high), keyed(inbox(high), high, "k", "far"), ids(high)]);
@@ -255,10 +259,8 @@ fn ids_and_seqs_of_any_size_are_kept() {
 }
 
 /// SQLite starts its log over only when nobody reads; here somebody always does.
-#[test]
-fn the_log_stays_small_while_somebody_always_reads() {
+fn the_log_stays_small_while_somebody_always_reads(place: &Place) {
     const MOST: u64 = BALLAST_BYTES + (2 << 20);
-    let place = Place::new(Kind::Disk);
     let mut store = place.open();
     let log = place.directory().join("journal.db-wal");
     let long = "x".repeat(3000);
@@ -280,9 +282,7 @@ fn the_log_stays_small_while_somebody_always_reads() {
 
 /// Another program, such as a backup or a forgotten sqlite3, has a read transaction open: nobody waits for it, and the log is
 /// emptied once it is gone.
-#[test]
-fn another_program_that_reads_holds_nobody_up() {
-    let place = Place::new(Kind::Disk);
+fn another_program_that_reads_holds_nobody_up(place: &Place) {
     let mut store = place.open();
     store.commit(said(inbox(7), 2, "before"));
     let log = place.directory().join("journal.db-wal");

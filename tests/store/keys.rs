@@ -16,6 +16,11 @@ crate::on_every_store! {
     many_senders_with_many_keys_are_no_burden
 }
 
+crate::on_every_disk! {
+    a_key_is_stored_with_its_message
+    a_store_that_has_lost_a_key_has_another_digest
+}
+
 fn used(entry: &Entry) -> Used {
     let Event::Said { text, .. } = &entry.event else { panic!("no message: {entry:?}") };
     Used { seq: entry.seq, time: entry.time, content: content(entry.room.expect("a room"), text) }
@@ -46,10 +51,8 @@ fn a_key_tells_its_message(place: &Place) {
 }
 
 /// The disk takes messages and refuses keys: then nothing is stored. A message without its key would be stored again by a retry.
-#[test]
-fn a_key_is_stored_with_its_message() {
-    let place = Place::new(Kind::Disk);
-    let mut store = opened(&place, &[2]);
+fn a_key_is_stored_with_its_message(place: &Place) {
+    let mut store = opened(place, &[2]);
     let disk = rusqlite::Connection::open(place.directory().join("journal.db")).expect("the store");
     disk.execute_batch("CREATE TRIGGER no BEFORE INSERT ON keys BEGIN SELECT RAISE(ABORT, 'no keys'); END").expect("a trigger");
     store.commit(said(channel(1), 2, "without a key"));
@@ -180,10 +183,8 @@ fn many_senders_with_many_keys_are_no_burden(place: &Place) {
 }
 
 /// Which keys are remembered decides what happens next, so replicas must agree on them.
-#[test]
-fn a_store_that_has_lost_a_key_has_another_digest() {
-    let place = Place::new(Kind::Disk);
-    let mut store = opened(&place, &[7]);
+fn a_store_that_has_lost_a_key_has_another_digest(place: &Place) {
+    let mut store = opened(place, &[7]);
     store.commit(keyed(channel(1), 7, "k", "hi"));
     let digest = store.driven.digest();
     store.close();

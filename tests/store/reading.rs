@@ -8,8 +8,8 @@ use linechat::store::{Page, Query, Start, What};
 use proptest::prelude::{Strategy, any, prop};
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::Place;
 use crate::store::{Draft, Store, created, inbox, joined, left, registered, said, text, topic};
-use crate::{Kind, Place};
 
 crate::on_every_store! {
     pages_are_those_of_the_model
@@ -17,6 +17,11 @@ crate::on_every_store! {
     the_edges_of_seqs_are_no_special_case
     a_page_looks_at_few_entries
     reading_beside_the_writer_sees_whole_rooms
+}
+
+crate::on_every_disk! {
+    reading_that_is_given_up_costs_the_others_nothing
+    a_store_that_was_opened_again_links_as_before
 }
 
 /// What a room holds, as a list.
@@ -113,7 +118,7 @@ fn pages_are_those_of_the_model(place: &Place) {
     let queries = prop::collection::vec((0..ROOMS + 1, start, 0..40usize, what), 60);
     let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
     let checked = runner.run(&(steps, queries), |(steps, queries)| {
-        let place = Place::new(place.kind);
+        let place = place.another();
         let (mut store, mut model) = (place.open(), Model::default());
         fill(&mut store, &mut model, &steps);
         for (to, start, count, what) in queries {
@@ -239,10 +244,8 @@ fn reading_beside_the_writer_sees_whole_rooms(place: &Place) {
 }
 
 /// Readers that go away while they wait do not keep connections from the others.
-#[test]
-fn reading_that_is_given_up_costs_the_others_nothing() {
-    let place = Place::new(Kind::Disk);
-    let (mut store, _) = filled(&place);
+fn reading_that_is_given_up_costs_the_others_nothing(place: &Place) {
+    let (mut store, _) = filled(place);
     let (runtime, reader, _) = store.parts();
     runtime.block_on(async {
         for _ in 0..200 {
@@ -262,10 +265,9 @@ fn reading_that_is_given_up_costs_the_others_nothing() {
 }
 
 /// Links lead as far back after a start as before it, so that replicas that start at different times hold the same.
-#[test]
-fn a_store_that_was_opened_again_links_as_before() {
+fn a_store_that_was_opened_again_links_as_before(place: &Place) {
     let digest = |opened_again: &[u64]| {
-        let place = Place::new(Kind::Disk);
+        let place = place.another();
         let mut store = place.open();
         let room = store.commit(created("rust", 7)).room.expect("a room");
         for number in 0..100 {

@@ -15,6 +15,11 @@ crate::on_every_store! {
     shares_go_with_their_inbox
 }
 
+crate::on_every_disk! {
+    a_damaged_share_is_none
+    a_store_that_has_lost_a_share_has_another_digest
+}
+
 const ANA: Sharer = Sharer::User(UserId(2));
 const BOB: Sharer = Sharer::User(UserId(3));
 const THERE: Sharer = Sharer::Near(40_000);
@@ -134,7 +139,7 @@ fn shares_go_with_their_inbox(place: &Place) {
 /// Stores of both kinds agree about shares, and about the keys of a guest who became an account.
 #[test]
 fn both_kinds_of_stores_agree() {
-    let place = Place::new(Kind::Disk).with_presence();
+    let place = Place::of_a_node(Kind::Disk);
     let digests = [place.open(), Store::memory_with(1 << 28, Presence::Kept)].map(|mut store| {
         store.append(vec![came(20), from_there(20, 2), from_there(20, 3), shared(inbox(20), 9, None, "y")]);
         let counted = store.driven.digest().expect("it is whole");
@@ -147,10 +152,9 @@ fn both_kinds_of_stores_agree() {
 }
 
 /// Somebody has a share more, and nobody is kept from writing.
-#[test]
-fn a_damaged_share_is_none() {
+fn a_damaged_share_is_none(place: &Place) {
     for how in ["count = count + 900", "count = 'x'", "sum = NULL"] {
-        let place = Place::new(Kind::Disk);
+        let place = place.another();
         let mut store = place.open();
         store.append(vec![registered(7), from_there(7, 2), from_there(7, 2)]);
         store.close();
@@ -165,9 +169,7 @@ fn a_damaged_share_is_none() {
     }
 }
 
-#[test]
-fn a_store_that_has_lost_a_share_has_another_digest() {
-    let place = Place::new(Kind::Disk);
+fn a_store_that_has_lost_a_share_has_another_digest(place: &Place) {
     let mut store = place.open();
     store.append(vec![registered(7), from_there(7, 2)]);
     let digest = store.driven.digest();

@@ -14,6 +14,9 @@ crate::on_every_store! {
     what_ends_frees_what_lies_below
     presence_is_kept_where_it_is_wanted
     a_presence_covers_what_lasts
+}
+
+crate::on_every_node! {
     the_last_seq_survives_with_presence
     what_lasts_and_what_does_not_come_in_one_order
 }
@@ -75,70 +78,64 @@ fn what_ends_frees_what_lies_below(place: &Place) {
 
 /// What a replica must know of who is connected is loaded again, or forgotten together with the connections.
 fn presence_is_kept_where_it_is_wanted(place: &Place) {
-    for place in [Place::new(place.kind), place.with_presence()] {
-        let mut store = place.open();
-        let rust = store.commit(created("rust", 7));
-        let room = rust.room.expect("a room");
-        let named = |id| draft(None, Event::Named { session: session(id), who: user(id) });
-        let into = Event::LoggedIn { session: session(21), guest: UserId(21), account: UserId(7) };
-        store.append(vec![
-            came(20),
-            came(21),
-            came(22),
-            came(200),
-            named(20),
-            named(21),
-            named(200),
-            draft(None, into),
-            joined(room, 20, false, true),
-            joined(room, 22, false, true),
-            left(room, 22, false, true),
-            went(22),
-        ]);
-        let (mut store, state) = self::state(&place, store);
-        match place.presence {
-            Presence::Forgotten => assert_eq!(state, std::slice::from_ref(&rust)),
-            Presence::Kept => {
-                let seqs: Vec<_> = state.iter().map(|entry| entry.seq.0 - rust.seq.0).collect();
-                assert_eq!(seqs, [0, 1, 2, 4, 5, 7, 8, 9]);
-            }
+    let mut store = place.open();
+    let rust = store.commit(created("rust", 7));
+    let room = rust.room.expect("a room");
+    let named = |id| draft(None, Event::Named { session: session(id), who: user(id) });
+    let into = Event::LoggedIn { session: session(21), guest: UserId(21), account: UserId(7) };
+    store.append(vec![
+        came(20),
+        came(21),
+        came(22),
+        came(200),
+        named(20),
+        named(21),
+        named(200),
+        draft(None, into),
+        joined(room, 20, false, true),
+        joined(room, 22, false, true),
+        left(room, 22, false, true),
+        went(22),
+    ]);
+    let (mut store, state) = self::state(place, store);
+    match place.presence {
+        Presence::Forgotten => assert_eq!(state, std::slice::from_ref(&rust)),
+        Presence::Kept => {
+            let seqs: Vec<_> = state.iter().map(|entry| entry.seq.0 - rust.seq.0).collect();
+            assert_eq!(seqs, [0, 1, 2, 4, 5, 7, 8, 9]);
         }
-        let ended = Event::NodeEnded { node: NodeId(1), guests: vec![UserId(20), UserId(200)] };
-        store.append(vec![draft(None, ended), closed(rust.seq.0)]);
-        assert_eq!(self::state(&place, store).1, [], "all is over");
     }
+    let ended = Event::NodeEnded { node: NodeId(1), guests: vec![UserId(20), UserId(200)] };
+    store.append(vec![draft(None, ended), closed(rust.seq.0)]);
+    assert_eq!(self::state(place, store).1, [], "all is over");
 }
 
 /// The newest entry holds the key, wherever it is kept; when presence is forgotten, the durable entry holds it again.
 fn a_presence_covers_what_lasts(place: &Place) {
-    for place in [Place::new(place.kind), place.with_presence()] {
-        let mut store = place.open();
-        let rust = store.commit(created("rust", 7));
-        let room = rust.room.expect("a room");
-        let lasting = store.commit(owner(room, 7, true));
-        let present = store.commit(owner(room, 20, false));
-        let (mut store, state) = self::state(&place, store);
-        let newest = if place.presence == Presence::Kept { present } else { lasting };
-        assert_eq!(state, [rust.clone(), newest]);
-        let again = store.commit(owner(room, 8, true));
-        let (store, state) = self::state(&place, store);
-        assert_eq!(state, [rust, again], "what lasts ends the presence before it");
-        drop(store);
-    }
+    let mut store = place.open();
+    let rust = store.commit(created("rust", 7));
+    let room = rust.room.expect("a room");
+    let lasting = store.commit(owner(room, 7, true));
+    let present = store.commit(owner(room, 20, false));
+    let (mut store, state) = self::state(place, store);
+    let newest = if place.presence == Presence::Kept { present } else { lasting };
+    assert_eq!(state, [rust.clone(), newest]);
+    let again = store.commit(owner(room, 8, true));
+    let (store, state) = self::state(place, store);
+    assert_eq!(state, [rust, again], "what lasts ends the presence before it");
+    drop(store);
 }
 
 /// Whatever is loaded comes in the order of the seqs, wherever it was kept.
 fn what_lasts_and_what_does_not_come_in_one_order(place: &Place) {
-    let place = place.with_presence();
     let mut store = place.open();
     store.append(vec![came(20), registered(7), came(21), created("rust", 7), came(22)]);
-    let (_, state) = state(&place, store);
+    let (_, state) = state(place, store);
     let seqs: Vec<_> = state.iter().map(|entry| entry.seq.0).collect();
     assert_eq!(seqs, [1, 2, 3, 4, 5]);
 }
 
 fn the_last_seq_survives_with_presence(place: &Place) {
-    let place = place.with_presence();
     let mut store = place.open();
     for id in 1..10 {
         store.commit(said(channel(1), id, "x"));
@@ -153,7 +150,7 @@ fn the_last_seq_survives_with_presence(place: &Place) {
 /// Once a store with presence is opened without it, everything that guests owned belongs to nobody.
 #[test]
 fn presence_that_is_not_wanted_any_more_is_deleted() {
-    let kept = Place::new(Kind::Disk).with_presence();
+    let kept = Place::of_a_node(Kind::Disk);
     let mut store = kept.open();
     let account = store.commit(registered(7));
     store.append(vec![came(20), said(inbox(20), 7, "x")]);

@@ -15,8 +15,17 @@ crate::on_every_store! {
     the_inbox_and_the_keys_of_a_guest_go_with_them
     a_guest_who_was_never_written_to_costs_nothing
     the_newest_seq_stays_when_its_entry_goes
-    both_kinds_of_stores_have_the_same_digest
     stores_that_differ_in_anything_have_different_digests
+}
+
+crate::on_every_node! {
+    both_kinds_of_stores_have_the_same_digest
+}
+
+crate::on_every_disk! {
+    waste_of_every_kind_outlives_a_start
+    space_is_used_again
+    a_name_that_is_used_again_is_another_channel
 }
 
 /// Puts entries of all kinds into a new channel: messages, other shown entries, and hidden ones.
@@ -89,7 +98,7 @@ fn the_inbox_and_the_keys_of_a_guest_go_with_them(place: &Place) {
     };
     let into = |guest| draft(None, Event::LoggedIn { session: session(guest), guest: UserId(guest), account: UserId(7) });
     for ends in [vec![went(20), went(21), went(22)], vec![ended(&[20, 21, 22])], vec![into(20), into(21), into(22)]] {
-        let place = Place::new(place.kind);
+        let place = place.another();
         let mut store = place.open();
         store.commit(registered(7));
         store.append(vec![said(inbox(7), 20, "to an account"), keyed(inbox(7), 7, "k", "an account's key")]);
@@ -145,8 +154,7 @@ fn the_newest_seq_stays_when_its_entry_goes(place: &Place) {
 /// Only the entries that two stores were given matter, and not their kind, how far they have tidied, or keys that are no longer
 /// remembered.
 fn both_kinds_of_stores_have_the_same_digest(place: &Place) {
-    let kept = place.with_presence();
-    let mut stores = [kept.open(), Store::memory_with(1 << 28, linechat::store::Presence::Kept)];
+    let mut stores = [place.open(), Store::memory_with(1 << 28, place.presence)];
     let mut digests = Vec::new();
     for (at, store) in stores.iter_mut().enumerate() {
         store.commit(registered(7));
@@ -168,14 +176,14 @@ fn both_kinds_of_stores_have_the_same_digest(place: &Place) {
     assert!(digests[0] != digests[1] && digests[1] != digests[2]);
     let before = digests[2];
     let [store, _] = stores;
-    let mut store = kept.reopen(store);
+    let mut store = place.reopen(store);
     store.tidy();
     assert_eq!(store.driven.digest(), Ok(before));
 }
 
 fn stores_that_differ_in_anything_have_different_digests(place: &Place) {
     let of = |drafts: Vec<crate::store::Draft>| {
-        let place = Place::new(place.kind);
+        let place = place.another();
         let mut store = place.open();
         store.append(drafts);
         store.driven.digest().expect("it is whole")
@@ -224,7 +232,7 @@ fn what_a_crash_has_left_of_guests_goes() {
 /// With presence, guests outlive a restart, and their end comes later.
 #[test]
 fn with_presence_guests_outlive_a_start() {
-    let place = Place::new(Kind::Disk).with_presence();
+    let place = Place::of_a_node(Kind::Disk);
     let mut store = place.open();
     store.append(vec![crate::store::came(20), said(inbox(20), 7, "x"), keyed(inbox(20), 20, "k", "y")]);
     let mut store = place.reopen(store);
@@ -238,9 +246,7 @@ fn with_presence_guests_outlive_a_start() {
 }
 
 /// What was to be deleted is still to be deleted after a start, whatever it was.
-#[test]
-fn waste_of_every_kind_outlives_a_start() {
-    let place = Place::new(Kind::Disk).with_presence();
+fn waste_of_every_kind_outlives_a_start(place: &Place) {
     let mut store = place.open();
     let room = store.commit(created("rust", 7)).room.expect("a room");
     store.append(vec![crate::store::came(20), said(inbox(20), 7, "x"), keyed(room, 20, "k", "y")]);
@@ -248,14 +254,12 @@ fn waste_of_every_kind_outlives_a_start() {
     let mut store = place.reopen(store);
     store.tidy();
     drop(store);
-    let counts = ["entries", "heads", "keys", "key_counts", "waste"].map(|table| rows(&place, table));
+    let counts = ["entries", "heads", "keys", "key_counts", "waste"].map(|table| rows(place, table));
     assert_eq!(counts, [0; 5].map(Some));
 }
 
 /// Channels are filled and closed over and over, and the store does not grow.
-#[test]
-fn space_is_used_again() {
-    let place = Place::new(Kind::Disk);
+fn space_is_used_again(place: &Place) {
     let mut store = place.open();
     let long = "x".repeat(500);
     let mut sizes = Vec::new();
@@ -275,9 +279,7 @@ fn space_is_used_again() {
     assert!(sizes.iter().all(|size| *size < sizes[0] + (64 << 10)), "{sizes:?}");
 }
 
-#[test]
-fn a_name_that_is_used_again_is_another_channel() {
-    let place = Place::new(Kind::Disk);
+fn a_name_that_is_used_again_is_another_channel(place: &Place) {
     let mut store = place.open();
     let first = busy_channel(&mut store, 3);
     let both = store.append(vec![closed(first.channel().expect("a channel").0), created("rust", 8)]);

@@ -5,8 +5,15 @@ use linechat::names::Seq;
 use linechat::store::{Keep, Page, Start, What};
 use rusqlite::Connection;
 
+use crate::Place;
 use crate::store::{Store, acked, closed, created, inbox, joined, registered, said, text, topic};
-use crate::{Kind, Place};
+
+crate::on_every_disk! {
+    of_a_channel_the_newest_messages_are_kept
+    nothing_is_trimmed_unasked_or_within_a_batch
+    what_is_too_old_is_deleted_even_if_it_is_everything
+    what_was_not_read_is_kept_however_old_it_is
+}
 
 /// The time of an entry in these stores is its seq and this.
 const BEGIN: i64 = 1_700_000_000_000;
@@ -35,9 +42,7 @@ fn filled(store: &mut Store) -> (RoomId, Vec<Seq>) {
     (rust, seqs)
 }
 
-#[test]
-fn of_a_channel_the_newest_messages_are_kept() {
-    let place = Place::new(Kind::Disk);
+fn of_a_channel_the_newest_messages_are_kept(place: &Place) {
     let mut store = place.open();
     let (rust, seqs) = filled(&mut store);
     trim(&mut store, Keep { age: None, count: Some(5) }, 0);
@@ -61,28 +66,24 @@ fn of_a_channel_the_newest_messages_are_kept() {
     store.commit(closed(seqs[0].0 - 4));
     store.tidy();
     store.close();
-    assert_eq!(rows(&place), 0, "nothing of it is left when it is closed");
+    assert_eq!(rows(place), 0, "nothing of it is left when it is closed");
 }
 
-#[test]
-fn nothing_is_trimmed_unasked_or_within_a_batch() {
-    let place = Place::new(Kind::Disk);
+fn nothing_is_trimmed_unasked_or_within_a_batch(place: &Place) {
     let mut store = place.open();
     let (rust, _) = filled(&mut store);
-    let before = rows(&place);
+    let before = rows(place);
     assert_eq!(store.driven.trim(Time(BEGIN)), Ok(false), "all is kept");
     store.driven.keep_only(Keep { age: None, count: Some(5) });
     store.try_put(said(rust, 2, "600")).expect("it is taken");
     assert_eq!(store.driven.trim(Time(BEGIN)), Ok(false), "a batch has begun");
     store.driven.commit().expect("it is stored");
-    assert_eq!(rows(&place), before + 1);
+    assert_eq!(rows(place), before + 1);
     assert_eq!(store.driven.trim(Time(BEGIN)), Ok(true));
-    assert!(rows(&place) < before);
+    assert!(rows(place) < before);
 }
 
-#[test]
-fn what_is_too_old_is_deleted_even_if_it_is_everything() {
-    let place = Place::new(Kind::Disk);
+fn what_is_too_old_is_deleted_even_if_it_is_everything(place: &Place) {
     let mut store = place.open();
     let (rust, seqs) = filled(&mut store);
     let keep = Keep { age: Some(100), count: None };
@@ -98,9 +99,7 @@ fn what_is_too_old_is_deleted_even_if_it_is_everything() {
     assert_eq!(store.read(rust, Start::After(seqs[599]), 100).gap, None);
 }
 
-#[test]
-fn what_was_not_read_is_kept_however_old_it_is() {
-    let place = Place::new(Kind::Disk);
+fn what_was_not_read_is_kept_however_old_it_is(place: &Place) {
     let mut store = place.open();
     store.commit(registered(7));
     let seqs: Vec<_> = (0..20).map(|number| store.commit(said(inbox(7), 2, &number.to_string())).seq).collect();

@@ -6,14 +6,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Instant;
 
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
 use super::client::Client;
 use super::clients::installed;
-use super::server::{PATIENCE, Server, data_dir};
+use super::server::{Server, data_dir};
 use super::wait::until;
 
 /// So that nobody is held up by what a server alone is tested for.
@@ -166,17 +165,45 @@ impl Cluster {
 
     /// Where one after the other listens, over and over.
     pub fn address(&self, number: usize) -> SocketAddr {
-        self.nodes[number % self.nodes.len()].address()
+        self.places().address(number)
     }
 
     /// Waits until every server has taken what any of them has taken by now.
     pub fn settle(&self) {
-        let newest = self.nodes.iter().map(|node| place(node.dir())).max().unwrap_or(0);
-        let began = Instant::now();
-        while self.nodes.iter().any(|node| place(node.dir()) < newest) {
-            assert!(began.elapsed() < PATIENCE, "the servers do not agree");
-            std::thread::sleep(std::time::Duration::from_millis(2));
-        }
+        self.places().settle();
+    }
+
+    /// Where its servers are now.
+    pub fn places(&self) -> Places {
+        let directories = self.nodes.iter().map(|node| node.dir().to_owned()).collect();
+        Places { addresses: self.nodes.iter().map(Server::address).collect(), directories }
+    }
+}
+
+/// Where one server or those of a cluster are: for who has to know that and must not keep them alive.
+#[derive(Clone)]
+pub struct Places {
+    addresses: Vec<SocketAddr>,
+    /// Of a cluster's servers: one server is always of one mind.
+    directories: Vec<PathBuf>,
+}
+
+impl From<SocketAddr> for Places {
+    fn from(server: SocketAddr) -> Self {
+        Self { addresses: vec![server], directories: Vec::new() }
+    }
+}
+
+impl Places {
+    /// Where one after the other listens, over and over.
+    pub fn address(&self, number: usize) -> SocketAddr {
+        self.addresses[number % self.addresses.len()]
+    }
+
+    /// Waits until every server has taken what any of them has taken by now.
+    pub fn settle(&self) {
+        let newest = self.directories.iter().map(|directory| place(directory)).max().unwrap_or(0);
+        until("the servers agree", || self.directories.iter().all(|directory| place(directory) >= newest).then_some(()));
     }
 }
 

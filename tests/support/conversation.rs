@@ -4,14 +4,12 @@
 //! the end each connection that is still open says PING: what comes before its answer was not expected.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 use super::abnf::Grammar;
 use super::client::Client;
-use super::cluster::{Brokers, Cluster};
-use super::server::Server;
+use super::host::{Host, Place};
 use super::transcript::{Bindings, Direction, Step, Transcript, stands_for_several};
 
 /// Conversations at the same time, each with a server of its own.
@@ -39,48 +37,6 @@ struct Person {
     /// A line that was read too early.
     next: Option<String>,
     is_open: bool,
-}
-
-/// Where conversations are had.
-#[derive(Clone, Copy)]
-pub enum Place<'a> {
-    /// At one server.
-    Alone,
-    /// At a cluster of three, over a stream of these brokers; people are spread over the servers.
-    Cluster(&'a Brokers),
-}
-
-/// What a conversation is had with.
-enum Host {
-    Server(Server),
-    Cluster(Cluster),
-}
-
-impl Host {
-    fn start(place: Place<'_>, name: &str, options: &[&str]) -> Self {
-        match place {
-            Place::Alone => Self::Server(Server::start(options)),
-            Place::Cluster(brokers) => {
-                let stream: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-                Self::Cluster(Cluster::start(brokers, &stream, options))
-            }
-        }
-    }
-
-    /// Where the next person connects: at one server after the other.
-    fn address(&self, number: usize) -> SocketAddr {
-        match self {
-            Self::Server(server) => server.address(),
-            Self::Cluster(cluster) => cluster.address(number),
-        }
-    }
-
-    /// Waits until every server knows what one has answered.
-    fn settle(&self) {
-        if let Self::Cluster(cluster) = self {
-            cluster.settle();
-        }
-    }
 }
 
 /// A conversation in progress.

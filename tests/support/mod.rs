@@ -7,6 +7,7 @@ pub mod clients;
 pub mod cluster;
 pub mod conversation;
 pub mod diagrams;
+pub mod host;
 pub mod picture;
 pub mod proxy;
 pub mod pty;

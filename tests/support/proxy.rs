@@ -1,4 +1,7 @@
 //! A proxy between real clients and a server that holds every line of the server's against the grammar.
+//!
+//! The servers of a cluster get connections in turn, and what clients say is held back until all servers know what one of them has
+//! answered: so clients need not know that there are several, of which each is a moment behind the others.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,15 +10,18 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::abnf::Grammar;
+use super::cluster::Places;
 
-/// Listens on a port of its own; a connection is carried to where the server is when it begins.
+/// Listens on a port of its own, and carries connections to the server or in turn to those of a cluster.
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    server: Mutex<SocketAddr>,
+    servers: Places,
+    /// How many connections there were.
+    connections: AtomicUsize,
     /// Connections whose answers are still to be lost.
     losing: AtomicUsize,
     lines: AtomicUsize,
@@ -24,12 +30,13 @@ struct Shared {
 }
 
 impl Proxy {
-    /// A proxy to a server.
-    pub fn start(server: SocketAddr) -> Self {
+    /// A proxy to a server, or to those of a cluster.
+    pub fn start(servers: impl Into<Places>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let address = listener.local_addr().expect("it listens");
-        let (losing, lines) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let shared = Arc::new(Shared { server: Mutex::new(server), losing, lines, strange: Mutex::default() });
+        let [connections, losing, lines] = [0; 3].map(AtomicUsize::new);
+        let servers = servers.into();
+        let shared = Arc::new(Shared { servers, connections, losing, lines, strange: Mutex::default() });
         let own = Arc::clone(&shared);
         thread::spawn(move || listener.incoming().flatten().for_each(|client| carry(&own, client)));
         Self { address, shared }
@@ -38,11 +45,6 @@ impl Proxy {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// The server is somewhere else now.
-    pub fn lead_to(&self, server: SocketAddr) {
-        *self.shared.server.lock().expect("no thread panics") = server;
     }
 
     /// The next `count` connections break when the server has answered everything and before the client sees it.
@@ -58,12 +60,33 @@ impl Proxy {
     }
 }
 
+/// The way to one of the servers, on which nothing passes before they agree.
+struct Settling<'a> {
+    servers: &'a Places,
+    to: &'a TcpStream,
+}
+
+impl Write for Settling<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.servers.settle();
+        self.to.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.to.flush()
+    }
+}
+
 /// Carries one connection in both directions, in threads that end with it. Where there is no server it is closed at once.
 fn carry(shared: &Arc<Shared>, client: TcpStream) {
-    let Ok(server) = TcpStream::connect(*shared.server.lock().expect("no thread panics")) else { return };
-    let (mut from, mut to) = (client.try_clone().expect("a socket"), server.try_clone().expect("a socket"));
+    shared.servers.settle();
+    let number = shared.connections.fetch_add(1, Ordering::SeqCst);
+    let Ok(server) = TcpStream::connect(shared.servers.address(number)) else { return };
+    let (mut from, to) = (client.try_clone().expect("a socket"), server.try_clone().expect("a socket"));
+    let own = Arc::clone(shared);
     thread::spawn(move || {
-        let _ = std::io::copy(&mut from, &mut to);
+        let mut passing = Settling { servers: &own.servers, to: &to };
+        let _ = std::io::copy(&mut from, &mut passing);
         let _ = to.shutdown(Shutdown::Write);
     });
     let shared = Arc::clone(shared);
