@@ -11,7 +11,7 @@ use linechat::code::Code;
 use linechat::event::{Batch, NodeId, Origin, Proposal, Request, SessionId};
 use linechat::limits::Limits;
 use linechat::names::Name;
-use linechat::order::cluster::{self, Broker, Cluster, Membership, Standing};
+use linechat::order::cluster::{self, Broker, Cluster, Features, Membership, Standing};
 use linechat::order::local::{self, Runs};
 use linechat::order::{Batches, Order, Queue, nats};
 use linechat::replica::{self, Replica};
@@ -167,6 +167,7 @@ impl World {
                     credentials: None,
                     authority: None,
                     stream: "proposing".to_owned(),
+                    stream_bytes: 1 << 30,
                     name: gone.name.clone(),
                 };
                 join(Arc::new(nats::connect(&options).await.expect("the stream is there")), gone).await
@@ -189,7 +190,7 @@ async fn join<B: Broker>(broker: Arc<B>, Gone { name, known, directory }: Gone) 
     let (store, _) = open_disk(directory.path(), Presence::Kept).expect("the store opens");
     // Whoever begins again is another process.
     let token = lock(&known.taken).len() as u64 + 1;
-    let membership = Membership::new(name.as_str().into(), 1, Clock::System, token);
+    let membership = Membership::new(name.as_str().into(), 1, Features::CURRENT, Clock::System, token);
     let replica = Replica::open(replica::Node::Member(Arc::clone(&membership)), limits, store).expect("the store is whole");
     let after = replica.state().read().await.order().map_or(0, |(_, place)| place);
     let told = Arc::clone(&known);
