@@ -3,12 +3,11 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 
 use support::client::Client;
 use support::cluster::{Brokers, Cluster, LIMITS, answer, history, witness};
+use support::jetstream::ends;
 use support::server::{PATIENCE, Server, data_dir};
 use support::wait::until;
 
@@ -147,18 +146,6 @@ fn of_two_servers_with_one_name_one_ends() {
     assert!(!pair[other].has_ended());
 }
 
-/// The first place that the stream still has, as its broker tells in its own words.
-fn oldest(brokers: &Brokers, stream: &str) -> u64 {
-    let address = brokers.urls().trim_start_matches("nats://").parse::<SocketAddr>().expect("one broker");
-    let mut connection = TcpStream::connect(address).expect("it is there");
-    connection.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    let lines = "CONNECT {\"verbose\":false}\r\nSUB told 1\r\n";
-    connection.write_all(format!("{lines}PUB $JS.API.STREAM.INFO.{stream} told 0\r\n\r\n").as_bytes()).expect("it is sent");
-    let info = BufReader::new(connection).lines().map(|line| line.expect("a line")).find(|line| line.contains("first_seq"));
-    let info: serde_json::Value = serde_json::from_str(&info.expect("it tells")).expect("it is JSON");
-    info["state"]["first_seq"].as_u64().expect("a place")
-}
-
 #[test]
 fn a_snapshot_brings_a_server_up_to_date_and_lets_the_stream_be_forgotten() {
     let Some(brokers) = Brokers::start(1) else { return };
@@ -177,7 +164,7 @@ fn a_snapshot_brings_a_server_up_to_date_and_lets_the_stream_be_forgotten() {
             ana.ok(&format!("SAY #kill said-{said}"));
             said += 1;
         }
-        (oldest(&brokers, "snap") > 60).then_some(())
+        (ends(&brokers, "snap").0 > 60).then_some(())
     });
     cluster.settle();
     let all = history(&mut witness(cluster.nodes[1].address()));
