@@ -41,6 +41,8 @@ pub struct Life {
     pub progress: Instant,
     pub sent: Instant,
     pub again_at: Option<Instant>,
+    /// When it turned to another broker last, or began.
+    pub turned: Instant,
     /// Those who have gone while nothing could be sent.
     pub gone: Vec<Proposal>,
 }
@@ -50,7 +52,7 @@ impl Life {
     pub fn begin(node: NodeId) -> Self {
         let now = clock::now();
         let (under_way, acks) = (VecDeque::new(), FuturesUnordered::new());
-        Self { node, next: 1, under_way, acks, progress: now, sent: now, again_at: None, gone: Vec::new() }
+        Self { node, next: 1, under_way, acks, progress: now, sent: now, again_at: None, turned: now, gone: Vec::new() }
     }
 
     pub fn may_send(&self) -> bool {

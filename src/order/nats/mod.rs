@@ -5,10 +5,12 @@
 //! nats-server 2.9.10: 5,000 acknowledgements and no fsync).
 
 mod snapshots;
+mod turns;
 
 use std::fmt::Display;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::connection::State;
@@ -28,6 +30,8 @@ use crate::order::cluster::Broker;
 use crate::order::cluster::broker::{Ack, FollowError, Following, Heard, SendError, Stored};
 
 pub use snapshots::Snapshots;
+
+use turns::Turns;
 
 /// How long a broker may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -100,6 +104,7 @@ pub enum NatsError {
 #[derive(Debug)]
 pub struct Nats {
     client: Client,
+    turns: Arc<Turns>,
     context: Context,
     name: String,
     subject: String,
@@ -112,7 +117,8 @@ pub struct Nats {
 /// # Errors
 /// [`NatsError`] when trying again cannot help.
 pub async fn connect(options: &Options) -> Result<Nats, NatsError> {
-    let client = connect_client(options).await?;
+    let turns = Arc::new(Turns::new());
+    let client = connect_client(options, Arc::clone(&turns)).await?;
     let mut context = async_nats::jetstream::new(client.clone());
     context.set_timeout(ANSWER);
     let (name, subject) = (options.stream.clone(), format!("{}.batches", options.stream));
@@ -120,7 +126,7 @@ pub async fn connect(options: &Options) -> Result<Nats, NatsError> {
     loop {
         let why = match find(&context, &name, &subject).await {
             Found::Stream { identity, replicas, .. } => {
-                return Ok(Nats { client, context, name, subject, identity, replicas });
+                return Ok(Nats { client, turns, context, name, subject, identity, replicas });
             }
             Found::Wrong(what) => return Err(NatsError::Foreign { name, what }),
             Found::Off => return Err(NatsError::Off),
@@ -131,6 +137,8 @@ pub async fn connect(options: &Options) -> Result<Nats, NatsError> {
             Found::Unknown(why) => why,
         };
         if tries.is_multiple_of(TOLD) {
+            // It may be cut off from the others.
+            turn(&client, &turns).await;
             tracing::warn!(stream = %name, %why, "the NATS servers do not give the stream yet; trying again and again");
         }
         tries += 1;
@@ -138,7 +146,13 @@ pub async fn connect(options: &Options) -> Result<Nats, NatsError> {
     }
 }
 
-async fn connect_client(options: &Options) -> Result<Client, NatsError> {
+/// Connects to the next broker. Where that fails, the library connects to any.
+async fn turn(client: &Client, turns: &Turns) {
+    turns.ask();
+    let _ = timeout(ANSWER, client.force_reconnect()).await;
+}
+
+async fn connect_client(options: &Options, turns: Arc<Turns>) -> Result<Client, NatsError> {
     let mut connect = ConnectOptions::new().name(format!("linechat {}", options.name)).subscription_capacity(WAITING);
     if let Some(path) = &options.credentials {
         let failed = |error: std::io::Error| NatsError::File { path: path.clone(), error: error.to_string() };
@@ -149,6 +163,10 @@ async fn connect_client(options: &Options) -> Result<Client, NatsError> {
         connect = connect.add_root_certificates(path.clone()).require_tls(true);
     }
     let connect = connect.connection_timeout(ANSWER).ping_interval(ANSWER).request_timeout(Some(ANSWER));
+    let connect = connect.reconnect_to_server_callback(move |brokers, _| {
+        let choice = turns.choose(&brokers);
+        async move { choice }
+    });
     let mut tries = 0u32;
     loop {
         let error = match connect.clone().connect(&options.servers[..]).await {
@@ -312,7 +330,7 @@ impl Broker for Nats {
             let messages = in_time(self.client.subscribe(subject.clone())).await.map_err(FollowError::Later)?;
             let config = push::Config {
                 deliver_subject: subject,
-                deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: after + 1 },
+                deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: after.max(1) },
                 ack_policy: AckPolicy::None,
                 idle_heartbeat: HEARTBEAT,
                 flow_control: true,
@@ -325,6 +343,10 @@ impl Broker for Nats {
             made.map_err(FollowError::Later)?;
             Ok(Consumer { messages, context: self.context.clone(), client: self.client.clone() })
         })
+    }
+
+    fn turn_to_another(&self) -> BoxFuture<'_, ()> {
+        Box::pin(turn(&self.client, &self.turns))
     }
 
     fn oldest(&self) -> BoxFuture<'_, Result<u64, String>> {
