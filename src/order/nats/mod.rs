@@ -43,8 +43,9 @@ const FORGOTTEN: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(500);
 /// After so many tries whoever waits is told again.
 const TOLD: u32 = 10;
-/// Frames that may wait to be read; what comes when there are more is asked for again.
-const WAITING: usize = 128;
+/// Frames that may wait to be read; what comes when there are more is asked for again. A broker lets 32 MiB wait before it waits
+/// itself: with room for 128 short ones a server that is behind asked so often that the others were faster.
+const WAITING: usize = 16384;
 /// By this a broker says in a heartbeat that it waits for an answer, and where it wants it (ADR-15 of NATS).
 const STALLED: &str = "Nats-Consumer-Stalled";
 /// What the description of a stream begins with, before its identity.
