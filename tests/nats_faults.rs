@@ -7,6 +7,10 @@
 #[path = "histories/chance.rs"]
 #[allow(dead_code, reason = "nothing is drawn from a list here")]
 mod chance;
+#[path = "nats_faults/cuts.rs"]
+mod cuts;
+#[path = "nats_faults/net.rs"]
+mod net;
 #[path = "nats_faults/proxy.rs"]
 mod proxy;
 mod support;

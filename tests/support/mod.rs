@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod conversation;
 pub mod diagrams;
 pub mod jetstream;
+pub mod namespaces;
 pub mod picture;
 pub mod proxy;
 pub mod pty;

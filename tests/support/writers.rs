@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::client::Client;
 use super::cluster::{answer, history};
@@ -16,8 +16,10 @@ use super::wait::until;
 
 const PASSWORD: &str = "a long and open secret";
 
-/// How long whoever is refused waits.
-const BREATH: Duration = Duration::from_millis(10);
+/// How long people rest after each message: servers that come back must catch up with what was said meanwhile.
+const BREATH: Duration = Duration::from_millis(20);
+/// After so many messages they go to the next server.
+const STAY: usize = 25;
 /// How many there are.
 pub const WRITERS: usize = 4;
 
@@ -142,15 +144,17 @@ impl Writer<'_> {
             if talk.is_over.load(Ordering::Relaxed) {
                 break;
             }
+            if number % STAY == STAY - 1 {
+                self.line = None;
+            }
             let text = format!("{}-{number}", self.name);
             if let Some(seq) = self.say(number, &text) {
                 told.stored.insert(text, seq);
                 talk.oks.fetch_add(1, Ordering::Relaxed);
             } else {
                 told.refused.insert(text);
-                // Without a rest they would be refused thousands of times in a second.
-                std::thread::sleep(BREATH);
             }
+            std::thread::sleep(BREATH);
         }
         told
     }
@@ -209,14 +213,19 @@ pub fn talk(reach: &dyn Reach, trouble: impl FnOnce(&Talk)) -> Told {
 /// Holds what people were told against what all servers show: each has what was answered OK, once and in its place, and nothing
 /// else; and nobody overtook themselves.
 pub fn compare(told: &Told, witnesses: &mut [Client]) {
-    let histories = until("all servers have everything", || {
+    let began = Instant::now();
+    let histories = loop {
         let all: Vec<_> = witnesses.iter_mut().map(history).collect();
         let has_all = |history: &Vec<(u64, String)>| {
             let kept: BTreeSet<u64> = history.iter().map(|(seq, _)| *seq).collect();
             told.stored.values().all(|seq| kept.contains(seq))
         };
-        (all.iter().all(has_all) && all.iter().all(|history| *history == all[0])).then_some(all)
-    });
+        if all.iter().all(has_all) && all.iter().all(|history| *history == all[0]) {
+            break all;
+        }
+        assert!(began.elapsed() < PATIENCE, "{}", difference(told, &all));
+        std::thread::sleep(BREATH);
+    };
     let kept: BTreeMap<_, _> = histories[0].iter().map(|(seq, text)| (text.clone(), *seq)).collect();
     assert_eq!(kept.len(), histories[0].len(), "nothing is there twice");
     let lost: BTreeSet<_> = told.stored.iter().filter(|(text, seq)| kept.get(*text) != Some(seq)).collect();
@@ -232,4 +241,16 @@ pub fn compare(told: &Told, witnesses: &mut [Client]) {
         let before = newest.insert(name, number);
         assert!(before < Some(number), "{text} comes after {before:?}");
     }
+}
+
+/// In which way servers that have had enough time do not have the same, or not everything.
+fn difference(told: &Told, histories: &[Vec<(u64, String)>]) -> String {
+    let mut text = format!("waited in vain: all servers have everything; {} were answered OK", told.stored.len());
+    for (number, history) in histories.iter().enumerate() {
+        let kept: BTreeMap<u64, &str> = history.iter().map(|(seq, text)| (*seq, text.as_str())).collect();
+        let lost: Vec<_> = told.stored.iter().filter(|(text, seq)| kept.get(seq) != Some(&text.as_str())).take(5).collect();
+        let other = history.iter().zip(&histories[0]).find(|(own, first)| own != first);
+        text += &format!("\nserver {number}: {} messages, the first that differs {other:?}, lost {lost:?}", history.len());
+    }
+    text
 }
