@@ -9,6 +9,8 @@
 mod chance;
 #[path = "nats_faults/cuts.rs"]
 mod cuts;
+#[path = "nats_faults/misfortunes.rs"]
+mod misfortunes;
 #[path = "nats_faults/net.rs"]
 mod net;
 #[path = "nats_faults/proxy.rs"]
