@@ -6,35 +6,22 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use support::clients::is_installed;
+use support::namespaces::Namespaces;
 use support::pty::Pty;
 use support::server::PATIENCE;
 use tempfile::TempDir;
 
 const OPTION: &str = "Your option <enter a number>: ";
 const TALK: &str = "> ";
-/// What the names of all runs begin with; the process's number and the machine follow.
-const PREFIX: &str = "linechat-test-";
 const SERVER: &str = "10.99.7.1:12000";
 
-fn ip(arguments: &str) -> bool {
-    let output = Command::new("ip").args(arguments.split(' ')).output().expect("ip runs");
-    if !output.status.success() {
-        eprintln!("ip {arguments}: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    output.status.success()
-}
-
-/// Three machines and a switch, each a namespace. They are taken away when it is dropped, with all that is between them.
-struct Lan {
-    /// What their names begin with, which is no other run's.
-    prefix: String,
-}
+/// Three machines and a switch, each a namespace.
+struct Lan(Namespaces);
 
 impl Lan {
     /// `None` where the system does not allow it.
@@ -42,41 +29,26 @@ impl Lan {
         if !is_installed("ip", "iproute2") || !is_installed("nc.openbsd", "netcat-openbsd") {
             return None;
         }
-        sweep();
-        let lan = Self { prefix: format!("{PREFIX}{}", std::process::id()) };
-        if !ip(&format!("netns add {}", lan.of("switch"))) {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "network namespaces need root");
-            eprintln!("SKIPPED: network namespaces need root");
-            return None;
-        }
-        assert!(lan.ip("switch", "link add br0 type bridge") && lan.ip("switch", "link set br0 up"));
+        let all = Namespaces::add(["switch", "server", "left", "right"])?;
+        assert!(all.ip("switch", "link add br0 type bridge") && all.ip("switch", "link set br0 up"));
         for (number, machine) in (1..).zip(["server", "left", "right"]) {
-            let name = lan.of(machine);
-            assert!(ip(&format!("netns add {name}")) && lan.ip(machine, "link set lo up"));
-            assert!(ip(&format!("-n {} link add {machine} type veth peer name eth0 netns {name}", lan.of("switch"))));
-            assert!(lan.ip("switch", &format!("link set {machine} master br0 up")));
-            assert!(lan.ip(machine, &format!("addr add 10.99.7.{number}/24 dev eth0")) && lan.ip(machine, "link set eth0 up"));
+            let name = all.of(machine);
+            assert!(all.ip("switch", &format!("link add {machine} type veth peer name eth0 netns {name}")));
+            assert!(all.ip("switch", &format!("link set {machine} master br0 up")));
+            assert!(all.ip(machine, &format!("addr add 10.99.7.{number}/24 dev eth0")) && all.ip(machine, "link set eth0 up"));
         }
-        Some(lan)
-    }
-
-    fn of(&self, machine: &str) -> String {
-        format!("{}-{machine}", self.prefix)
-    }
-
-    fn ip(&self, machine: &str, arguments: &str) -> bool {
-        ip(&format!("-n {} {arguments}", self.of(machine)))
+        Some(Self(all))
     }
 
     /// Pulls a machine's cable out of the switch, or puts it in.
     fn cable(&self, machine: &str, state: &str) {
-        assert!(self.ip("switch", &format!("link set {machine} {state}")));
+        assert!(self.0.ip("switch", &format!("link set {machine} {state}")));
     }
 
     /// A command on a machine. It is replaced by its program: killing the one is killing the other.
     fn on(&self, machine: &str, command: &str) -> Command {
         let mut on = Command::new("ip");
-        on.args(["netns", "exec", &self.of(machine)]).args(command.split(' '));
+        on.args(["netns", "exec", &self.0.of(machine)]).args(command.split(' '));
         on
     }
 
@@ -87,26 +59,6 @@ impl Lan {
         let mut command = Command::new("setsid");
         command.arg("--ctty").arg(on.get_program()).args(on.get_args()).env("TERM", "xterm").env("TZ", "UTC");
         Pty::run(command)
-    }
-}
-
-impl Drop for Lan {
-    fn drop(&mut self) {
-        for machine in ["server", "left", "right", "switch"] {
-            // Not all of them exist when building failed; a link goes with its namespace.
-            let _ = Command::new("ip").args(["netns", "del", &self.of(machine)]).output();
-        }
-    }
-}
-
-/// Takes away what runs have left that were killed.
-fn sweep() {
-    let list = Command::new("ip").args(["netns", "list"]).output().expect("ip runs").stdout;
-    for name in String::from_utf8_lossy(&list).lines().filter_map(|line| line.split(' ').next()) {
-        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
-        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
-            ip(&format!("netns del {name}"));
-        }
     }
 }
 

@@ -3,8 +3,6 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,6 +10,7 @@ use linechat::order::nats;
 
 use support::client::Client;
 use support::cluster::{Brokers, Cluster, LIMITS, answer, history, witness};
+use support::jetstream::{self, ends};
 use support::server::{PATIENCE, Server, data_dir};
 use support::wait::until;
 
@@ -150,27 +149,6 @@ fn of_two_servers_with_one_name_one_ends() {
     assert!(!pair[other].has_ended());
 }
 
-/// What a broker answers, in its own words.
-fn ask_broker(brokers: &Brokers, subject: &str, text: &str) -> serde_json::Value {
-    let address = brokers.urls().trim_start_matches("nats://").parse::<SocketAddr>().expect("one broker");
-    let mut connection = TcpStream::connect(address).expect("it is there");
-    connection.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    let lines = format!("CONNECT {{\"verbose\":false}}\r\nSUB told 1\r\nPUB {subject} told {}\r\n{text}\r\n", text.len());
-    connection.write_all(lines.as_bytes()).expect("it is sent");
-    let answer = BufReader::new(connection).lines().map(|line| line.expect("a line")).find(|line| line.starts_with('{'));
-    serde_json::from_str(&answer.expect("it answers")).expect("it is JSON")
-}
-
-/// What the broker says of a stream.
-fn state_of(brokers: &Brokers, stream: &str, what: &str) -> u64 {
-    ask_broker(brokers, &format!("$JS.API.STREAM.INFO.{stream}"), "")["state"][what].as_u64().expect("a number")
-}
-
-/// The first place that the stream still has.
-fn oldest(brokers: &Brokers, stream: &str) -> u64 {
-    state_of(brokers, stream, "first_seq")
-}
-
 #[test]
 fn a_snapshot_brings_a_server_up_to_date_and_lets_the_stream_be_forgotten() {
     let Some(brokers) = Brokers::start(1) else { return };
@@ -189,7 +167,7 @@ fn a_snapshot_brings_a_server_up_to_date_and_lets_the_stream_be_forgotten() {
             ana.ok(&format!("SAY #kill said-{said}"));
             said += 1;
         }
-        (oldest(&brokers, "snap") > 60).then_some(())
+        (ends(&brokers, "snap").0 > 60).then_some(())
     });
     cluster.settle();
     let all = history(&mut witness(cluster.nodes[1].address()));
@@ -278,7 +256,7 @@ fn a_stream_that_fills_up_is_forgotten_in_time() {
     for number in 0..1000 {
         until("it is taken", || answer(&mut ana, &format!("SAY #kill {text} said-{number}")).starts_with("OK ").then_some(()));
     }
-    assert!(oldest(&brokers, "filling") > 600);
+    assert!(ends(&brokers, "filling").0 > 600);
     cluster.settle();
     let said: Vec<_> = history(&mut witness(cluster.nodes[2].address())).into_iter().map(|(_, text)| text).collect();
     assert!(said.iter().cloned().eq((0..1000).map(|number| format!("said-{number}"))), "{}", said.len());
@@ -300,13 +278,13 @@ async fn what_is_left_of_snapshots_is_cleared_up() {
         snapshots.put(place, copy).await.expect("it is stored");
     }
     assert_eq!(snapshots.forget_old().await, Ok(Some(20)));
-    let stored = |brokers: &Brokers| state_of(brokers, "OBJ_left-snapshots", "messages");
-    ask_broker(&brokers, "$O.left-snapshots.C.half", "half of a copy");
-    assert_eq!(stored(&brokers), 6, "two pieces with their marks, one without, and the mark of what was forgotten");
+    let stored = || jetstream::messages(&brokers, "OBJ_left-snapshots");
+    jetstream::publish(&brokers, "$O.left-snapshots.C.half", "half of a copy").expect("it is stored");
+    assert_eq!(stored(), 6, "two pieces with their marks, one without, and the mark of what was forgotten");
     snapshots.clear_up(Duration::from_secs(3600)).await.expect("it is cleared up");
-    assert_eq!(stored(&brokers), 5, "the half may be on its way");
+    assert_eq!(stored(), 5, "the half may be on its way");
     snapshots.clear_up(Duration::ZERO).await.expect("it is cleared up");
-    assert_eq!(stored(&brokers), 4);
+    assert_eq!(stored(), 4);
     assert_eq!(snapshots.places().await, Ok(vec![20, 30]));
     let mut got = tokio::fs::File::from_std(tempfile::tempfile().expect("a file"));
     snapshots.get(20, &mut got).await.expect("it is whole");

@@ -210,8 +210,12 @@ impl Broker for Link {
             if cannot {
                 return Err(FollowError::Later("nobody answers".to_owned()));
             }
-            Ok(Reading { stream: Arc::clone(&self.stream), cut: Arc::clone(&self.cut), next: after + 1, timer: None })
+            Ok(Reading { stream: Arc::clone(&self.stream), cut: Arc::clone(&self.cut), next: after.max(1), timer: None })
         })
+    }
+
+    fn turn_to_another(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
     }
 
     fn oldest(&self) -> BoxFuture<'_, Result<u64, String>> {

@@ -55,6 +55,13 @@ impl Client {
         client
     }
 
+    /// Speaks over a connection that is there already, and reads the HELLO; `None` when the server lets nobody in.
+    pub fn if_let_in(stream: TcpStream) -> Option<Self> {
+        let mut client = Self::on(stream);
+        client.hello = client.try_line().filter(|line| line.starts_with("* HELLO "))?;
+        Some(client)
+    }
+
     fn on(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
@@ -67,6 +74,12 @@ impl Client {
     pub fn id(&self) -> u64 {
         let who = self.hello.split(' ').nth(4).expect("HELLO names the guest");
         who.rsplit(':').next().and_then(|id| id.parse().ok()).expect("an id is a number")
+    }
+
+    /// The name that HELLO gave.
+    pub fn name(&self) -> &str {
+        let who = self.hello.split(' ').nth(4).expect("HELLO names the guest");
+        who.split(':').next().expect("a name comes first")
     }
 
     /// Sends bytes as they are.

@@ -2,7 +2,7 @@
 //! process behind.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -30,14 +30,21 @@ pub const LIMITS: [&str; 8] = [
 /// One nats-server. Killed when it is dropped.
 struct Broker(Child);
 
+/// Where a broker runs.
+pub struct Place {
+    /// Where it listens for clients.
+    pub clients: SocketAddrV4,
+    /// Where it listens for the other brokers.
+    pub routes: SocketAddrV4,
+    /// The network namespace that it is in, if it is not the test's.
+    pub namespace: Option<String>,
+}
+
 /// The brokers of a cluster.
 pub struct Brokers {
     program: PathBuf,
-    /// An address that no other test uses: while a broker is dead, nobody else takes its ports.
-    address: Ipv4Addr,
+    places: Vec<Place>,
     brokers: Vec<Option<Broker>>,
-    ports: Vec<u16>,
-    routes: Vec<u16>,
     directory: TempDir,
 }
 
@@ -64,47 +71,79 @@ fn free_ports(address: Ipv4Addr, count: usize) -> Vec<u16> {
 impl Brokers {
     /// So many brokers, one or three, that are ready. `None` where there is no nats-server, which is said.
     pub fn start(count: usize) -> Option<Self> {
-        let (program, address) = (installed("nats-server", "nats-server")?, own_address());
+        // An address that no other test uses: while a broker is dead, nobody else takes its ports.
+        let address = own_address();
         let mut ports = free_ports(address, 2 * count);
         let routes = ports.split_off(count);
-        let brokers = (0..count).map(|_| None).collect();
-        let mut brokers = Self { program, address, brokers, ports, routes, directory: data_dir() };
-        (0..count).for_each(|number| brokers.begin(number));
+        let at = |port| SocketAddrV4::new(address, port);
+        let place = |(clients, routes)| Place { clients: at(clients), routes: at(routes), namespace: None };
+        Self::start_at(ports.into_iter().zip(routes).map(place).collect())
+    }
+
+    /// A broker at each of these places, all ready. `None` where there is no nats-server, which is said.
+    pub fn start_at(places: Vec<Place>) -> Option<Self> {
+        let program = installed("nats-server", "nats-server")?;
+        let brokers = places.iter().map(|_| None).collect();
+        let mut brokers = Self { program, places, brokers, directory: data_dir() };
+        (0..brokers.count()).for_each(|number| brokers.begin(number));
         until("the brokers are ready", || {
-            (0..count).for_each(|number| brokers.must_run(number));
-            (0..count).all(|number| brokers.is_ready(number)).then_some(())
+            (0..brokers.count()).for_each(|number| brokers.must_run(number));
+            (0..brokers.count()).all(|number| brokers.is_ready(number)).then_some(())
         });
         Some(brokers)
     }
 
+    /// How many there are, dead or not.
+    pub fn count(&self) -> usize {
+        self.places.len()
+    }
+
     /// Starts a broker again, and waits until it runs.
     pub fn start_one(&mut self, number: usize) {
-        let before = self.log(number).len();
-        self.begin(number);
-        until("the broker runs", || {
-            self.must_run(number);
-            self.log(number)[before..].contains("Server is ready").then_some(())
-        });
+        self.start_some(&[number]);
+    }
+
+    /// Starts these brokers again at once, and waits until they run.
+    pub fn start_some(&mut self, numbers: &[usize]) {
+        let before: Vec<_> = numbers.iter().map(|number| self.log(*number).len()).collect();
+        numbers.iter().for_each(|number| self.begin(*number));
+        for (number, before) in numbers.iter().zip(before) {
+            until("the broker runs", || {
+                self.must_run(*number);
+                self.log(*number)[before..].contains("Server is ready").then_some(())
+            });
+        }
     }
 
     fn begin(&mut self, number: usize) {
-        let (address, port, route) = (self.address, self.ports[number], self.routes[number]);
+        let Place { clients, routes, namespace } = &self.places[number];
         let directory = self.directory.path().join(format!("broker{number}"));
         fs::create_dir_all(&directory).expect("a directory");
-        let mut config = format!(
-            "server_name: broker{number}\nlisten: \"{address}:{port}\"\njetstream {{ store_dir: \"{}\" }}\n",
-            directory.display()
-        );
-        if self.ports.len() > 1 {
-            let routes = self.routes.iter().map(|route| format!("\"nats://{address}:{route}\"")).collect::<Vec<_>>().join(", ");
-            config += &format!("cluster {{ name: test, listen: \"{address}:{route}\", routes: [{routes}] }}\n");
+        let store = self.store(number);
+        let mut config =
+            format!("server_name: broker{number}\nlisten: \"{clients}\"\njetstream {{ store_dir: \"{}\" }}\n", store.display());
+        if self.count() > 1 {
+            let all = self.places.iter().map(|place| format!("\"nats://{}\"", place.routes)).collect::<Vec<_>>().join(", ");
+            config += &format!("cluster {{ name: test, listen: \"{routes}\", routes: [{all}] }}\n");
         }
         let file = directory.join("nats.conf");
         fs::write(&file, config).expect("it can be written");
         let log = fs::File::options().create(true).append(true).open(directory.join("log")).expect("it can be written");
-        let mut command = Command::new(&self.program);
+        let mut command = match namespace {
+            None => Command::new(&self.program),
+            Some(namespace) => {
+                let mut within = Command::new("ip");
+                within.args(["netns", "exec", namespace]).arg(&self.program);
+                within
+            }
+        };
         let child = command.arg("-c").arg(file).stderr(log).stdout(Stdio::null()).spawn().expect("a broker starts");
         self.brokers[number] = Some(Broker(child));
+    }
+
+    /// Where a broker keeps its streams.
+    pub fn store(&self, number: usize) -> PathBuf {
+        self.directory.path().join(format!("broker{number}/store"))
     }
 
     fn must_run(&mut self, number: usize) {
@@ -120,12 +159,17 @@ impl Brokers {
     fn is_ready(&self, number: usize) -> bool {
         let log = self.log(number);
         let has_leader = log.contains("new JetStream cluster metadata leader") || log.contains("cluster new metadata leader");
-        if self.ports.len() == 1 { log.contains("Server is ready") } else { has_leader }
+        if self.count() == 1 { log.contains("Server is ready") } else { has_leader }
     }
 
     /// What `--nats` wants to know.
     pub fn urls(&self) -> String {
-        self.ports.iter().map(|port| format!("nats://{}:{port}", self.address)).collect::<Vec<_>>().join(",")
+        self.addresses().map(|address| format!("nats://{address}")).collect::<Vec<_>>().join(",")
+    }
+
+    /// Where they listen for clients.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddrV4> {
+        self.places.iter().map(|place| place.clients)
     }
 
     /// `kill -9`.
@@ -152,14 +196,23 @@ pub struct Cluster {
 impl Cluster {
     /// Three servers, each with these options besides, over a stream of this name.
     pub fn start(brokers: &Brokers, stream: &str, options: &[&str]) -> Self {
-        let start = |number: usize| Self::join(brokers, stream, &format!("node{number}"), options);
+        Self::start_over(&brokers.urls(), stream, options)
+    }
+
+    /// The same, where one comes to the brokers by these addresses.
+    pub fn start_over(urls: &str, stream: &str, options: &[&str]) -> Self {
+        let start = |number: usize| Self::join_over(urls, stream, &format!("node{number}"), options);
         Self { nodes: (0..3).map(start).collect() }
     }
 
     /// One more server, of this name.
     pub fn join(brokers: &Brokers, stream: &str, node: &str, options: &[&str]) -> Server {
-        let urls = brokers.urls();
-        let own = ["--journal", "nats", "--nats", &urls, "--nats-stream", stream, "--node", node];
+        Self::join_over(&brokers.urls(), stream, node, options)
+    }
+
+    /// The same, where one comes to the brokers by these addresses.
+    pub fn join_over(urls: &str, stream: &str, node: &str, options: &[&str]) -> Server {
+        let own = ["--journal", "nats", "--nats", urls, "--nats-stream", stream, "--node", node];
         Server::start(&[&own[..], options].concat())
     }
 

@@ -72,8 +72,13 @@ pub trait Broker: Send + Sync + 'static {
     /// broker may take one twice, and may take one of which the answer is lost.
     fn send(&self, frame: Bytes) -> BoxFuture<'_, Result<Ack, SendError>>;
 
-    /// Reads the frames after this place. Returns in bounded time.
+    /// Reads the frames after this place, and before them the one at this place again, if it is still kept: a stream that has
+    /// another one there is not the one that was read. Returns in bounded time.
     fn follow(&self, after: u64) -> BoxFuture<'_, Result<Self::Following, FollowError>>;
+
+    /// Speaks to another broker from now on, if there is one: this one answers, and is of no use. It may take two calls. What is
+    /// under way may be stored or not. Returns in bounded time.
+    fn turn_to_another(&self) -> BoxFuture<'_, ()>;
 
     /// The place of the oldest frame that is kept, or of the next one if none is. Returns in bounded time.
     fn oldest(&self) -> BoxFuture<'_, Result<u64, String>>;

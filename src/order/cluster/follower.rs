@@ -3,14 +3,14 @@
 //! It owns the place up to which it has read. It trusts nobody who says that something is next: whatever is not is asked for
 //! again.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::event::Batch;
+use crate::event::{Batch, Time};
 use crate::order::cluster::broker::{Broker, FollowError, Following, Heard};
 use crate::order::cluster::features::Features;
 use crate::order::cluster::frame::{FrameError, decode};
@@ -29,22 +29,43 @@ const REST: Duration = Duration::from_millis(200);
 
 /// When the stream was heard of last.
 #[derive(Debug)]
-pub struct Pulse(Mutex<Instant>);
+pub struct Pulse(Mutex<Beats>);
+
+#[derive(Debug)]
+struct Beats {
+    /// When anything was heard; `None` before the first time.
+    any: Option<Instant>,
+    /// When a frame was heard that was not known, or it began to listen.
+    frame: Instant,
+}
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self(Mutex::new(clock::now()))
+        Self(Mutex::new(Beats { any: None, frame: clock::now() }))
     }
 }
 
 impl Pulse {
+    fn beats(&self) -> MutexGuard<'_, Beats> {
+        self.0.lock().expect("invariant: nothing panics under this lock")
+    }
+
     fn beat(&self) {
-        *self.0.lock().expect("invariant: nothing panics under this lock") = clock::now();
+        self.beats().any = Some(clock::now());
+    }
+
+    fn new_frame(&self) {
+        self.beats().frame = clock::now();
     }
 
     /// For how long nothing was heard.
     pub fn silence(&self) -> Duration {
-        clock::since(*self.0.lock().expect("invariant: nothing panics under this lock"))
+        self.beats().any.map_or(Duration::MAX, clock::since)
+    }
+
+    /// For how long no frame was heard that was not known.
+    pub fn no_frame(&self) -> Duration {
+        clock::since(self.beats().frame)
     }
 }
 
@@ -54,6 +75,8 @@ pub struct Follower<B: Broker> {
     /// Everything up to here was given.
     place: u64,
     features: Features,
+    /// When the frame at this place was stored, and its checksum, if it was read by this process.
+    last: Option<(Time, u32)>,
     following: Option<B::Following>,
     /// How often in a row it could not be followed.
     tries: u32,
@@ -68,7 +91,7 @@ pub struct Follower<B: Broker> {
 
 impl<B: Broker> Follower<B> {
     pub(super) fn new(broker: Arc<B>, place: u64, features: Features, pulse: Arc<Pulse>, left: CancellationToken) -> Self {
-        Self { broker, place, features, following: None, tries: 0, short_since: None, gaps: 0, pulse, left }
+        Self { broker, place, features, last: None, following: None, tries: 0, short_since: None, gaps: 0, pulse, left }
     }
 
     /// Up to which place it has read.
@@ -97,7 +120,7 @@ impl<B: Broker> Follower<B> {
     async fn look(&mut self) -> Result<Option<Batch>, OrderError> {
         let Some(following) = &mut self.following else {
             match self.broker.follow(self.place).await {
-                Ok(following) => (self.following, self.tries) = (Some(following), 0),
+                Ok(following) => (self.following, self.tries, self.short_since) = (Some(following), 0, None),
                 Err(error) => {
                     self.tries += 1;
                     self.give_up(&error)?;
@@ -115,6 +138,14 @@ impl<B: Broker> Follower<B> {
         };
         self.pulse.beat();
         let Heard::Frame(stored) = heard else { return Ok(None) };
+        let print = (stored.time, crc32fast::hash(&stored.frame));
+        if stored.place == self.place && self.last.is_some_and(|last| last != print) {
+            return Err(OrderError(format!(
+                "the brokers have lost the end of the stream and gone on without it: it has another frame at place {}; bring the brokers' \
+                 data back, or start all servers with empty data directories to go on without what was lost",
+                self.place
+            )));
+        }
         if stored.place <= self.place {
             return Ok(None);
         }
@@ -123,7 +154,8 @@ impl<B: Broker> Follower<B> {
             self.gaps += 1;
             return must_have_next(&*self.broker, self.place, self.gaps).await.map(|()| None);
         }
-        (self.place, self.gaps) = (stored.place, 0);
+        (self.place, self.last, self.gaps) = (stored.place, Some(print), 0);
+        self.pulse.new_frame();
         match decode(self.broker.stream(), &stored, self.features) {
             Ok(batch) => Ok(Some(batch)),
             Err(FrameError::Malformed) => {

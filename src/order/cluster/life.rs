@@ -44,6 +44,8 @@ pub struct Life {
     pub progress: Instant,
     pub sent: Instant,
     pub again_at: Option<Instant>,
+    /// When it turned to another broker last, or began.
+    pub turned: Instant,
     /// Those who have gone while nothing could be sent.
     pub gone: Vec<Proposal>,
 }
@@ -53,7 +55,7 @@ impl Life {
     pub fn begin(node: NodeId) -> Self {
         let now = clock::now();
         let (under_way, acks) = (VecDeque::new(), FuturesUnordered::new());
-        Self { node, next: 1, under_way, acks, progress: now, sent: now, again_at: None, gone: Vec::new() }
+        Self { node, next: 1, under_way, acks, progress: now, sent: now, again_at: None, turned: now, gone: Vec::new() }
     }
 
     /// Whether a batch may be sent while so many callers wait. A batch costs the brokers and every node much more than a proposal in

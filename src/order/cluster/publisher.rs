@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
@@ -36,6 +36,9 @@ const TICK: Duration = Duration::from_millis(100);
 const CUT_OFF: Duration = Duration::from_millis(1800);
 /// Without progress for this long, everything under way is sent again: a leader's death takes the brokers 4 to 9 s.
 const AGAIN: Duration = Duration::from_secs(3);
+/// Without a new frame for this long, its own included, it turns to another broker: this one may be cut off from the others, and answer
+/// and beat all the same. Twice in a lease, so that most are back in time.
+const ELSEWHERE: Duration = Duration::from_secs(6);
 /// How long a proposal may be under way before its session is told that nobody knows; this hides most deaths of a leader.
 const UNSURE: Duration = Duration::from_secs(10);
 /// How long a broker may take to accept a frame for sending, which is not to store it.
@@ -90,22 +93,22 @@ impl<B: Broker> Publisher<B> {
 
     /// Sends an entry until one has come back; `None` when the server may not enter, or is closed.
     async fn enter(&mut self, standing: &mut watch::Receiver<Standing>) -> Option<NodeId> {
-        let mut wait = ENTRY.0;
+        let (mut wait, mut turned) = (ENTRY.0, clock::now());
         loop {
             // Whoever is refused must not take anybody's place.
             if let Standing::Refused(_) = *standing.borrow() {
                 return None;
             }
-            let origin = Origin { session: SessionId { node: NodeId(0), number: 0 }, tag: 0 };
-            let entry = Proposal { origin, request: self.membership.next_entry() };
-            let ack = self
-                .hand_over(frame::encode(self.broker.stream(), NodeId(0), 0, vec![entry], self.membership.features()))
-                .await;
-            if let Err(error) = ack {
-                tracing::debug!(%error, "the entry could not be sent; trying again");
-            }
-            let until = clock::now() + wait;
-            wait = (2 * wait).min(ENTRY.1);
+            self.look_elsewhere(&mut turned).await;
+            // A stream that is not heard may be shorter than what was read of it, and must not grow then.
+            let until = if self.pulse.silence() > CUT_OFF {
+                clock::now() + TICK
+            } else {
+                self.send_entry().await;
+                let until = clock::now() + wait;
+                wait = (2 * wait).min(ENTRY.1);
+                until
+            };
             loop {
                 let stands = standing.borrow_and_update().clone();
                 match stands {
@@ -120,6 +123,16 @@ impl<B: Broker> Publisher<B> {
                     proposals = self.queue.recv() => self.refuse_all(proposals?, &mut Vec::new()),
                 }
             }
+        }
+    }
+
+    async fn send_entry(&self) {
+        let origin = Origin { session: SessionId { node: NodeId(0), number: 0 }, tag: 0 };
+        let entry = Proposal { origin, request: self.membership.next_entry() };
+        let ack =
+            self.hand_over(frame::encode(self.broker.stream(), NodeId(0), 0, vec![entry], self.membership.features())).await;
+        if let Err(error) = ack {
+            tracing::debug!(%error, "the entry could not be sent; trying again");
         }
     }
 
@@ -165,13 +178,15 @@ impl<B: Broker> Publisher<B> {
         let is_stuck = !life.under_way.is_empty() && now.duration_since(life.progress.max(life.sent)) > AGAIN;
         // What is sent while nobody is there would all arrive later.
         let is_due = life.again_at.is_some_and(|at| at <= now) || is_stuck;
-        if is_due && self.broker.is_connected() {
+        // Nor must a stream grow that is shorter than what was read of it.
+        if is_due && self.broker.is_connected() && self.pulse.silence() <= CUT_OFF {
             life.again_at = None;
             self.send_again(life).await;
         }
         let is_cut_off = self.is_cut_off(life);
         self.membership.cut_off(is_cut_off);
         if is_cut_off {
+            self.look_elsewhere(&mut life.turned).await;
             loop {
                 match self.queue.try_recv() {
                     Ok(proposals) => self.refuse_all(proposals, &mut life.gone),
@@ -190,6 +205,15 @@ impl<B: Broker> Publisher<B> {
             self.send(life, Vec::new()).await;
         }
         true
+    }
+
+    /// Turns to another broker when nothing comes of this one; `turned` is when it did so last.
+    async fn look_elsewhere(&self, turned: &mut Instant) {
+        if self.broker.is_connected() && self.pulse.no_frame() > ELSEWHERE && clock::since(*turned) > ELSEWHERE {
+            tracing::info!("nothing comes of this broker; turning to another");
+            *turned = clock::now();
+            self.broker.turn_to_another().await;
+        }
     }
 
     /// Sends these proposals and whatever else waits.

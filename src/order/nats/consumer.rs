@@ -36,13 +36,13 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// One that reads what is after this place.
+    /// One that reads the frame at this place again, and what is after it.
     pub(super) async fn start(nats: &Nats, after: u64) -> Result<Self, String> {
         let subject = nats.client.new_inbox();
         let messages = in_time(nats.client.subscribe(subject.clone())).await?;
         let config = push::Config {
             deliver_subject: subject,
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: after + 1 },
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: after.max(1) },
             ack_policy: AckPolicy::None,
             idle_heartbeat: HEARTBEAT,
             flow_control: true,

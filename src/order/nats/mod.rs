@@ -7,17 +7,16 @@
 mod consumer;
 mod snapshots;
 mod space;
+mod stream;
+mod turns;
 
 use std::fmt::Display;
-use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::context::{Context, CreateStreamErrorKind, GetStreamErrorKind, PublishError, PublishErrorKind};
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::context::{Context, PublishError, PublishErrorKind};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -30,16 +29,18 @@ pub use consumer::Consumer;
 pub use snapshots::Snapshots;
 pub use space::Space;
 
+use stream::{Found, find, make};
+use turns::Turns;
+
 /// How long a broker may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
 /// How long to wait between two tries.
 const RETRY: Duration = Duration::from_millis(500);
 /// After so many tries whoever waits is told again.
 const TOLD: u32 = 10;
-/// Frames that may wait to be read; what comes when there are more is asked for again.
-const WAITING: usize = 128;
-/// What the description of a stream begins with, before its identity.
-const DESCRIPTION: &str = "the order of a linechat cluster, ";
+/// Frames that may wait to be read; what comes when there are more is asked for again. A broker lets 32 MiB wait before it waits
+/// itself: with room for 128 short ones a server that is behind asked so often that the others were faster.
+const WAITING: usize = 16384;
 
 /// Where the brokers are, and which stream it is.
 #[derive(Debug, Clone)]
@@ -97,6 +98,7 @@ pub enum NatsError {
 #[derive(Debug)]
 pub struct Nats {
     client: Client,
+    turns: Arc<Turns>,
     context: Context,
     name: String,
     subject: String,
@@ -110,7 +112,8 @@ pub struct Nats {
 /// # Errors
 /// [`NatsError`] when trying again cannot help.
 pub async fn connect(options: &Options) -> Result<Nats, NatsError> {
-    let client = connect_client(options).await?;
+    let turns = Arc::new(Turns::new());
+    let client = connect_client(options, Arc::clone(&turns)).await?;
     let mut context = async_nats::jetstream::new(client.clone());
     context.set_timeout(ANSWER);
     let (name, subject) = (options.stream.clone(), format!("{}.batches", options.stream));
@@ -118,7 +121,7 @@ pub async fn connect(options: &Options) -> Result<Nats, NatsError> {
     loop {
         let why = match find(&context, &name, &subject).await {
             Found::Stream { identity, replicas, .. } => {
-                return Ok(Nats { client, context, name, subject, identity, replicas, space: Arc::default() });
+                return Ok(Nats { client, turns, context, name, subject, identity, replicas, space: Arc::default() });
             }
             Found::Wrong(what) => return Err(NatsError::Foreign { name, what }),
             Found::Off => return Err(NatsError::Off),
@@ -129,6 +132,8 @@ pub async fn connect(options: &Options) -> Result<Nats, NatsError> {
             Found::Unknown(why) => why,
         };
         if tries.is_multiple_of(TOLD) {
+            // It may be cut off from the others.
+            turn(&client, &turns).await;
             tracing::warn!(stream = %name, %why, "the NATS servers do not give the stream yet; trying again and again");
         }
         tries += 1;
@@ -136,7 +141,13 @@ pub async fn connect(options: &Options) -> Result<Nats, NatsError> {
     }
 }
 
-async fn connect_client(options: &Options) -> Result<Client, NatsError> {
+/// Connects to the next broker. Where that fails, the library connects to any.
+async fn turn(client: &Client, turns: &Turns) {
+    turns.ask();
+    let _ = timeout(ANSWER, client.force_reconnect()).await;
+}
+
+async fn connect_client(options: &Options, turns: Arc<Turns>) -> Result<Client, NatsError> {
     let mut connect = ConnectOptions::new().name(format!("linechat {}", options.name)).subscription_capacity(WAITING);
     if let Some(path) = &options.credentials {
         let failed = |error: std::io::Error| NatsError::File { path: path.clone(), error: error.to_string() };
@@ -147,6 +158,10 @@ async fn connect_client(options: &Options) -> Result<Client, NatsError> {
         connect = connect.add_root_certificates(path.clone()).require_tls(true);
     }
     let connect = connect.connection_timeout(ANSWER).ping_interval(ANSWER).request_timeout(Some(ANSWER));
+    let connect = connect.reconnect_to_server_callback(move |brokers, _| {
+        let choice = turns.choose(&brokers);
+        async move { choice }
+    });
     let mut tries = 0u32;
     loop {
         let error = match connect.clone().connect(&options.servers[..]).await {
@@ -161,95 +176,6 @@ async fn connect_client(options: &Options) -> Result<Client, NatsError> {
         }
         tries += 1;
         sleep(RETRY).await;
-    }
-}
-
-/// What is known of a stream.
-enum Found {
-    Stream {
-        identity: u64,
-        replicas: usize,
-        last: u64,
-    },
-    None,
-    /// It cannot be used.
-    Wrong(String),
-    /// There are no streams at all.
-    Off,
-    /// Nobody answers, or not in a way that says anything.
-    Unknown(String),
-}
-
-async fn find(context: &Context, name: &str, subject: &str) -> Found {
-    let stream = match timeout(ANSWER, context.get_stream(name)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            return match error.kind() {
-                GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => Found::None,
-                GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT => {
-                    Found::Off
-                }
-                _ => Found::Unknown(error.to_string()),
-            };
-        }
-        Err(_) => return Found::Unknown("no answer".to_owned()),
-    };
-    let config = &stream.cached_info().config;
-    let description = config.description.as_deref().unwrap_or_default();
-    let identity = description.strip_prefix(DESCRIPTION).and_then(|identity| u64::from_str_radix(identity, 16).ok());
-    let Some(identity) = identity else { return Found::Wrong(format!("its description is {description:?}")) };
-    let wrong = [
-        (config.subjects != [subject], "it has other subjects"),
-        (config.storage != StorageType::File, "it is kept in memory"),
-        (config.retention != RetentionPolicy::Limits, "its retention is not by limits"),
-        (config.discard != DiscardPolicy::New, "it forgets old messages when it is full"),
-        (!config.max_age.is_zero(), "it forgets messages by their age"),
-        (config.max_messages > 0, "it forgets messages by their number"),
-        (config.no_ack, "it acknowledges nothing"),
-    ];
-    match wrong.into_iter().find(|(is_wrong, _)| *is_wrong) {
-        Some((_, what)) => Found::Wrong(what.to_owned()),
-        None => Found::Stream { identity, replicas: config.num_replicas, last: stream.cached_info().state.last_sequence },
-    }
-}
-
-/// Makes the stream; with three brokers or more each frame is kept by three. `None` if it is there now; otherwise why not yet.
-async fn make(context: &Context, options: &Options, subject: &str) -> Result<Option<String>, NatsError> {
-    // What RandomState draws from the system is random enough to tell two streams apart.
-    let identity = RandomState::new().hash_one(subject);
-    let config = Config {
-        name: options.stream.clone(),
-        subjects: vec![subject.to_owned()],
-        description: Some(format!("{DESCRIPTION}{identity:016x}")),
-        storage: StorageType::File,
-        retention: RetentionPolicy::Limits,
-        discard: DiscardPolicy::New,
-        max_bytes: i64::try_from(options.stream_bytes).unwrap_or(i64::MAX),
-        deny_delete: true,
-        num_replicas: if options.servers.len() >= 3 { 3 } else { 1 },
-        ..Config::default()
-    };
-    match timeout(ANSWER, context.create_stream(config)).await {
-        Ok(Ok(_)) => Ok(None),
-        Ok(Err(error)) => match error.kind() {
-            // Another node was faster.
-            CreateStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NAME_EXIST => Ok(None),
-            CreateStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED => {
-                Err(NatsError::NotMade {
-                    name: options.stream.clone(),
-                    error: "these NATS servers are no cluster of three; make them one, or give --nats one address, and then only one broker keeps each message".to_owned(),
-                })
-            }
-            CreateStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED => {
-                let bytes = options.stream_bytes;
-                Err(NatsError::NotMade {
-                    name: options.stream.clone(),
-                    error: format!("the NATS servers have no room for {bytes} bytes; give --limit stream=BYTES with fewer, or them a larger disk"),
-                })
-            }
-            _ => Ok(Some(error.to_string())),
-        },
-        Err(_) => Ok(Some("no answer".to_owned())),
     }
 }
 
@@ -369,6 +295,10 @@ impl Broker for Nats {
             }
             Consumer::start(self, after).await.map_err(FollowError::Later)
         })
+    }
+
+    fn turn_to_another(&self) -> BoxFuture<'_, ()> {
+        Box::pin(turn(&self.client, &self.turns))
     }
 
     fn oldest(&self) -> BoxFuture<'_, Result<u64, String>> {

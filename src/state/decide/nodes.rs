@@ -99,21 +99,26 @@ mod tests {
     use crate::limits::{Limits, NODES};
     use crate::names::Seq;
     use crate::state::decide::Nothing;
+    use crate::state::decide::nodes::DEAD_MILLISECONDS;
     use crate::state::{Context, Decision, State, Storage, decide};
 
     const STREAM: u64 = 9;
 
-    /// Takes a batch with one request of the node itself, as a replica does; `None` if the batch does not count.
     fn take(state: &mut State, place: u64, node: u64, number: u64, request: Request) -> Option<Result<(), Code>> {
+        take_at(state, 0, place, node, number, request)
+    }
+
+    /// Takes a batch with one request of the node itself, as a replica does, at this time; `None` if the batch does not count.
+    fn take_at(state: &mut State, time: i64, place: u64, node: u64, number: u64, request: Request) -> Option<Result<(), Code>> {
         let slot = Slot { stream: STREAM, place, node: NodeId(node), number };
         let apply = |state: &mut State, room: Option<RoomId>, event: Event| {
-            state.apply(&Entry { seq: Seq(state.seq().0 + 1), time: Time(0), room, via: None, event });
+            state.apply(&Entry { seq: Seq(state.seq().0 + 1), time: Time(time), room, via: None, event });
         };
-        let ordered = state.takes(slot, Time(0))?;
+        let ordered = state.takes(slot, Time(time))?;
         apply(state, None, ordered);
         let origin = Origin { session: SessionId { node: NodeId(node), number: u64::from(request == Request::Go) }, tag: 0 };
         let limits = Limits::default();
-        let context = Context { time: Time(0), limits: &limits, storage: Storage::Free };
+        let context = Context { time: Time(time), limits: &limits, storage: Storage::Free };
         match decide(state, &Proposal { origin, request }, context, &mut Nothing) {
             Ok(Decision::Accepted(events, _)) => {
                 events.into_iter().for_each(|(room, event)| apply(state, room, event));
@@ -170,6 +175,23 @@ mod tests {
         assert_eq!(nodes(&state), [(2, 2)]);
         assert_eq!(take(&mut state, 7, 2, 3, Request::EndNode(NodeId(2), 3)), Some(Ok(())), "it leaves with this batch");
         assert_eq!((nodes(&state), state.order()), (vec![], Some((STREAM, 7))));
+    }
+
+    /// When all servers have died at once, and are started again with other limits, nobody is left to give up the old ones.
+    #[test]
+    fn whoever_has_been_dead_for_a_minute_keeps_nobody_out() {
+        let (mut state, late) = (State::default(), DEAD_MILLISECONDS + 5000);
+        assert_eq!(take_at(&mut state, 0, 1, 1, 0, enter("ash", 1, 1)), Some(Ok(())));
+        assert_eq!(take_at(&mut state, 0, 2, 2, 0, enter("birch", 1, 1)), Some(Ok(())));
+        assert_eq!(take_at(&mut state, 5000, 3, 1, 1, Request::Go), Some(Ok(())));
+        let mut enters = |time, place, name| take_at(&mut state, time, place, place, 0, enter(name, 2, 2));
+        assert_eq!(enters(late - 1, 4, "birch"), Some(Err(Code::NotAllowed)), "ash was heard less than a minute ago");
+        assert_eq!(enters(late, 5, "birch"), Some(Err(Code::NotAllowed)), "and may still be there");
+        assert_eq!(enters(late + 1, 6, "cedar"), Some(Ok(())), "both are dead");
+        assert_eq!(nodes(&state), [(6, 0)]);
+        assert_eq!(take_at(&mut state, late + 2, 7, 1, 2, Request::Go), None, "whoever was taken for dead begins anew");
+        assert_eq!(take_at(&mut state, late + 3, 8, 8, 0, enter("ash", 3, 1)), Some(Err(Code::NotAllowed)));
+        assert_eq!(take_at(&mut state, late + 4, 9, 9, 0, enter("ash", 4, 2)), Some(Ok(())));
     }
 
     #[test]
