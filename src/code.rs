@@ -63,7 +63,7 @@ codes! {
     Quota "QUOTA" No "A limit on how many there may be was reached; the text names it.";
     RateLimited "RATE_LIMITED" Later "Too often; the text begins with retry-ms=N, the time to wait.";
     Timeout "TIMEOUT" Later "A line stayed half received for too long; the connection closes.";
-    StoreFull "STORE_FULL" Later "The server's disk is full; nothing was stored. Reading and ACK go on.";
+    StoreFull "STORE_FULL" Later "The server's disk, or the journal that it shares with others, is full; nothing was stored. Reading and ACK go on.";
     Unsure "UNSURE" SameKey "It is not known whether the change was stored.";
     Unavailable "UNAVAILABLE" Later "The server lacks something for a moment; nothing was stored.";
     ShuttingDown "SHUTTING_DOWN" Later "The server is stopping; nothing was stored.";
