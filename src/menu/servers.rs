@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use crate::menu::link::{Happening, Link, Server, with_port};
 use crate::menu::trust::Trust;
 
-/// How often all servers are tried before the person is asked: with the pauses this takes twice as long as a cluster needs to
-/// give up a server that has died.
+/// How often all servers are tried before the person is asked: with the pauses this takes longer than the brokers of a cluster need
+/// for an election, and than a server needs to start.
 const ROUNDS: usize = 6;
 /// The pause before the second round; it doubles with each round, so that a server that starts is not kept busy.
 const PAUSE: Duration = Duration::from_secs(1);

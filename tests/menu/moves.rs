@@ -3,6 +3,7 @@
 //!
 //! Two addresses of one server are enough for most of it: a server behind two proxies, each of which can be cut off.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
@@ -33,6 +34,11 @@ fn cut_off(ways: &[Recorder; 2]) {
 fn heard(person: &Pty, who: &str) -> Vec<String> {
     let start = format!("{who}> ");
     person.screen().iter().filter_map(|line| line.strip_prefix(&start).map(str::to_owned)).collect()
+}
+
+/// Waits for a line anywhere on the screen: what comes at the moment in which a line is ended may appear below what came after it.
+fn shows(person: &Pty, text: &str) {
+    until(text, || person.screen().iter().any(|line| line.contains(text)).then_some(()));
 }
 
 /// An address where nobody listens.
@@ -136,24 +142,27 @@ fn whoever_has_enough_of_trying_ends_it() {
     assert_eq!(nina.ends(), 2);
 }
 
-#[test]
-fn what_a_stopping_server_does_not_take_the_next_one_does() {
-    let stopping = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    let list = |next: &Server| format!("{},{}", stopping.local_addr().expect("it listens"), next.address());
-    let server = Server::start(&[]);
-    let list = list(&server);
+/// What says that it is a server, gives each answer to the line in its turn, and closes the connection after the last.
+fn pretends(answers: &'static [&str]) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let address = listener.local_addr().expect("it listens").to_string();
     thread::spawn(move || {
-        let (mut stream, _) = stopping.accept().expect("the client comes");
+        let (mut stream, _) = listener.accept().expect("the client comes");
         let lines = BufReader::new(stream.try_clone().expect("a socket can be cloned")).lines();
         stream.write_all(b"* HELLO linechat/0 1 guest-1:1 hint\n").expect("the client is there");
-        for line in lines.map_while(Result::ok) {
-            let is_name = line.starts_with("NAME ");
-            let answer: &[u8] = if is_name { b"OK NAME nina:1\n" } else { b"ERR SHUTTING_DOWN MSG the server is stopping\n" };
-            stream.write_all(answer).expect("the client is there");
+        for (answer, _) in answers.iter().zip(lines) {
+            stream.write_all(format!("{answer}\n").as_bytes()).expect("the client is there");
         }
     });
+    address
+}
+
+#[test]
+fn what_a_stopping_server_does_not_take_the_next_one_does() {
+    let server = Server::start(&[]);
+    let stopping = pretends(&["OK NAME nina:1", "ERR SHUTTING_DOWN MSG the server is stopping"]);
     let mut bob = plain(&server, "bob");
-    let mut nina = guest(&list, "nina");
+    let mut nina = guest(&format!("{stopping},{}", server.address()), "nina");
     nina.answers(OPTION, "2");
     nina.answers("Enter your message: ", "hi");
     nina.answers("Enter recipient id: ", "bob");
@@ -161,6 +170,27 @@ fn what_a_stopping_server_does_not_take_the_next_one_does() {
     nina.sees("Message sent!");
     assert!(bob.event("MSG ").ends_with(" hi"));
     assert_eq!(bob.ask("INBOX").last().map(String::as_str), Some("OK INBOX 1 0"));
+}
+
+/// A server that is cut off from the others lets people in and can do nothing for them.
+#[test]
+fn nobody_stays_where_they_could_only_be_somebody_else() {
+    let server = Server::start(&[]);
+    let dying = pretends(&["OK NAME nina:1", "OK JOIN #c 2", "OK HISTORY 0", "OK LIST 0", "OK CHANNELS 0"]);
+    let nameless = pretends(&["ERR UNAVAILABLE NAME this server cannot reach the others now"]);
+    let closed = pretends(&["OK NAME nina:1", "ERR UNAVAILABLE JOIN this server cannot reach the others now"]);
+    let mut bob = plain(&server, "bob");
+    bob.ok("CREATE #c");
+    let mut nina = Pty::start(&[&format!("{dying},{nameless},{closed},{}", server.address()), "--name", "nina"]);
+    nina.answers(OPTION, "5");
+    nina.answers("Enter the channel id to join: ", "c");
+    nina.sees(&format!("No connection to {nameless}: this server cannot reach the others now."));
+    nina.sees(&format!("No connection to {closed}: this server cannot reach the others now."));
+    nina.sees(&format!("{dying} is gone: the server closed it; now at {}.", server.address()));
+    nina.asks(TALK);
+    nina.enters("still here");
+    let said = bob.event("MSG ");
+    assert!(said.contains(" nina:") && said.ends_with(" still here"), "{said}");
 }
 
 #[test]
@@ -207,9 +237,9 @@ fn people_whose_server_is_killed_go_on_at_another_on_a_cluster() {
         talk(&mut bob, &mut nina);
         cluster.nodes[dies].kill();
         talk(&mut bob, &mut nina);
-        nina.sees(&format!("{} is gone: ", cluster.address(dies)));
-        nina.sees("Connected again. You are nina:");
-        nina.sees(&format!("bob> bob-{}", said - 1));
+        for line in [format!("{} is gone: ", cluster.address(dies)), format!("bob> bob-{}", said - 1)] {
+            shows(&nina, &line);
+        }
     }
     let spoken = until("all of hers is there", || {
         let lines = bob.ask("HISTORY #c 1000");
@@ -224,9 +254,9 @@ fn people_whose_server_is_killed_go_on_at_another_on_a_cluster() {
     jose.sees("bob> the last");
     nina.sees("bob> the last");
     let all: Vec<_> = (0..said).map(|number| format!("bob-{number}")).chain(["the last".to_owned()]).collect();
-    for person in [&nina, &jose] {
-        assert_eq!(heard(person, "bob"), all, "each once and in order");
-    }
+    assert_eq!(heard(&jose, "bob"), all, "each once and in order");
+    let (shown, all) = (heard(&nina, "bob"), all.into_iter().collect::<BTreeSet<_>>());
+    assert_eq!((shown.len(), shown.into_iter().collect()), (all.len(), all), "each once");
     assert_eq!(heard(&jose, "nina").len(), typed);
     jose.enters("I am here, too");
     nina.sees("jose> I am here, too");
