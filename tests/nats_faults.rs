@@ -1,6 +1,6 @@
-//! Real clusters in trouble of other kinds: acknowledgements get lost, frames come twice, all brokers die at once. Whatever
-//! happens, nothing that was answered OK is lost or doubled, nothing that was refused is said, and all servers have one history.
-//! Nothing here may depend on how long that takes.
+//! Real clusters in trouble of other kinds: acknowledgements get lost, frames come twice, all brokers die at once, ways are cut, the
+//! stream is not what it was. Whatever happens, nothing that was answered OK is lost or doubled, nothing that was refused is said,
+//! and all servers have one history. Nothing here may depend on how long that takes.
 //!
 //! `LINECHAT_CLUSTER_FAULTS=20` is twenty times as much as in everyday tests, and `LINECHAT_CLUSTER_FAULT_SEED` another course.
 

@@ -44,6 +44,8 @@ pub struct Place {
 pub struct Brokers {
     program: PathBuf,
     places: Vec<Place>,
+    /// Lines of their configuration.
+    more: &'static str,
     brokers: Vec<Option<Broker>>,
     directory: TempDir,
 }
@@ -77,14 +79,15 @@ impl Brokers {
         let routes = ports.split_off(count);
         let at = |port| SocketAddrV4::new(address, port);
         let place = |(clients, routes)| Place { clients: at(clients), routes: at(routes), namespace: None };
-        Self::start_at(ports.into_iter().zip(routes).map(place).collect())
+        Self::start_at(ports.into_iter().zip(routes).map(place).collect(), "")
     }
 
-    /// A broker at each of these places, all ready. `None` where there is no nats-server, which is said.
-    pub fn start_at(places: Vec<Place>) -> Option<Self> {
+    /// A broker at each of these places, all ready, with these lines in their configuration besides. `None` where there is no
+    /// nats-server, which is said.
+    pub fn start_at(places: Vec<Place>, more: &'static str) -> Option<Self> {
         let program = installed("nats-server", "nats-server")?;
         let brokers = places.iter().map(|_| None).collect();
-        let mut brokers = Self { program, places, brokers, directory: data_dir() };
+        let mut brokers = Self { program, places, more, brokers, directory: data_dir() };
         (0..brokers.count()).for_each(|number| brokers.begin(number));
         until("the brokers are ready", || {
             (0..brokers.count()).for_each(|number| brokers.must_run(number));
@@ -122,6 +125,7 @@ impl Brokers {
         let store = self.store(number);
         let mut config =
             format!("server_name: broker{number}\nlisten: \"{clients}\"\njetstream {{ store_dir: \"{}\" }}\n", store.display());
+        config += self.more;
         if self.count() > 1 {
             let all = self.places.iter().map(|place| format!("\"nats://{}\"", place.routes)).collect::<Vec<_>>().join(", ");
             config += &format!("cluster {{ name: test, listen: \"{routes}\", routes: [{all}] }}\n");
