@@ -167,7 +167,11 @@ fn a_broker_that_is_cut_off_is_done_without() {
     world.compare(&told);
 }
 
+/// Debian's nats-server 2.9.10 does not always keep what it promises here: what the old leader had stored when it was cut off stays
+/// in its copy of the stream, in places where the others have what the new leader stored. Whoever reads there holds something else
+/// than the others from then on.
 #[test]
+#[ignore = "nats-server 2.9.10 forks the stream in some of its runs"]
 fn a_leader_that_is_cut_off_is_done_without() {
     let Some(world) = World::build("leader", &[]) else { return };
     let told = talk(&world, |talk| {
@@ -180,11 +184,9 @@ fn a_leader_that_is_cut_off_is_done_without() {
     world.compare(&told);
 }
 
-/// Debian's nats-server 2.9.10 does not always keep what it promises here: what the old leader had stored when it was cut off stays
-/// in its copy of the stream, in places where the others have what the new leader stored. Whoever reads there holds something else
-/// than the others from then on.
+/// The same as above.
 #[test]
-#[ignore = "nats-server 2.9.10 forks the stream in one of some runs"]
+#[ignore = "nats-server 2.9.10 forks the stream in some of its runs"]
 fn a_leader_whom_nobody_hears_is_done_without() {
     let Some(world) = World::build("dumb", &[]) else { return };
     let told = talk(&world, |talk| {
@@ -201,6 +203,9 @@ fn a_leader_whom_nobody_hears_is_done_without() {
 #[test]
 fn a_server_turns_to_another_when_its_broker_is_cut_off_from_the_others() {
     let Some(world) = World::build("alone", &ways(&BROKERS[1..], &NODES)) else { return };
+    while world.leader("alone") == 0 {
+        world.net.on(ROUTER, || ask(&world.brokers, "STREAM.LEADER.STEPDOWN.alone", ""));
+    }
     let told = talk(&world, |talk| {
         talk.goes_on(PAUSE);
         let cut = world.net.cut(&[ways(&BROKERS[..1], &BROKERS), ways(&BROKERS, &BROKERS[..1])].concat());
