@@ -26,8 +26,8 @@ mod node;
 mod people;
 #[path = "histories/record.rs"]
 mod record;
-#[path = "cluster/upgrade.rs"]
-mod upgrade;
+#[path = "cluster/small.rs"]
+mod small;
 #[path = "cluster/world.rs"]
 mod world;
 

@@ -302,7 +302,7 @@ async fn nothing_is_told_of_what_was_not_stored() {
 async fn ends_when_others_say(say: impl Fn(u64) -> [u64; 2]) -> Result<(), ReplicaError> {
     let limits = Arc::new(Limits { digest_batches: 4, ..Limits::default() });
     let membership = Membership::new("ash".into(), 1, Features::CURRENT, Clock::System, 0);
-    let slot = |place, node, number| Some(Slot { stream: 1, place, node: NodeId(node), number });
+    let slot = |place, node, number| Some(Slot { stream: 1, place, node: NodeId(node), number, ..Slot::default() });
     let of = |node| Origin { session: SessionId { node: NodeId(node), number: 0 }, tag: 0 };
     let batch = |place, node, number, request| Batch {
         time: Time(0),

@@ -184,6 +184,8 @@ pub enum Event {
         stream: u64,
         /// The place of the batch in it.
         place: u64,
+        /// The checksum of everything in the stream up to there.
+        print: u32,
         /// The number of the newest batch of each node, and when it was taken.
         numbers: Vec<(NodeId, u64, Time)>,
         /// Up to which level the features of linechat are in use.

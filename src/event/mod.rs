@@ -15,7 +15,7 @@ use crate::names::{Seq, UserId};
 
 pub use kind::{Compaction, Event, Share};
 pub use line::{Mark, Stamp, To};
-pub use proposal::{Answer, Batch, Completion, NodeId, Origin, Proposal, Recipient, Request, SessionId, Slot};
+pub use proposal::{Answer, Batch, Completion, NodeId, Origin, Proposal, Read, Recipient, Request, SessionId, Slot};
 
 /// A sequence of entries: a channel, or one user's inbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -14,7 +14,7 @@ use crate::names::{Name, Seq, UserId, Who};
 
 /// One life of a server among those that share an order, from its entry to its end: a server that enters again is another node.
 /// A server that has its order to itself is node 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct NodeId(pub u64);
 
@@ -56,8 +56,17 @@ pub struct Batch {
     pub proposals: Vec<Proposal>,
 }
 
+/// How far a stream was read, and what was read: two who have read the same have the same print, and others almost certainly not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Read {
+    /// The place up to which it was read; 0 before the first.
+    pub place: u64,
+    /// A checksum of everything up to there.
+    pub print: u32,
+}
+
 /// Where a batch comes from, in an order that many nodes share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Slot {
     /// The identity of the stream that is the order; another stream is another order.
     pub stream: u64,
@@ -68,6 +77,10 @@ pub struct Slot {
     /// Its number among the batches of that node, from 1; 0 for its entry. Only the number after the last one counts, so that a
     /// batch that was sent again, or arrives too late, comes to nothing.
     pub number: u64,
+    /// The checksum of everything in the stream up to this place, as this node has read it.
+    pub print: u32,
+    /// What the node that sent it had read by then.
+    pub seen: Read,
 }
 
 /// The target of a message, as it was typed. Most names are short enough to need no allocation.

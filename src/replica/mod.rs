@@ -194,6 +194,9 @@ impl<B: Backend> Replica<B> {
 
     /// Hears what other nodes say of their states.
     fn hear(&mut self, batch: &Batch) -> Result<(), Differs> {
+        if let Some(slot) = batch.slot {
+            self.vouching.read(slot, batch.time, self.node == Some(slot.node))?;
+        }
         for proposal in &batch.proposals {
             if let Request::Vouch { place, digest } = proposal.request
                 && self.node != Some(proposal.origin.session.node)

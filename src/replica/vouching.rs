@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::event::NodeId;
+use crate::event::{NodeId, Read, Slot, Time};
 
-/// The state of this server is not that of the others.
+/// What this server has is not what the others have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this server's state at place {place} is not that of {differ} others: its copy is wrong, and is kept as wrong.db")]
+#[error("what this server has at place {place} is not what {differ} others have: its copy is wrong, and is kept as wrong.db")]
 pub struct Differs {
     /// The place at which they were compared.
     pub place: u64,
@@ -29,9 +29,19 @@ struct Compared {
     others: BTreeMap<NodeId, bool>,
 }
 
-/// The last few comparisons.
+/// Of so many batches it is remembered what was read up to there, in case that another node is behind.
+const READS: usize = 8192;
+/// What a node has said counts for this long: it may have died.
+const COUNTS_MILLISECONDS: i64 = 60_000;
+
+/// What was heard of the others: the last few comparisons of states, and whether what they have read is what was read here.
 #[derive(Debug, Default)]
-pub struct Vouching(VecDeque<Compared>);
+pub struct Vouching {
+    states: VecDeque<Compared>,
+    reads: VecDeque<Read>,
+    /// Whether what a node had read last is what was read here, and when it said so.
+    agree: BTreeMap<NodeId, (bool, Time)>,
+}
 
 /// Whether the states are compared after a batch: where it is the first beyond a multiple of `every` places.
 pub fn is_due(before: Option<(u64, u64)>, after: Option<(u64, u64)>, every: u64) -> Option<u64> {
@@ -42,10 +52,10 @@ pub fn is_due(before: Option<(u64, u64)>, after: Option<(u64, u64)>, every: u64)
 impl Vouching {
     /// The state of this replica after the batch at this place.
     pub fn own(&mut self, place: u64, digest: u64) {
-        if self.0.len() == REMEMBERED {
-            self.0.pop_front();
+        if self.states.len() == REMEMBERED {
+            self.states.pop_front();
         }
-        self.0.push_back(Compared { place, digest, others: BTreeMap::new() });
+        self.states.push_back(Compared { place, digest, others: BTreeMap::new() });
     }
 
     /// What another node says of its own.
@@ -53,7 +63,7 @@ impl Vouching {
     /// # Errors
     /// When those who differ from this replica are more than those who agree with it, itself included: it must not go on.
     pub fn other(&mut self, node: NodeId, place: u64, digest: u64) -> Result<(), Differs> {
-        let Some(compared) = self.0.iter_mut().find(|compared| compared.place == place) else { return Ok(()) };
+        let Some(compared) = self.states.iter_mut().find(|compared| compared.place == place) else { return Ok(()) };
         let agrees = compared.digest == digest;
         compared.others.insert(node, agrees);
         if agrees {
@@ -66,11 +76,46 @@ impl Vouching {
         }
         Ok(())
     }
+
+    /// A batch of this slot was read at this time, by the order's clock; `is_own` if this node has sent it. Its node says what it had read by
+    /// then: brokers may hold different streams, although they must not.
+    ///
+    /// # Errors
+    /// When those who have read something else are more than those who have read the same, itself included: it must not go on.
+    pub fn read(&mut self, slot: Slot, time: Time, is_own: bool) -> Result<(), Differs> {
+        if self.reads.len() == READS {
+            self.reads.pop_front();
+        }
+        self.reads.push_back(Read { place: slot.place, print: slot.print });
+        // Whose entry it is, is not known yet: it may be this node's own.
+        if is_own || slot.number == 0 {
+            return Ok(());
+        }
+        let Ok(at) = self.reads.binary_search_by_key(&slot.seen.place, |read| read.place) else { return Ok(()) };
+        let agrees = self.reads[at] == slot.seen;
+        self.agree.retain(|_, (_, said)| time.0.saturating_sub(said.0) < COUNTS_MILLISECONDS);
+        let before = self.agree.insert(slot.node, (agrees, time));
+        if agrees {
+            return Ok(());
+        }
+        if before.is_none_or(|(agreed, _)| agreed) {
+            tracing::error!(
+                node = slot.node.0,
+                place = slot.seen.place,
+                "another node has read something else than this server: the brokers hold different streams"
+            );
+        }
+        let differ = self.agree.values().filter(|(agrees, _)| !agrees).count();
+        if differ > self.agree.len() - differ + 1 {
+            return Err(Differs { place: slot.seen.place, differ });
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{NodeId, REMEMBERED, Vouching, is_due};
+    use super::{COUNTS_MILLISECONDS, NodeId, REMEMBERED, Read, Slot, Time, Vouching, is_due};
 
     #[test]
     fn whoever_is_alone_with_their_state_must_not_go_on() {
@@ -84,6 +129,24 @@ mod tests {
         assert!(vouching.other(NodeId(5), 99, 9).is_ok(), "what is not remembered is not compared");
         (0..REMEMBERED as u64).for_each(|place| vouching.own(101 + place, 1));
         assert!(vouching.other(NodeId(6), 100, 9).is_ok());
+    }
+
+    #[test]
+    fn whoever_is_alone_with_what_they_have_read_must_not_go_on() {
+        let mut vouching = Vouching::default();
+        let mut hears = |place, node, seen: (u64, u32), time| {
+            let seen = Read { place: seen.0, print: seen.1 };
+            let slot = Slot { place, node: NodeId(node), number: 1, print: 100 + place as u32, seen, ..Slot::default() };
+            vouching.read(slot, Time(time), node == 1).is_ok()
+        };
+        assert!(hears(1, 1, (0, 0), 0) && hears(2, 2, (1, 101), 0) && hears(3, 3, (1, 101), 0), "all have read the same");
+        assert!(hears(4, 2, (3, 9), 0), "one of two others");
+        assert!(hears(5, 4, (99, 9), 0), "what is not remembered is not compared");
+        assert!(!hears(6, 3, (4, 9), 0), "two against one");
+        assert!(hears(7, 3, (6, 106), 0), "it has found its way back");
+        assert!(hears(9, 5, (7, 107), 0) && hears(10, 2, (9, 9), 0) && hears(11, 5, (9, 9), 0), "two against two");
+        assert!(hears(12, 5, (11, 9), COUNTS_MILLISECONDS), "what those said who are gone does not count any more");
+        assert!(!hears(13, 6, (12, 9), COUNTS_MILLISECONDS), "two against one");
     }
 
     #[test]

@@ -107,7 +107,8 @@ async fn shared(config: &Config, cluster: &Cluster, mut parts: Parts<'_>) -> Res
     let membership = Membership::new(name, limits, Features::CURRENT, Clock::System, token);
     let replica = Replica::open(Node::Member(Arc::clone(&membership)), Arc::clone(parts.limits), store)?;
     let state = replica.state();
-    let after = place_of(&state, &broker, config).await?;
+    place_of(&state, &broker, config).await?;
+    let after = state.read().await.read();
     let reader: Arc<dyn Reader> = Arc::new(Kept { reader, durability: broker.durability() });
     let cluster::Cluster { order, publisher, batches } =
         cluster::open(Arc::clone(&broker), after, &membership, refuse(parts.hub));

@@ -35,8 +35,8 @@ impl State {
                 self.nodes.remove(node);
             }
             (Event::Entered { node, .. }, _) => self.node_enters(*node, entry),
-            (Event::Ordered { stream, place, numbers, features }, _) => {
-                self.counters.features = *features;
+            (Event::Ordered { stream, place, print, numbers, features }, _) => {
+                (self.counters.print, self.counters.features) = (*print, *features);
                 (self.counters.order, self.counters.time) = (Some((*stream, *place)), entry.time);
                 for (node, number, heard) in numbers {
                     self.nodes.change(node, |row| (row.number, row.heard) = (*number, *heard));

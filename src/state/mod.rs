@@ -84,6 +84,8 @@ struct Counters {
     accounts: u64,
     /// The stream that is the order, if many nodes share it, and the place in it of the newest batch.
     order: Option<(u64, u64)>,
+    /// The checksum of everything in the stream up to there.
+    print: u32,
     /// Up to which level the features of linechat are in use.
     features: u8,
     /// The time of that batch.
@@ -122,6 +124,7 @@ impl Default for State {
             ids_below: FIRST_ID,
             accounts: 0,
             order: None,
+            print: 0,
             features: 1,
             time: Time(i64::MIN),
         };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use blake2::{Blake2b512, Digest};
 
-use crate::event::{Event, NodeId, Slot, Time};
+use crate::event::{Event, NodeId, Read, Slot, Time};
 use crate::limits::Limits;
 use crate::state::State;
 
@@ -46,6 +46,11 @@ impl State {
         self.counters.order
     }
 
+    /// How far the stream that is the order was read.
+    pub fn read(&self) -> Read {
+        Read { place: self.counters.order.map_or(0, |(_, place)| place), print: self.counters.print }
+    }
+
     /// Up to which level the features of linechat are in use: all nodes knew them at some time. It never falls, because what was
     /// decided by a feature must be understood by whoever comes later.
     pub fn features(&self) -> u8 {
@@ -55,7 +60,7 @@ impl State {
     /// What happens with a batch of this slot, which the order took at this time, before anything in it is decided; `None` if the batch does not count: its node
     /// has not entered or has ended, or another with its number came before it, or the one before it is missing.
     pub fn takes(&self, slot: Slot, time: Time) -> Option<Event> {
-        let Slot { stream, place, node, number } = slot;
+        let Slot { stream, place, node, number, print, seen: _ } = slot;
         if self.order().is_some_and(|(known, newest)| known != stream || newest >= place) {
             return None;
         }
@@ -69,7 +74,7 @@ impl State {
         };
         let known_to_all = self.nodes().map(|(_, row)| row.features).min().unwrap_or(1);
         let (numbers, features) = (self.nodes().map(number_of).collect(), self.features().max(known_to_all));
-        Some(Event::Ordered { stream, place, numbers, features })
+        Some(Event::Ordered { stream, place, print, numbers, features })
     }
 
     /// The time of a batch that the order took at `time`: the clock of a broker may go back, the order's does not.

@@ -3,6 +3,7 @@
 //! never loses or changes what it has stored.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -56,6 +57,8 @@ pub struct Cut {
 /// One node's connection to the stream.
 pub struct Link {
     stream: Arc<Stream>,
+    /// The place at which its broker holds another frame than the others.
+    fork: Arc<AtomicU64>,
     /// Since when, and how.
     cut: Arc<Mutex<(Instant, Cut)>>,
 }
@@ -63,6 +66,7 @@ pub struct Link {
 /// A consumer of the stream.
 pub struct Reading {
     stream: Arc<Stream>,
+    fork: Arc<AtomicU64>,
     cut: Arc<Mutex<(Instant, Cut)>>,
     /// The place of the next frame.
     next: u64,
@@ -132,7 +136,12 @@ impl Link {
     pub fn new(stream: &Arc<Stream>) -> Arc<Self> {
         let now = Instant::now();
         let cut = Arc::new(Mutex::new((now, Cut { up: false, down: false, until: now })));
-        Arc::new(Self { stream: Arc::clone(stream), cut })
+        Arc::new(Self { stream: Arc::clone(stream), fork: Arc::default(), cut })
+    }
+
+    /// Its broker holds another frame than the others at the next place.
+    pub fn fork(&self) {
+        self.fork.store(self.stream.newest() + 1, Ordering::Relaxed);
     }
 
     /// Cuts it.
@@ -210,7 +219,8 @@ impl Broker for Link {
             if cannot {
                 return Err(FollowError::Later("nobody answers".to_owned()));
             }
-            Ok(Reading { stream: Arc::clone(&self.stream), cut: Arc::clone(&self.cut), next: after.max(1), timer: None })
+            let (stream, fork, cut) = (Arc::clone(&self.stream), Arc::clone(&self.fork), Arc::clone(&self.cut));
+            Ok(Reading { stream, fork, cut, next: after.max(1), timer: None })
         })
     }
 
@@ -234,6 +244,7 @@ impl Reading {
             _ => {}
         }
         let (time, frame) = inner.stored.get(usize::try_from(self.next).expect("it is small") - 1)?.clone();
+        let frame = if self.fork.load(Ordering::Relaxed) == self.next { Bytes::new() } else { frame };
         self.next += 1;
         Some(Heard::Frame(Stored { place: self.next - 1, time, frame }))
     }

@@ -77,7 +77,7 @@ impl Node {
         let membership = Membership::new(name.into(), 1, features, clock, chance.below(1 << 40) as u64);
         let replica = open(platter, &fate, replica::Node::Member(Arc::clone(&membership)), limits);
         let (reader, state) = (platter.lock().expect("nothing panics under this lock").reader(), replica.state());
-        let after = state.read().await.order().map_or(0, |(_, place)| place);
+        let after = state.read().await.read();
         let Cluster { order, publisher, batches } = cluster::open(Arc::clone(&link), after, &membership, serving::refuse(&hub));
         let mut tasks = JoinSet::new();
         let (told, report) = (Arc::clone(&hub), Arc::clone(recorder));

@@ -3,9 +3,11 @@
 
 use std::io;
 use std::net::{SocketAddrV4, TcpStream};
+use std::process::Command;
 
 use super::net::{Net, ROUTER};
 use super::support::client::Client;
+use super::support::clients::find;
 use super::support::cluster::{Brokers, Cluster, LIMITS, Place, answer};
 use super::support::jetstream::ask;
 use super::support::server::PATIENCE;
@@ -167,13 +169,26 @@ fn a_broker_that_is_cut_off_is_done_without() {
     world.compare(&told);
 }
 
+/// Whether the brokers here are of 2.10 or later; if not, that is said.
+fn keeps_one_stream() -> bool {
+    let Some(program) = find("nats-server") else { return false };
+    let told = Command::new(program).arg("--version").output().expect("a broker tells its version").stdout;
+    let told = String::from_utf8_lossy(&told).trim().to_owned();
+    let is_old = told.contains(": v2.9.");
+    if is_old {
+        eprintln!(
+            "SKIPPED: {told} may fork a stream when its leader is cut off; to run this test, have 2.10 or later first in PATH"
+        );
+    }
+    !is_old
+}
+
 /// Debian's nats-server 2.9.10 does not always keep what it promises here: what the old leader had stored when it was cut off stays
 /// in its copy of the stream, in places where the others have what the new leader stored. Whoever reads there holds something else
 /// than the others from then on.
 #[test]
-#[ignore = "nats-server 2.9.10 forks the stream in some of its runs"]
 fn a_leader_that_is_cut_off_is_done_without() {
-    let Some(world) = World::build("leader", &[]) else { return };
+    let Some(world) = keeps_one_stream().then(|| World::build("leader", &[])).flatten() else { return };
     let told = talk(&world, |talk| {
         talk.goes_on(PAUSE);
         for _ in 0..times() {
@@ -186,9 +201,8 @@ fn a_leader_that_is_cut_off_is_done_without() {
 
 /// The same as above.
 #[test]
-#[ignore = "nats-server 2.9.10 forks the stream in some of its runs"]
 fn a_leader_whom_nobody_hears_is_done_without() {
-    let Some(world) = World::build("dumb", &[]) else { return };
+    let Some(world) = keeps_one_stream().then(|| World::build("dumb", &[])).flatten() else { return };
     let told = talk(&world, |talk| {
         talk.goes_on(PAUSE);
         for _ in 0..times() {

@@ -192,7 +192,7 @@ async fn join<B: Broker>(broker: Arc<B>, Gone { name, known, directory }: Gone) 
     let token = lock(&known.taken).len() as u64 + 1;
     let membership = Membership::new(name.as_str().into(), 1, Features::CURRENT, Clock::System, token);
     let replica = Replica::open(replica::Node::Member(Arc::clone(&membership)), limits, store).expect("the store is whole");
-    let after = replica.state().read().await.order().map_or(0, |(_, place)| place);
+    let after = replica.state().read().await.read();
     let told = Arc::clone(&known);
     let refuse: cluster::Refuse = Box::new(move |origin, refusal| {
         lock(&told.refused).insert((origin.session.number, origin.tag), refusal.code);

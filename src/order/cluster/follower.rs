@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::event::{Batch, Time};
-use crate::order::cluster::broker::{Broker, FollowError, Following, Heard};
+use crate::event::{Batch, Read, Time};
+use crate::order::cluster::broker::{Broker, FollowError, Following, Heard, Stored};
 use crate::order::cluster::features::Features;
 use crate::order::cluster::frame::{FrameError, decode};
 use crate::order::{Batches, OrderError};
@@ -37,15 +37,16 @@ struct Beats {
     any: Option<Instant>,
     /// When a frame was heard that was not known, or it began to listen.
     frame: Instant,
-}
-
-impl Default for Pulse {
-    fn default() -> Self {
-        Self(Mutex::new(Beats { any: None, frame: clock::now() }))
-    }
+    /// What was read by then.
+    read: Read,
 }
 
 impl Pulse {
+    /// Nothing was heard yet, after this was read.
+    pub fn new(read: Read) -> Self {
+        Self(Mutex::new(Beats { any: None, frame: clock::now(), read }))
+    }
+
     fn beats(&self) -> MutexGuard<'_, Beats> {
         self.0.lock().expect("invariant: nothing panics under this lock")
     }
@@ -54,8 +55,14 @@ impl Pulse {
         self.beats().any = Some(clock::now());
     }
 
-    fn new_frame(&self) {
-        self.beats().frame = clock::now();
+    fn new_frame(&self, read: Read) {
+        let mut beats = self.beats();
+        (beats.frame, beats.read) = (clock::now(), read);
+    }
+
+    /// What was read.
+    pub fn read(&self) -> Read {
+        self.beats().read
     }
 
     /// For how long nothing was heard.
@@ -73,7 +80,7 @@ impl Pulse {
 pub struct Follower<B: Broker> {
     broker: Arc<B>,
     /// Everything up to here was given.
-    place: u64,
+    read: Read,
     features: Features,
     /// When the frame at this place was stored, and its checksum, if it was read by this process.
     last: Option<(Time, u32)>,
@@ -90,13 +97,13 @@ pub struct Follower<B: Broker> {
 }
 
 impl<B: Broker> Follower<B> {
-    pub(super) fn new(broker: Arc<B>, place: u64, features: Features, pulse: Arc<Pulse>, left: CancellationToken) -> Self {
-        Self { broker, place, features, last: None, following: None, tries: 0, short_since: None, gaps: 0, pulse, left }
+    pub(super) fn new(broker: Arc<B>, read: Read, features: Features, pulse: Arc<Pulse>, left: CancellationToken) -> Self {
+        Self { broker, read, features, last: None, following: None, tries: 0, short_since: None, gaps: 0, pulse, left }
     }
 
     /// Up to which place it has read.
     pub fn place(&self) -> u64 {
-        self.place
+        self.read.place
     }
 
     /// An error when trying again does not help. A stream that is too short may be that of a broker that is still behind: it has its
@@ -112,14 +119,14 @@ impl<B: Broker> Follower<B> {
         Err(OrderError(format!(
             "the brokers have lost the end of the stream: it ends at place {end}, and this server's copy at {}; bring the brokers' data \
              back, or start all servers with empty data directories to go on without what was lost",
-            self.place
+            self.read.place
         )))
     }
 
     /// The next frame's batch, or nothing if there is none yet.
     async fn look(&mut self) -> Result<Option<Batch>, OrderError> {
         let Some(following) = &mut self.following else {
-            match self.broker.follow(self.place).await {
+            match self.broker.follow(self.read.place).await {
                 Ok(following) => (self.following, self.tries, self.short_since) = (Some(following), 0, None),
                 Err(error) => {
                     self.tries += 1;
@@ -139,24 +146,25 @@ impl<B: Broker> Follower<B> {
         self.pulse.beat();
         let Heard::Frame(stored) = heard else { return Ok(None) };
         let print = (stored.time, crc32fast::hash(&stored.frame));
-        if stored.place == self.place && self.last.is_some_and(|last| last != print) {
+        if stored.place == self.read.place && self.last.is_some_and(|last| last != print) {
             return Err(OrderError(format!(
                 "the brokers have lost the end of the stream and gone on without it: it has another frame at place {}; bring the brokers' \
                  data back, or start all servers with empty data directories to go on without what was lost",
-                self.place
+                self.read.place
             )));
         }
-        if stored.place <= self.place {
+        if stored.place <= self.read.place {
             return Ok(None);
         }
-        if stored.place > self.place + 1 {
+        if stored.place > self.read.place + 1 {
             self.following = None;
             self.gaps += 1;
-            return must_have_next(&*self.broker, self.place, self.gaps).await.map(|()| None);
+            return must_have_next(&*self.broker, self.read.place, self.gaps).await.map(|()| None);
         }
-        (self.place, self.last, self.gaps) = (stored.place, Some(print), 0);
-        self.pulse.new_frame();
-        match decode(self.broker.stream(), &stored, self.features) {
+        self.read = Read { place: stored.place, print: print_after(self.read.print, &stored) };
+        (self.last, self.gaps) = (Some(print), 0);
+        self.pulse.new_frame(self.read);
+        match decode(self.broker.stream(), self.read.print, &stored, self.features) {
             Ok(batch) => Ok(Some(batch)),
             Err(FrameError::Malformed) => {
                 tracing::warn!(place = stored.place, "a frame in the stream is malformed and counts for nothing, on no node");
@@ -184,6 +192,14 @@ impl<B: Broker> Batches for Follower<B> {
             }
         }
     }
+}
+
+/// The checksum of everything up to this frame, after that of everything before it.
+fn print_after(before: u32, Stored { time, frame, .. }: &Stored) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(before);
+    hasher.update(&time.0.to_le_bytes());
+    hasher.update(frame);
+    hasher.finalize()
 }
 
 /// Something after this place was left out: was it lost on the way, or is it no longer kept?

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Batch, NodeId, Origin, Proposal, Request, SessionId, Slot};
+use crate::event::{Batch, NodeId, Origin, Proposal, Read, Request, SessionId, Slot};
 use crate::limits::{BATCH_PROPOSALS, IN_FLIGHT, LINE_BYTES};
 use crate::names::{Name, is_channel, is_key, is_name};
 use crate::order::cluster::broker::Stored;
@@ -20,6 +20,8 @@ struct Frame {
     /// The node; 0 when it enters.
     node: u64,
     number: u64,
+    /// What its node had read of the stream when it sent it.
+    seen: Read,
     proposals: Vec<Line>,
 }
 
@@ -42,25 +44,32 @@ pub enum FrameError {
     Malformed,
 }
 
-/// The frame of a batch of this node, for this stream. Its first byte is the level of the features that it needs.
-pub fn encode(stream: u64, node: NodeId, number: u64, proposals: Vec<Proposal>, features: Features) -> Bytes {
+/// The frame of a batch of this slot, in which the stream, the node, its number and what it has seen count. Its first byte is the
+/// level of the features that it needs.
+pub fn encode(slot: Slot, proposals: Vec<Proposal>, features: Features) -> Bytes {
+    let Slot { stream, node, number, seen, .. } = slot;
     let level = level(proposals.iter().map(|proposal| &proposal.request), features);
     let line = |Proposal { origin, request }| Line { session: origin.session.number, tag: origin.tag, request };
-    let frame = Frame { stream, node: node.0, number, proposals: proposals.into_iter().map(line).collect() };
+    let frame = Frame { stream, node: node.0, number, seen, proposals: proposals.into_iter().map(line).collect() };
     let bytes = postcard::to_extend(&frame, vec![level]).expect("invariant: memory takes a frame");
     Bytes::from(bytes)
 }
 
-/// The batch of a frame.
+/// The batch of a frame; `print` is the checksum of the stream up to it.
 ///
 /// # Errors
 /// [`FrameError`]; whether it is malformed is the same for every node that knows its features.
-pub fn decode(stream: u64, Stored { place, time, frame }: &Stored, features: Features) -> Result<Batch, FrameError> {
+pub fn decode(
+    stream: u64,
+    print: u32,
+    Stored { place, time, frame }: &Stored,
+    features: Features,
+) -> Result<Batch, FrameError> {
     let (needed, rest) = frame.split_first().ok_or(FrameError::Malformed)?;
     if *needed > features.known {
         return Err(FrameError::Newer(*needed, features.known));
     }
-    let Ok((Frame { stream: to, node, number, proposals }, [])) = postcard::take_from_bytes::<Frame>(rest) else {
+    let Ok((Frame { stream: to, node, number, seen, proposals }, [])) = postcard::take_from_bytes::<Frame>(rest) else {
         return Err(FrameError::Malformed);
     };
     let is_entry = matches!(&proposals[..], [Line { session: 0, request: Request::Enter { .. }, .. }]);
@@ -82,7 +91,8 @@ pub fn decode(stream: u64, Stored { place, time, frame }: &Stored, features: Fea
         Proposal { origin: Origin { session, tag }, request }
     };
     let proposals = proposals.into_iter().map(proposal).collect();
-    Ok(Batch { time: *time, slot: Some(Slot { stream, place: *place, node, number }), proposals })
+    let slot = Slot { stream, place: *place, node, number, print, seen };
+    Ok(Batch { time: *time, slot: Some(slot), proposals })
 }
 
 /// The level of the features that a frame with these requests needs.
@@ -120,16 +130,20 @@ mod tests {
     use proptest::prelude::{any, proptest};
 
     use super::FrameError;
-    use crate::event::{Batch, NodeId, Origin, Proposal, Recipient, Request, SessionId, Slot, Time};
+    use crate::event::{Batch, NodeId, Origin, Proposal, Read, Recipient, Request, SessionId, Slot, Time};
     use crate::order::cluster::broker::Stored;
     use crate::order::cluster::features::Features;
 
+    fn slot(stream: u64, node: NodeId, number: u64) -> Slot {
+        Slot { stream, node, number, seen: Read { place: 11, print: 5 }, ..Slot::default() }
+    }
+
     fn encode(stream: u64, node: NodeId, number: u64, proposals: Vec<Proposal>) -> Bytes {
-        super::encode(stream, node, number, proposals, Features::CURRENT)
+        super::encode(slot(stream, node, number), proposals, Features::CURRENT)
     }
 
     fn decode(stream: u64, stored: &Stored) -> Result<Batch, FrameError> {
-        super::decode(stream, stored, Features::CURRENT)
+        super::decode(stream, 77, stored, Features::CURRENT)
     }
 
     fn say(number: u64, text: &str) -> Proposal {
@@ -149,7 +163,7 @@ mod tests {
     #[test]
     fn what_was_sent_is_read() {
         let batch = decode(1, &stored(encode(1, NodeId(7), 4, vec![say(9, "hi")]))).unwrap();
-        assert_eq!(batch.slot, Some(Slot { stream: 1, place: 12, node: NodeId(7), number: 4 }));
+        assert_eq!(batch.slot, Some(Slot { place: 12, print: 77, ..slot(1, NodeId(7), 4) }));
         assert_eq!((batch.time, batch.proposals), (Time(5), vec![say(9, "hi")]));
     }
 
@@ -187,13 +201,13 @@ mod tests {
     #[test]
     fn whoever_does_not_know_what_is_in_a_frame_knows_that() {
         let newer = Features { known: 2, needed: |request| if matches!(request, Request::Say { .. }) { 2 } else { 1 } };
-        let frame = stored(super::encode(1, NodeId(7), 4, vec![say(9, "hi")], newer));
+        let frame = stored(super::encode(slot(1, NodeId(7), 4), vec![say(9, "hi")], newer));
         assert_eq!(decode(1, &frame), Err(FrameError::Newer(2, 1)));
-        assert!(super::decode(1, &frame, newer).is_ok());
-        let plain = stored(super::encode(1, NodeId(7), 4, Vec::new(), newer));
+        assert!(super::decode(1, 77, &frame, newer).is_ok());
+        let plain = stored(super::encode(slot(1, NodeId(7), 4), Vec::new(), newer));
         assert!(decode(1, &plain).is_ok(), "what needs nothing new is known to all");
         let understated = stored(encode(1, NodeId(7), 4, vec![say(9, "hi")]));
-        assert_eq!(super::decode(1, &understated, newer), Err(FrameError::Malformed));
+        assert_eq!(super::decode(1, 77, &understated, newer), Err(FrameError::Malformed));
     }
 
     proptest! {

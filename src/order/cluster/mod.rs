@@ -27,7 +27,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::code::Refusal;
-use crate::event::Origin;
+use crate::event::{Origin, Read};
 use crate::order::queue::{self, Queue};
 
 pub use broker::Broker;
@@ -52,10 +52,10 @@ pub struct Cluster<B: Broker> {
     pub batches: Follower<B>,
 }
 
-/// Takes part in the order that a broker keeps, after the place up to which the replica has it. The server is no node yet.
-pub fn open<B: Broker>(broker: Arc<B>, after: u64, membership: &Arc<Membership>, refuse: Refuse) -> Cluster<B> {
+/// Takes part in the order that a broker keeps, after what the replica has read of it. The server is no node yet.
+pub fn open<B: Broker>(broker: Arc<B>, after: Read, membership: &Arc<Membership>, refuse: Refuse) -> Cluster<B> {
     let (order, queue) = queue::open();
-    let (left, pulse) = (CancellationToken::new(), Arc::new(Pulse::default()));
+    let (left, pulse) = (CancellationToken::new(), Arc::new(Pulse::new(after)));
     let batches = Follower::new(Arc::clone(&broker), after, membership.features(), Arc::clone(&pulse), left.clone());
     let publisher = Publisher { broker, queue, membership: Arc::clone(membership), refuse, pulse, left };
     Cluster { order, publisher, batches }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::code::{Code, Refusal};
-use crate::event::{NodeId, Origin, Proposal, Request, SessionId};
+use crate::event::{NodeId, Origin, Proposal, Request, SessionId, Slot};
 use crate::limits::{BATCH_BYTES, BATCH_PROPOSALS};
 use crate::order::cluster::Refuse;
 use crate::order::cluster::broker::{Ack, Broker, SendError};
@@ -129,8 +129,7 @@ impl<B: Broker> Publisher<B> {
     async fn send_entry(&self) {
         let origin = Origin { session: SessionId { node: NodeId(0), number: 0 }, tag: 0 };
         let entry = Proposal { origin, request: self.membership.next_entry() };
-        let ack =
-            self.hand_over(frame::encode(self.broker.stream(), NodeId(0), 0, vec![entry], self.membership.features())).await;
+        let ack = self.hand_over(self.encode(NodeId(0), 0, vec![entry])).await;
         if let Err(error) = ack {
             tracing::debug!(%error, "the entry could not be sent; trying again");
         }
@@ -265,7 +264,7 @@ impl<B: Broker> Publisher<B> {
         if life.under_way.is_empty() {
             life.progress = now;
         }
-        let frame = frame::encode(self.broker.stream(), life.node, number, proposals, self.membership.features());
+        let frame = self.encode(life.node, number, proposals);
         life.under_way.push_back(Sent { number, frame, origins, gone, at: now, unknown: 0, is_told_unsure: false });
         self.send_from(life, life.under_way.len() - 1).await;
     }
@@ -302,6 +301,11 @@ impl<B: Broker> Publisher<B> {
                 Err(SendError::NotStored(_)) => life.goes_back(),
             }
         }
+    }
+
+    fn encode(&self, node: NodeId, number: u64, proposals: Vec<Proposal>) -> Bytes {
+        let slot = Slot { stream: self.broker.stream(), node, number, seen: self.pulse.read(), ..Slot::default() };
+        frame::encode(slot, proposals, self.membership.features())
     }
 
     async fn hand_over(&self, frame: Bytes) -> Result<Ack, SendError> {

@@ -35,11 +35,12 @@ pub async fn copy(nats: &Arc<Nats>, directory: &Path, limits: &Arc<Limits>) -> R
     let membership = Membership::new("copy".into(), state::deciding(limits), Features::CURRENT, Clock::System, 0);
     let replica = Replica::open(Node::Member(Arc::clone(&membership)), Arc::clone(limits), store)?;
     let state = replica.state();
-    let place = state.read().await.order().map_or(0, |(_, place)| place);
+    let after = state.read().await.read();
     let last = nats.last().await.map_err(CopyError::Brokers)?;
-    let cluster = cluster::open(Arc::clone(nats), place, &membership, Box::new(|_, _| {}));
-    let reading = bar(last.saturating_sub(place), "reading, batches");
-    let upto = UpTo { follower: cluster.batches, last, from: place, limits: state::deciding(limits), bar: reading.clone() };
+    let cluster = cluster::open(Arc::clone(nats), after, &membership, Box::new(|_, _| {}));
+    let reading = bar(last.saturating_sub(after.place), "reading, batches");
+    let upto =
+        UpTo { follower: cluster.batches, last, from: after.place, limits: state::deciding(limits), bar: reading.clone() };
     let (tell, mut told) = mpsc::channel(FEED_BATCHES);
     // Nobody is here who would want to know.
     let unheard = tokio::spawn(async move { while told.recv().await.is_some() {} });

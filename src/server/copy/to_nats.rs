@@ -85,7 +85,7 @@ fn make(directory: &Path, work: &Path, seq: Seq, next_id: UserId, (stream, place
     let (mut store, _) = store::open_disk(work, Presence::Kept).map_err(failed)?;
     store.load(&mut |_| {})?;
     let given = Event::Given { id: UserId(next_id.0 - 1) };
-    let ordered = Event::Ordered { stream, place, numbers: Vec::new(), features: 1 };
+    let ordered = Event::Ordered { stream, place, print: 0, numbers: Vec::new(), features: 1 };
     for (seq, event) in (seq.0 + 1..).zip([given, ordered]) {
         store.put(&Entry { seq: Seq(seq), time: Clock::System.time(), room: None, via: None, event })?;
     }

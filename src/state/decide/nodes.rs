@@ -110,7 +110,7 @@ mod tests {
 
     /// Takes a batch with one request of the node itself, as a replica does, at this time; `None` if the batch does not count.
     fn take_at(state: &mut State, time: i64, place: u64, node: u64, number: u64, request: Request) -> Option<Result<(), Code>> {
-        let slot = Slot { stream: STREAM, place, node: NodeId(node), number };
+        let slot = Slot { stream: STREAM, place, node: NodeId(node), number, ..Slot::default() };
         let apply = |state: &mut State, room: Option<RoomId>, event: Event| {
             state.apply(&Entry { seq: Seq(state.seq().0 + 1), time: Time(time), room, via: None, event });
         };
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!([go(3, 2), go(4, 1), go(5, 1), go(6, 3), go(7, 2)], [false, true, false, false, true]);
         assert!(!go(7, 3) && !go(6, 3), "places only rise");
         assert_eq!((nodes(&state), state.order()), (vec![(2, 2)], Some((STREAM, 7))));
-        let other = Slot { stream: STREAM + 1, place: 8, node: NodeId(2), number: 3 };
+        let other = Slot { stream: STREAM + 1, place: 8, node: NodeId(2), number: 3, ..Slot::default() };
         assert_eq!(state.takes(other, Time(0)), None, "another stream is another order");
     }
 
