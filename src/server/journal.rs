@@ -24,7 +24,7 @@ use crate::replica::{Node, Outlet, Replica, ReplicaError, SharedState};
 use crate::server::StartError;
 use crate::server::cluster::{Kept, refuse};
 use crate::server::snapshots;
-use crate::server::supervisor::{Ended, Supervisor};
+use crate::server::supervisor::{Ended, START_AGAIN, Supervisor};
 use crate::state;
 use crate::store::{self, Backend, Presence, Reader, Store, StoreError};
 
@@ -181,6 +181,15 @@ async fn until_inside(membership: &Membership) -> Result<NodeId, StartError> {
     }
 }
 
+/// Why a replica has ended, and what to do. What the order says of itself says that already.
+fn why(error: &ReplicaError) -> String {
+    match error {
+        ReplicaError::Store(error) => format!("{error}; {START_AGAIN}"),
+        ReplicaError::Order(error) => error.to_string(),
+        ReplicaError::Differs(error) => format!("{error}; start linechat again, to begin with what the others have"),
+    }
+}
+
 /// Runs the replica of a store that waits for the disk.
 fn in_thread<B: Backend>(
     replica: Replica<B>,
@@ -189,7 +198,7 @@ fn in_thread<B: Backend>(
 ) -> Result<SharedState, StartError> {
     let (state, (tell, told)) = (replica.state(), mpsc::channel(FEED_BATCHES));
     let work = replica.run(batches, Outlet::Channel(tell));
-    run_in_thread(async { work.await.map_err(|error| error.to_string()) }, told, parts)?;
+    run_in_thread(async { work.await.map_err(|error| why(&error)) }, told, parts)?;
     Ok(state)
 }
 
@@ -207,7 +216,7 @@ fn in_thread_unless_it_differs<B: Backend>(
         if let Err(ReplicaError::Differs(_)) = ended {
             store::set_aside(&directory).map_err(|error| error.to_string())?;
         }
-        ended.map_err(|error| error.to_string())
+        ended.map_err(|error| why(&error))
     };
     run_in_thread(work, told, parts)
 }
@@ -237,6 +246,6 @@ async fn carry(hub: Arc<Hub>, mut told: mpsc::Receiver<Vec<News>>, stopping: Can
 fn in_task<B: Backend>(replica: Replica<B>, batches: impl Batches + 'static, parts: &mut Parts<'_>) -> SharedState {
     let state = replica.state();
     let work = replica.run(batches, Outlet::Hub(Arc::clone(parts.hub)));
-    parts.supervisor.task(JOURNAL, async { work.await.map_err(|error| error.to_string()) });
+    parts.supervisor.task(JOURNAL, async { work.await.map_err(|error| why(&error)) });
     state
 }

@@ -11,15 +11,18 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 /// A task that must go on has ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name} failed: {reason}; nothing that was answered OK is lost, start linechat again")]
+#[error("{name} failed: {reason}")]
 pub struct Failure {
     /// The task's name.
     pub name: &'static str,
-    /// Why it ended.
+    /// Why it ended, and what to do.
     pub reason: String,
 }
 
-/// How a task ended: an error says why it could not go on.
+/// What is so after most failures, and what to do.
+pub const START_AGAIN: &str = "nothing that was answered OK is lost, start linechat again";
+
+/// How a task ended: an error says why it could not go on, and what to do.
 pub type Ended = Result<(), String>;
 
 /// Tasks that must go on, by name.
@@ -48,7 +51,7 @@ impl Supervisor {
             let _ = ended.send(runtime.block_on(work));
         })?;
         // A thread that panics drops its sender without a word; the panic itself is on stderr.
-        self.task(name, async { end.await.unwrap_or_else(|_| Err("it panicked".to_owned())) });
+        self.task(name, async { end.await.unwrap_or_else(|_| Err(format!("it panicked; {START_AGAIN}"))) });
         Ok(())
     }
 
@@ -59,7 +62,7 @@ impl Supervisor {
                 continue;
             }
             let (name, ended) = self.named(joined);
-            return Failure { name, reason: ended.err().unwrap_or_else(|| "it ended".to_owned()) };
+            return Failure { name, reason: ended.err().unwrap_or_else(|| format!("it ended; {START_AGAIN}")) };
         }
         // Nothing is watched, and so nothing can fail.
         std::future::pending().await
@@ -92,7 +95,7 @@ impl Supervisor {
 
 fn reason(error: JoinError) -> String {
     match error.try_into_panic() {
-        Ok(panic) => format!("it panicked: {}", words(&*panic)),
+        Ok(panic) => format!("it panicked: {}; {START_AGAIN}", words(&*panic)),
         Err(error) => error.to_string(),
     }
 }
@@ -104,7 +107,7 @@ fn words(panic: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Failure, Supervisor};
+    use super::{Failure, START_AGAIN, Supervisor};
 
     #[tokio::test]
     async fn whatever_ends_is_told_with_its_name_and_reason() {
@@ -112,13 +115,13 @@ mod tests {
         let mut supervisor = Supervisor::default();
         supervisor.task("the first", std::future::pending());
         supervisor.task("the second", async { panic!("number {}", 7) });
-        assert_eq!(supervisor.failure().await, failed("the second", "it panicked: number 7"));
+        assert_eq!(supervisor.failure().await, failed("the second", &format!("it panicked: number 7; {START_AGAIN}")));
         supervisor.task("the third", async { Err("no more".to_owned()) });
         assert_eq!(supervisor.failure().await, failed("the third", "no more"));
         supervisor.task("the fourth", async { Ok(()) });
-        assert_eq!(supervisor.failure().await, failed("the fourth", "it ended"));
+        assert_eq!(supervisor.failure().await, failed("the fourth", &format!("it ended; {START_AGAIN}")));
         supervisor.thread("the fifth", async { panic!("in a thread") }).unwrap();
-        assert_eq!(supervisor.failure().await, failed("the fifth", "it panicked"));
+        assert_eq!(supervisor.failure().await, failed("the fifth", &format!("it panicked; {START_AGAIN}")));
     }
 
     #[tokio::test]
