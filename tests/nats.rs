@@ -121,6 +121,11 @@ fn a_server_that_cannot_be_a_node_says_why() {
         )
     );
     assert_eq!(
+        with("huge", &["--limit", "stream=1125899906842624"]),
+        "the stream huge cannot be made: the NATS servers have no room for 1125899906842624 bytes; give --limit stream=BYTES with \
+         fewer, or them a larger disk"
+    );
+    assert_eq!(
         refused(own.path(), &["--journal", "nats"]),
         "--journal nats needs to know where the NATS servers are; give --nats nats://HOST:4222"
     );

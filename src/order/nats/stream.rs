@@ -62,6 +62,11 @@ pub async fn find(context: &Context, name: &str, subject: &str) -> Found {
     }
 }
 
+/// Whether it is for want of room. Three brokers together say it in words only.
+fn lacks_room(error: &async_nats::jetstream::Error) -> bool {
+    error.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED || error.to_string().contains("insufficient storage")
+}
+
 /// Makes the stream; with three brokers or more each frame is kept by three. `None` if it is there now; otherwise why not yet.
 pub async fn make(context: &Context, options: &Options, subject: &str) -> Result<Option<String>, NatsError> {
     // What RandomState draws from the system is random enough to tell two streams apart.
@@ -89,7 +94,7 @@ pub async fn make(context: &Context, options: &Options, subject: &str) -> Result
                     error: "these NATS servers are no cluster of three; make them one, or give --nats one address, and then only one broker keeps each message".to_owned(),
                 })
             }
-            CreateStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED => {
+            CreateStreamErrorKind::JetStream(error) if lacks_room(&error) => {
                 let bytes = options.stream_bytes;
                 Err(NatsError::NotMade {
                     name: options.stream.clone(),
