@@ -6,6 +6,7 @@
 mod admission;
 pub mod cluster;
 pub mod copy;
+mod deaths;
 mod door;
 mod journal;
 mod proxied;
@@ -22,12 +23,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::config::{Config, PlainPasswords};
 use crate::hub::Hub;
+use crate::order::cluster::Membership;
 use crate::order::nats::{Nats, NatsError};
 use crate::session::{Budgets, Life, Lives, Passwords, Shared};
 use crate::store::{OpenError, StoreError};
@@ -197,17 +200,8 @@ impl Server {
         let Self { shared, admission, listeners, tls_listeners, certificates, plain_passwords, proxies, .. } = self;
         let (mut supervisor, snapshots) = (self.supervisor, self.snapshots);
         let mut until_stopped = vec![supervisor.task("sweeping", sweep::run(Arc::clone(&shared)))];
-        if let Some(membership) = shared.membership.clone() {
-            let vouching = cluster::vouch(Arc::clone(&shared), Arc::clone(&membership));
-            until_stopped.push(supervisor.task("vouching", vouching));
-            until_stopped.push(supervisor.task("being a node", cluster::live(Arc::clone(&shared), membership)));
-            until_stopped.push(supervisor.task("watching the nodes", cluster::watch(Arc::clone(&shared))));
-        }
-        if let Some((nats, directory)) = snapshots {
-            until_stopped.push(supervisor.task("measuring the stream", cluster::measure(Arc::clone(&nats))));
-            let every = shared.limits.snapshot_batches;
-            let storing = snapshots::run(Arc::clone(&shared), nats, directory, every);
-            until_stopped.push(supervisor.task("storing snapshots", storing));
+        if let (Some(membership), Some((nats, directory))) = (shared.membership.clone(), snapshots) {
+            until_stopped.extend(be_a_node(&shared, &membership, &nats, directory, &mut supervisor));
         }
         for (listeners, certificates) in [(listeners, None), (tls_listeners, certificates)] {
             let (shared, admission, proxies) = (Arc::clone(&shared), Arc::clone(&admission), proxies.clone());
@@ -221,7 +215,7 @@ impl Server {
             () = stop => Ok(()),
             failure = supervisor.failure() => Err(failure),
         };
-        until_stopped.iter().for_each(tokio::task::AbortHandle::abort);
+        until_stopped.iter().for_each(AbortHandle::abort);
         if let Err(failure) = outcome {
             return Err(fail(&shared, failure).await);
         }
@@ -247,6 +241,27 @@ impl Server {
             }
         }
     }
+}
+
+/// Runs what a server does as one of many.
+fn be_a_node(
+    shared: &Arc<Shared>,
+    membership: &Arc<Membership>,
+    nats: &Arc<Nats>,
+    directory: PathBuf,
+    supervisor: &mut Supervisor,
+) -> [AbortHandle; 7] {
+    let (shared, membership, nats) = (|| Arc::clone(shared), || Arc::clone(membership), || Arc::clone(nats));
+    let every = shared().limits.snapshot_batches;
+    [
+        supervisor.task("vouching", cluster::vouch(shared(), membership())),
+        supervisor.task("being a node", cluster::live(shared(), membership())),
+        supervisor.task("watching the nodes", cluster::watch(shared())),
+        supervisor.task("being here", deaths::answer(nats(), membership())),
+        supervisor.task("watching for deaths", deaths::watch(shared(), nats(), membership())),
+        supervisor.task("measuring the stream", cluster::measure(nats())),
+        supervisor.task("storing snapshots", snapshots::run(shared(), nats(), directory, every)),
+    ]
 }
 
 /// Tells the sessions that wait for an answer that nobody knows it. The end is not delayed for slow ones.

@@ -6,7 +6,8 @@ mod support;
 use std::process::Command;
 use std::time::Duration;
 
-use linechat::order::nats;
+use linechat::event::NodeId;
+use linechat::order::nats::{self, Here};
 
 use support::client::Client;
 use support::cluster::{Brokers, Cluster, LIMITS, answer, history, witness};
@@ -293,4 +294,26 @@ async fn what_is_left_of_snapshots_is_cleared_up() {
     assert_eq!(snapshots.places().await, Ok(vec![20, 30]));
     let mut got = tokio::fs::File::from_std(tempfile::tempfile().expect("a file"));
     snapshots.get(20, &mut got).await.expect("it is whole");
+}
+
+#[tokio::test]
+async fn whether_a_process_is_here_is_known_at_once() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let connect = |name: &str| {
+        let servers = brokers.urls().split(',').map(|url| url.parse().expect("an address")).collect();
+        let (stream, name) = ("here".to_owned(), name.to_owned());
+        let options = nats::Options { servers, credentials: None, authority: None, stream, stream_bytes: 1 << 20, name };
+        async move { nats::connect(&options).await.expect("a stream") }
+    };
+    let (ash, birch) = (connect("ash").await, connect("birch").await);
+    assert_eq!(birch.is_here(NodeId(7)).await, Here::Nobody);
+    let mut asked = ash.answer_for(NodeId(7)).await.expect("the broker takes it");
+    let answering = tokio::spawn(async move { ash.answer(&mut asked).await });
+    let becomes = async |here| {
+        let told = async { while birch.is_here(NodeId(7)).await != here {} };
+        tokio::time::timeout(PATIENCE, told).await.unwrap_or_else(|_| panic!("not in time: {here:?}"));
+    };
+    becomes(Here::Answers).await;
+    answering.abort();
+    becomes(Here::Nobody).await;
 }

@@ -5,6 +5,7 @@
 //! nats-server 2.9.10: 5,000 acknowledgements and no fsync).
 
 mod consumer;
+mod here;
 mod snapshots;
 mod space;
 mod stream;
@@ -26,6 +27,7 @@ use crate::order::cluster::Broker;
 use crate::order::cluster::broker::{Ack, FollowError, SendError};
 
 pub use consumer::Consumer;
+pub use here::Here;
 pub use snapshots::Snapshots;
 pub use space::Space;
 
