@@ -68,6 +68,8 @@ fn a_journal_moves_to_a_cluster_and_back() {
     let nats = format!("nats:{}", brokers.urls());
     let (done, said) = copy(&disk(alone.dir()), &nats, &["--nats-stream", "moved"]);
     assert!(done && said.starts_with("copied 6") && said.ends_with(" entries, and read each back"), "{said}");
+    let (done, said) = copy(&disk(alone.dir()), &nats, &["--nats-stream", "moved"]);
+    assert!(!done && said.starts_with("the stream moved is in use already"), "{said}");
     let mut cluster = Cluster::start(&brokers, "moved", &LIMITS);
     for node in &cluster.nodes {
         assert_eq!(all_of(&mut log_in(node)), before);
@@ -77,17 +79,23 @@ fn a_journal_moves_to_a_cluster_and_back() {
     assert!(guest.ask("LIST").iter().all(|line| !line.contains(" guest-1001")), "an id is given out once");
     guest.ok("MSG ana by the cluster");
     cluster.settle();
-    let (done, said) = copy(&disk(alone.dir()), &nats, &["--nats-stream", "moved"]);
-    assert!(!done && said.starts_with("the stream moved is in use already"), "{said}");
-
     let wrong = TempDir::new().expect("a directory");
     let (done, said) = copy(&nats, &disk(wrong.path()), &["--nats-stream", "moved", "--limit", "inbox=7"]);
     assert!(!done && said.ends_with("give the same --limit options to copy as to them"), "{said}");
     let back = TempDir::new().expect("a directory");
     let (done, said) = copy(&nats, &disk(back.path()), &["--nats-stream", "moved"]);
+    assert!(!wrong.path().join("journal.db").exists(), "a part is not taken for the whole");
     assert!(done && said.contains("3 servers of the cluster are still there"), "{said}");
     let (done, said) = copy(&nats, &disk(back.path()), &["--nats-stream", "moved"]);
     assert!(!done && said.contains("there is a journal in ") && said.contains(" already"), "{said}");
+    let mut node = cluster.nodes.pop().expect("three servers");
+    node.signal("TERM");
+    node.wait();
+    let (done, said) = copy(&disk(node.dir()), &nats, &["--nats-stream", "again"]);
+    assert!(!done && said.contains("holds the copy of a cluster's server"), "{said}");
+    node.restart();
+    assert_eq!(all_of(&mut log_in(&node)).len(), before.len() + 1, "it is what it was");
+    drop(node);
     cluster.nodes.clear();
     let server = Server::start_in(back.path(), &LIMITS);
     let mut ana = log_in(&server);

@@ -173,7 +173,7 @@ impl<B: Backend> Replica<B> {
                 batches_since = 0;
                 self.tidy()?;
             }
-            self.hear(&batch)?;
+            self.hear(&batch).await?;
             let news = self.take(batch).await?;
             match &tell {
                 Outlet::Hub(hub) => hub.tell(news),
@@ -193,10 +193,16 @@ impl<B: Backend> Replica<B> {
     }
 
     /// Hears what other nodes say of their states.
-    fn hear(&mut self, batch: &Batch) -> Result<(), Differs> {
-        if let Some(slot) = batch.slot {
-            self.vouching.read(slot, batch.time, self.node == Some(slot.node))?;
+    async fn hear(&mut self, batch: &Batch) -> Result<(), Differs> {
+        let Some(slot) = batch.slot else { return Ok(()) };
+        {
+            let state = self.state.read().await;
+            self.vouching.keep_only(|node| state.node(node).is_some());
+            if state.node(slot.node).is_none() {
+                return Ok(());
+            }
         }
+        self.vouching.read(slot, self.node == Some(slot.node))?;
         for proposal in &batch.proposals {
             if let Request::Vouch { place, digest } = proposal.request
                 && self.node != Some(proposal.origin.session.node)

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::event::{NodeId, Read, Slot, Time};
+use crate::event::{NodeId, Read, Slot};
 
 /// What this server has is not what the others have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,16 +31,14 @@ struct Compared {
 
 /// Of so many batches it is remembered what was read up to there, in case that another node is behind.
 const READS: usize = 8192;
-/// What a node has said counts for this long: it may have died.
-const COUNTS_MILLISECONDS: i64 = 60_000;
 
 /// What was heard of the others: the last few comparisons of states, and whether what they have read is what was read here.
 #[derive(Debug, Default)]
 pub struct Vouching {
     states: VecDeque<Compared>,
     reads: VecDeque<Read>,
-    /// Whether what a node had read last is what was read here, and when it said so.
-    agree: BTreeMap<NodeId, (bool, Time)>,
+    /// Whether what a node had read last is what was read here.
+    agree: BTreeMap<NodeId, bool>,
 }
 
 /// Whether the states are compared after a batch: where it is the first beyond a multiple of `every` places.
@@ -77,12 +75,18 @@ impl Vouching {
         Ok(())
     }
 
-    /// A batch of this slot was read at this time, by the order's clock; `is_own` if this node has sent it. Its node says what it had read by
+    /// Forgets what those said who are no nodes any more: a server that comes back again and again has one vote.
+    pub fn keep_only(&mut self, is_node: impl Fn(NodeId) -> bool) {
+        self.agree.retain(|node, _| is_node(*node));
+        self.states.iter_mut().for_each(|compared| compared.others.retain(|node, _| is_node(*node)));
+    }
+
+    /// A batch of this slot was read; `is_own` if this node has sent it. Its node says what it had read by
     /// then: brokers may hold different streams, although they must not.
     ///
     /// # Errors
     /// When those who have read something else are more than those who have read the same, itself included: it must not go on.
-    pub fn read(&mut self, slot: Slot, time: Time, is_own: bool) -> Result<(), Differs> {
+    pub fn read(&mut self, slot: Slot, is_own: bool) -> Result<(), Differs> {
         if self.reads.len() == READS {
             self.reads.pop_front();
         }
@@ -93,19 +97,18 @@ impl Vouching {
         }
         let Ok(at) = self.reads.binary_search_by_key(&slot.seen.place, |read| read.place) else { return Ok(()) };
         let agrees = self.reads[at] == slot.seen;
-        self.agree.retain(|_, (_, said)| time.0.saturating_sub(said.0) < COUNTS_MILLISECONDS);
-        let before = self.agree.insert(slot.node, (agrees, time));
+        let before = self.agree.insert(slot.node, agrees);
         if agrees {
             return Ok(());
         }
-        if before.is_none_or(|(agreed, _)| agreed) {
+        if before.is_none_or(|agreed| agreed) {
             tracing::error!(
                 node = slot.node.0,
                 place = slot.seen.place,
                 "another node has read something else than this server: the brokers hold different streams"
             );
         }
-        let differ = self.agree.values().filter(|(agrees, _)| !agrees).count();
+        let differ = self.agree.values().filter(|agrees| !**agrees).count();
         if differ > self.agree.len() - differ + 1 {
             return Err(Differs { place: slot.seen.place, differ });
         }
@@ -115,7 +118,7 @@ impl Vouching {
 
 #[cfg(test)]
 mod tests {
-    use super::{COUNTS_MILLISECONDS, NodeId, REMEMBERED, Read, Slot, Time, Vouching, is_due};
+    use super::{NodeId, REMEMBERED, Read, Slot, Vouching, is_due};
 
     #[test]
     fn whoever_is_alone_with_their_state_must_not_go_on() {
@@ -134,19 +137,21 @@ mod tests {
     #[test]
     fn whoever_is_alone_with_what_they_have_read_must_not_go_on() {
         let mut vouching = Vouching::default();
-        let mut hears = |place, node, seen: (u64, u32), time| {
+        let hears = |vouching: &mut Vouching, place, node, seen: (u64, u32)| {
             let seen = Read { place: seen.0, print: seen.1 };
             let slot = Slot { place, node: NodeId(node), number: 1, print: 100 + place as u32, seen, ..Slot::default() };
-            vouching.read(slot, Time(time), node == 1).is_ok()
+            vouching.read(slot, node == 1).is_ok()
         };
-        assert!(hears(1, 1, (0, 0), 0) && hears(2, 2, (1, 101), 0) && hears(3, 3, (1, 101), 0), "all have read the same");
-        assert!(hears(4, 2, (3, 9), 0), "one of two others");
-        assert!(hears(5, 4, (99, 9), 0), "what is not remembered is not compared");
-        assert!(!hears(6, 3, (4, 9), 0), "two against one");
-        assert!(hears(7, 3, (6, 106), 0), "it has found its way back");
-        assert!(hears(9, 5, (7, 107), 0) && hears(10, 2, (9, 9), 0) && hears(11, 5, (9, 9), 0), "two against two");
-        assert!(hears(12, 5, (11, 9), COUNTS_MILLISECONDS), "what those said who are gone does not count any more");
-        assert!(!hears(13, 6, (12, 9), COUNTS_MILLISECONDS), "two against one");
+        let mut hear = |place, node, seen| hears(&mut vouching, place, node, seen);
+        assert!(hear(1, 1, (0, 0)) && hear(2, 2, (1, 101)) && hear(3, 3, (1, 101)), "all have read the same");
+        assert!(hear(4, 2, (3, 9)), "one of two others");
+        assert!(hear(5, 4, (99, 9)), "what is not remembered is not compared");
+        assert!(!hear(6, 3, (4, 9)), "two against one");
+        assert!(hear(7, 3, (6, 106)), "it has found its way back");
+        assert!(hear(9, 5, (7, 107)) && hear(10, 2, (9, 9)) && hear(11, 5, (9, 9)), "two against two");
+        vouching.keep_only(|node| node != NodeId(2));
+        assert!(hears(&mut vouching, 12, 6, (11, 9)), "the earlier life of a server has no vote");
+        assert!(!hears(&mut vouching, 13, 7, (12, 9)));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::store;
 /// How often it is looked at whether one is due.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long it waits after something went wrong.
-const REST: Duration = Duration::from_secs(30);
+const REST: Duration = Duration::from_secs(600);
 /// What is left of a snapshot that was not stored whole is cleared up after this long: nobody stores it any more.
 const LEFT_OVER: Duration = Duration::from_secs(3600);
 /// It rests this many times as long as the last one took: a large store is not copied all the time under a great load.
@@ -71,6 +71,10 @@ async fn store_if_due(nats: &Nats, directory: &Path, place: u64, every: u64) -> 
     if place < after_last(newest, every) {
         return Ok(newest.unwrap_or(0));
     }
+    // First, or one that cannot be stored for want of room would never find any.
+    if let Err(error) = snapshots.clear_up(LEFT_OVER).await {
+        tracing::warn!(%error, "what is left of old snapshots could not be cleared up yet");
+    }
     let from = directory.to_owned();
     let copied = tokio::task::spawn_blocking(move || store::copy(&from)).await;
     let copied = copied.map_err(|error| error.to_string()).and_then(|copied| copied.map_err(|error| error.to_string()));
@@ -88,9 +92,6 @@ async fn store_if_due(nats: &Nats, directory: &Path, place: u64, every: u64) -> 
     match snapshots.forget_old().await {
         Ok(forgotten) => tracing::info!(place, forgotten, "a snapshot is stored"),
         Err(error) => tracing::warn!(place, %error, "a snapshot is stored; what it covers could not be forgotten yet"),
-    }
-    if let Err(error) = snapshots.clear_up(LEFT_OVER).await {
-        tracing::warn!(%error, "what is left of old snapshots could not be cleared up yet");
     }
     Ok(place)
 }

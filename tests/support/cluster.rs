@@ -27,6 +27,9 @@ pub const LIMITS: [&str; 8] = [
     "commands-per-second=none",
 ];
 
+/// Brokers set the size of each stream aside, and a test has many.
+const SMALL: &str = "stream=67108864";
+
 /// One nats-server. Killed when it is dropped.
 struct Broker(Child);
 
@@ -216,7 +219,7 @@ impl Cluster {
 
     /// The same, where one comes to the brokers by these addresses.
     pub fn join_over(urls: &str, stream: &str, node: &str, options: &[&str]) -> Server {
-        let own = ["--journal", "nats", "--nats", urls, "--nats-stream", stream, "--node", node];
+        let own = ["--journal", "nats", "--nats", urls, "--nats-stream", stream, "--node", node, "--limit", SMALL];
         Server::start(&[&own[..], options].concat())
     }
 

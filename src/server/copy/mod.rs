@@ -7,8 +7,9 @@
 mod to_disk;
 mod to_nats;
 
+use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ use crate::names::Seq;
 use crate::replica::ReplicaError;
 use crate::server::{StartError, journal};
 use crate::store::{Checked, OpenError, StoreError};
+
+/// The folder in a data directory in which a copy is made.
+const WORK: &str = "copying";
 
 /// Why a journal was not copied; each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -34,13 +38,17 @@ pub enum CopyError {
     /// It would be overwritten.
     #[error("there is a journal in {} already; give --to disk:DIR with a directory that is empty or does not exist", .0.display())]
     HasJournal(PathBuf),
+    /// What is in the directory is no journal of its own.
+    #[error("{} holds the copy of a cluster's server; copy the cluster's journal itself, with --from nats:URL", .0.display())]
+    OfCluster(PathBuf),
     /// A cluster uses it.
     #[error("the stream {0} is in use already: it holds batches or a snapshot; give another --nats-stream NAME")]
     InUse(String),
+    /// The servers of the cluster decide by other limits, and so would not agree with the copy.
+    #[error("the servers of this cluster have other limits; give the same --limit options to copy as to them")]
+    OtherLimits,
     /// What was read back is not what was written.
-    #[error(
-        "what was copied is not what was read: entry {0} differs, and the copy was withdrawn; try again, and check the memory and the disks"
-    )]
+    #[error("what was copied is not what was read: entry {0} differs; try again, and check the memory and the disks")]
     Differs(Seq),
     /// The source or the target cannot be opened.
     #[error(transparent)]
@@ -82,7 +90,7 @@ pub struct Copied {
 /// Copies a journal.
 ///
 /// # Errors
-/// [`CopyError`]. Then the target is not a copy: a stream has no snapshot, and a directory holds what was written so far.
+/// [`CopyError`]. Then the target is not a copy: a stream has no snapshot, and a directory no journal.
 pub async fn run(copy: &Copy) -> Result<Copied, CopyError> {
     let limits = &Arc::new(copy.limits.clone());
     let (directory, is_from_disk) = match (&copy.from, &copy.to) {
@@ -114,4 +122,24 @@ fn bar(all: u64, what: &'static str) -> ProgressBar {
 /// Does something that waits for the disk.
 async fn beside<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Failed(error.to_string()))?
+}
+
+/// The folder in which it works.
+struct Work(PathBuf);
+
+impl Work {
+    fn make(directory: &Path) -> Result<Self, CopyError> {
+        let path = directory.join(WORK);
+        // One that was killed has left it.
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CopyError::Write { path, error }),
+            _ => Ok(Self(path)),
+        }
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }

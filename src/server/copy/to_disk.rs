@@ -16,31 +16,45 @@ use crate::order::cluster::{self, Features, Follower, Membership};
 use crate::order::nats::Nats;
 use crate::order::{Batches, OrderError};
 use crate::replica::{Node, Outlet, Replica, SharedState};
-use crate::server::copy::{Copied, CopyError, bar, beside};
+use crate::server::copy::{Copied, CopyError, Work, bar, beside};
 use crate::server::journal::{ALONE, restore};
 use crate::server::snapshots;
 use crate::state;
 use crate::store::{self, Presence};
 
 /// How long it waits for the next frame before it looks whether there is one.
-const LOOK: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_secs(10);
 /// How long nothing may come while there should be more.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Copies the journal of the cluster into this directory, in which there is none.
+/// Copies the journal of the cluster into this directory, in which there is none. It is made in a folder there, so that nobody takes a
+/// part of it for the whole.
 pub async fn copy(nats: &Arc<Nats>, directory: &Path, limits: &Arc<Limits>) -> Result<Copied, CopyError> {
+    let work = Work::make(directory)?;
+    let copied = copy_to(nats, &work.0, limits).await?;
+    store::take_over(&work.0, directory)?;
+    Ok(copied)
+}
+
+async fn copy_to(nats: &Arc<Nats>, directory: &Path, limits: &Arc<Limits>) -> Result<Copied, CopyError> {
     drop(store::open_disk(directory, Presence::Kept)?);
     snapshots::take_if_needed(nats, directory, 0, 1).await?;
     let (store, _) = store::open_disk(directory, Presence::Kept)?;
     let membership = Membership::new("copy".into(), state::deciding(limits), Features::CURRENT, Clock::System, 0);
     let replica = Replica::open(Node::Member(Arc::clone(&membership)), Arc::clone(limits), store)?;
     let state = replica.state();
-    let after = state.read().await.read();
+    let own = state::deciding(limits);
+    let (after, have_same) = {
+        let state = state.read().await;
+        (state.read(), state.nodes().all(|(_, row)| row.limits == own))
+    };
+    if !have_same {
+        return Err(CopyError::OtherLimits);
+    }
     let last = nats.last().await.map_err(CopyError::Brokers)?;
     let cluster = cluster::open(Arc::clone(nats), after, &membership, Box::new(|_, _| {}));
     let reading = bar(last.saturating_sub(after.place), "reading, batches");
-    let upto =
-        UpTo { follower: cluster.batches, last, from: after.place, limits: state::deciding(limits), bar: reading.clone() };
+    let upto = UpTo { follower: cluster.batches, last, from: after.place, limits: own, bar: reading.clone() };
     let (tell, mut told) = mpsc::channel(FEED_BATCHES);
     // Nobody is here who would want to know.
     let unheard = tokio::spawn(async move { while told.recv().await.is_some() {} });

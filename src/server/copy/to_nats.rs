@@ -1,9 +1,7 @@
 //! From a disk into a stream: the store as a server would find it at its start is the first snapshot. It owns a folder in the data
 //! directory while it works, and removes it.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::fs::File;
@@ -14,15 +12,20 @@ use crate::limits::Limits;
 use crate::names::{Seq, UserId};
 use crate::order::cluster::Broker;
 use crate::order::nats::{Nats, Snapshots};
-use crate::server::copy::{Copied, CopyError, bar, beside};
+use crate::replica::{Node, Replica};
+use crate::server::copy::{Copied, CopyError, Work, bar, beside};
+use crate::server::journal::ALONE;
 use crate::server::{journal, snapshots};
 use crate::store::{self, Checked, Presence, StoreError};
 
-/// Where the snapshot is made and comes back to.
-const WORK: &str = "copying";
-
 /// Copies the journal in this directory, whose server must not run, into the stream.
 pub async fn copy(directory: &Path, nats: &Arc<Nats>, limits: &Arc<Limits>) -> Result<Copied, CopyError> {
+    // Opened as what it is not, the copy of a cluster's server would lose what makes it one.
+    let (store, _) = store::open_disk(directory, Presence::Kept)?;
+    let is_shared = Replica::open(Node::Alone(ALONE), Arc::clone(limits), store)?.state().read().await.order().is_some();
+    if is_shared {
+        return Err(CopyError::OfCluster(directory.to_owned()));
+    }
     let from = directory.to_owned();
     beside(move || tidy(&from)).await?;
     // It keeps the directory until the copy is done.
@@ -34,9 +37,11 @@ pub async fn copy(directory: &Path, nats: &Arc<Nats>, limits: &Arc<Limits>) -> R
         (state.seq(), state.next_id())
     };
     let snapshots = nats.snapshots().await.map_err(CopyError::Brokers)?;
-    let has_snapshot = !snapshots.places().await.map_err(CopyError::Brokers)?.is_empty();
-    let place = nats.begin_after_nothing().await.map_err(CopyError::Brokers)?.filter(|_| !has_snapshot);
-    let place = place.ok_or_else(|| CopyError::InUse(nats.name().to_owned()))?;
+    let in_use = || CopyError::InUse(nats.name().to_owned());
+    if !snapshots.places().await.map_err(CopyError::Brokers)?.is_empty() {
+        return Err(in_use());
+    }
+    let place = nats.begin_after_nothing().await.map_err(CopyError::Brokers)?.ok_or_else(in_use)?;
     let work = Work::make(directory)?;
     let (from, to, stream) = (directory.to_owned(), work.0.clone(), nats.stream());
     let making = bar(1, "making a snapshot");
@@ -44,8 +49,10 @@ pub async fn copy(directory: &Path, nats: &Arc<Nats>, limits: &Arc<Limits>) -> R
     making.finish_and_clear();
     let copied = upload(nats, &snapshots, &work.0, place, directory).await;
     if copied.is_err() {
-        // What is not known to be right must not be begun with.
-        let _ = snapshots.forget(place).await;
+        // What is not known to be right must not be begun with. One that was not stored whole is no snapshot.
+        if let Err(error) = snapshots.forget(place).await {
+            tracing::warn!(%error, "the copy may still be there; use another --nats-stream");
+        }
     }
     Ok(Copied { checked: copied?, servers: 0 })
 }
@@ -93,24 +100,4 @@ fn make(directory: &Path, work: &Path, seq: Seq, next_id: UserId, (stream, place
     store.close();
     drop(store);
     store::copy(work).map(drop)
-}
-
-/// The folder in which it works.
-struct Work(PathBuf);
-
-impl Work {
-    fn make(directory: &Path) -> Result<Self, CopyError> {
-        let path = directory.join(WORK);
-        // One that was killed has left it.
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CopyError::Write { path, error }),
-            _ => Ok(Self(path)),
-        }
-    }
-}
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

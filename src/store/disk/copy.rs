@@ -79,6 +79,20 @@ pub fn copy_ends(directory: &Path) -> Result<Option<(u64, u64)>, StoreError> {
     Ok(None)
 }
 
+/// Moves the store of one directory, which nobody uses, to another, in which there is none. Both must be on one disk.
+///
+/// # Errors
+/// [`OpenError`] when it cannot be moved.
+pub fn take_over(from: &Path, to: &Path) -> Result<(), OpenError> {
+    let not_writable = |error| OpenError::NotWritable { path: to.to_owned(), error };
+    let failed = |error: rusqlite::Error| not_writable(io::Error::other(error));
+    // Its log would not come along.
+    let store = Connection::open(from.join(files::DATABASE)).map_err(failed)?;
+    store.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(failed)?;
+    store.close().map_err(|(_, error)| failed(error))?;
+    fs::rename(from.join(files::DATABASE), to.join(files::DATABASE)).map_err(not_writable)
+}
+
 /// Sets the store in this directory aside, for whoever wants to know what is wrong with it. Nobody may use it.
 ///
 /// # Errors
