@@ -11,7 +11,7 @@ use support::cluster::{Brokers, Cluster, LIMITS, witness};
 use support::server::Server;
 use support::writers::{Addresses, compare, setting, settle_in, talk};
 
-const KILLS: usize = 24;
+const KILLS: usize = 50;
 
 /// Kills servers and brokers, and lets some stand still; a server is back before the next goes, and a broker runs again.
 fn trouble(brokers: &mut Brokers, cluster: &mut Cluster, addresses: &Addresses, seed: usize) {
