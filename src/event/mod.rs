@@ -3,6 +3,7 @@
 //! Values only: no I/O, no rules about who may do what. [`crate::state`] decides which events follow from a proposal, and
 //! everything else follows from the events.
 
+pub mod compaction;
 pub mod kind;
 pub mod line;
 pub mod proposal;
@@ -13,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{Seq, UserId};
 
-pub use kind::{Compaction, Event, Share};
+pub use compaction::Compaction;
+pub use kind::{Event, Share};
 pub use line::{Mark, Stamp, To};
 pub use proposal::{Answer, Batch, Completion, NodeId, Origin, Proposal, Read, Recipient, Request, SessionId, Slot};
 

@@ -1,0 +1,60 @@
+//! What each kind of event does to the compaction keys, by which the state can be loaded without the history.
+//!
+//! A key is a path: freeing one also frees all below it. So what ends with a member lies below the member's key, what ends with an
+//! account below the account's, and what ends with a connection below the connection's. This file must never look at the state.
+
+use std::fmt;
+
+use crate::event::{Event, SessionId};
+use crate::names::Seq;
+
+/// What an event does to the compaction keys. The newest entry that holds a key replaces all that held it before, so that the
+/// state can be loaded without the history. A key is a path; freeing it also frees all keys below it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Compaction {
+    /// The key that the entry holds from now on.
+    pub hold: Option<String>,
+    /// The key that no entry holds from now on.
+    pub free: Option<String>,
+}
+
+fn hold(key: String) -> Compaction {
+    Compaction { hold: Some(key), free: None }
+}
+
+fn free(key: String) -> Compaction {
+    Compaction { hold: None, free: Some(key) }
+}
+
+fn session(SessionId { node, number }: &SessionId) -> String {
+    format!("s/{}/{number}", node.0)
+}
+
+impl Event {
+    /// What an entry with this event does to the compaction keys; `channel` is that of its room.
+    pub fn compaction(&self, channel: Option<Seq>) -> Compaction {
+        let below = |rest: fmt::Arguments<'_>| channel.map(|channel| format!("c/{channel}{rest}")).unwrap_or_default();
+        match self {
+            Self::Created { .. } => hold(below(format_args!(""))),
+            Self::Joined { who, .. } => hold(below(format_args!("/m/{}", who.id))),
+            Self::Left { who, .. } => free(below(format_args!("/m/{}", who.id))),
+            Self::Owner { .. } => hold(below(format_args!("/o"))),
+            Self::Topic { .. } => hold(below(format_args!("/t"))),
+            Self::Counted { .. } => hold(below(format_args!("/a"))),
+            Self::Closed { .. } => free(below(format_args!(""))),
+            Self::Registered { who, .. } => hold(format!("a/{}", who.id)),
+            Self::Ids { .. } => hold("ids".to_owned()),
+            Self::Given { .. } => hold("given".to_owned()),
+            Self::Came { session: it, .. } => hold(session(it)),
+            Self::Named { session: it, .. } => hold(session(it) + "/n"),
+            Self::LoggedIn { session: it, .. } => Compaction { hold: Some(session(it) + "/l"), free: Some(session(it) + "/n") },
+            Self::Went { session: it, .. } => free(session(it)),
+            Self::Entered { node, .. } => hold(format!("s/{}", node.0)),
+            Self::NodeEnded { node, .. } => free(format!("s/{}", node.0)),
+            Self::Ordered { .. } => hold("order".to_owned()),
+            Self::Said { .. } | Self::Acked { .. } | Self::Renamed { .. } | Self::Online { .. } | Self::Offline { .. } => {
+                Compaction::default()
+            }
+        }
+    }
+}
