@@ -75,6 +75,8 @@ const RESERVED: &[&str] = &[
     "ok", "err", "error", "hello", "gap", "missed", "shutdown", "bye", "offline", "online", "disconnected", "dup",
     "list", "msg", "say", "inbox", "ack", "create", "join", "leave", "channels", "topic", "history", "close", "name", "register",
     "login", "whoami", "help", "ping", "caps", "quit",
+    "search", "retract", "op", "deop", "give", "invite", "kick", "ban", "unban", "bans", "set", "passwd", "token", "unregister",
+    "whois", "away", "ignore", "unignore", "ignores", "wait", "follow", "format", "notice", "kicked", "banned", "more",
 ];
 
 fn is_ascii_part(byte: u8) -> bool {

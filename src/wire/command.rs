@@ -1,7 +1,7 @@
-//! What a line can ask for. Commands borrow from the line; [`std::fmt::Display`] gives the line back.
+//! What a line can ask for. Commands borrow from the line; [`std::fmt::Display`] (in `print.rs`) gives the line back. It owns nothing
+//! and must never know what a command does.
 
-use std::fmt;
-
+use crate::event::Time;
 use crate::names::{Seq, UserId};
 
 /// The target of a message.
@@ -17,18 +17,72 @@ pub enum Target<'a> {
     Channel(&'a str),
 }
 
-/// Which part of a channel's history.
+/// A point in a history: before it, or since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// `42`: the message with this number.
+    Seq(Seq),
+    /// `2h`: so long ago.
+    Age(Age),
+    /// `2026-11-22T13:00Z`
+    Time(Time),
+}
+
+/// A span of time in seconds, as it is typed: `30s`, `5m`, `2h`, `3d`, `1w`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Age(pub u64);
+
+/// The units in which an [`Age`] is typed, the longest first, with their seconds.
+pub const UNITS: [(char, u64); 5] = [('w', 604_800), ('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+
+/// Which part of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Span {
     /// The newest messages.
     Newest,
-    /// The newest messages before the seq.
-    Before(Seq),
-    /// The oldest messages after the seq.
-    Since(Seq),
+    /// The oldest that are not read.
+    Unread,
+    /// The newest messages before it.
+    Before(When),
+    /// The oldest messages after it.
+    Since(When),
 }
 
-/// One command. Channels are without their `#`, keys without their `@`.
+/// Where somebody waits for messages, or follows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// A channel, without its `#`.
+    Channel(&'a str),
+    /// Their own inbox.
+    Inbox,
+}
+
+/// Whom a ban is to keep out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Banned<'a> {
+    /// A user; never a channel.
+    User(Target<'a>),
+    /// An address or the beginning of one, such as `192.0.2.0/24`, which is not checked.
+    Address(&'a str),
+}
+
+/// What TOKEN does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "as for `Command`")]
+pub enum Token<'a> {
+    /// The scopes are as they were typed, set apart by spaces.
+    New {
+        label: &'a str,
+        scopes: Option<&'a str>,
+        lasts: Option<Age>,
+    },
+    List,
+    Drop {
+        label: &'a str,
+    },
+}
+
+/// One command. Channels are without their `#`, keys without their `@`. A `user` is never a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the table in `verbs` tells what each does; the fields are its arguments")]
 pub enum Command<'a> {
@@ -44,12 +98,16 @@ pub enum Command<'a> {
     },
     List {
         channel: Option<&'a str>,
+        pattern: Option<&'a str>,
+        count: Option<u64>,
+        after: Option<Target<'a>>,
     },
     Inbox {
         count: Option<u64>,
     },
-    /// `None` is `ACK *`: everything.
+    /// Without `upto` it is `ACK *`: everything. Without a channel it is the inbox.
     Ack {
+        channel: Option<&'a str>,
         upto: Option<Seq>,
     },
     Create {
@@ -59,19 +117,71 @@ pub enum Command<'a> {
     Join {
         channel: &'a str,
         key: Option<&'a str>,
+        last: Option<u64>,
     },
     Leave {
         channel: &'a str,
     },
-    Channels,
+    Channels {
+        pattern: Option<&'a str>,
+        count: Option<u64>,
+        after: Option<&'a str>,
+    },
     Topic {
         channel: &'a str,
         text: Option<&'a str>,
     },
     History {
-        channel: &'a str,
+        target: Target<'a>,
         count: Option<u64>,
         span: Span,
+    },
+    /// Without a target it is all that one may read.
+    Search {
+        target: Option<Target<'a>>,
+        words: &'a str,
+    },
+    Retract {
+        seq: Seq,
+    },
+    Op {
+        channel: &'a str,
+        user: Target<'a>,
+    },
+    Deop {
+        channel: &'a str,
+        user: Target<'a>,
+    },
+    Give {
+        channel: &'a str,
+        user: Target<'a>,
+    },
+    Invite {
+        channel: &'a str,
+        user: Target<'a>,
+    },
+    Kick {
+        channel: &'a str,
+        user: Target<'a>,
+        reason: Option<&'a str>,
+    },
+    Ban {
+        channel: &'a str,
+        who: Banned<'a>,
+        lasts: Option<Age>,
+        reason: Option<&'a str>,
+    },
+    Unban {
+        channel: &'a str,
+        who: Banned<'a>,
+    },
+    Bans {
+        channel: &'a str,
+    },
+    Set {
+        channel: &'a str,
+        option: Option<&'a str>,
+        value: Option<&'a str>,
     },
     Close {
         channel: &'a str,
@@ -80,6 +190,7 @@ pub enum Command<'a> {
         name: &'a str,
     },
     Register {
+        code: Option<&'a str>,
         name: &'a str,
         password: &'a str,
     },
@@ -87,7 +198,43 @@ pub enum Command<'a> {
         name: &'a str,
         password: &'a str,
     },
+    LoginToken {
+        token: &'a str,
+    },
+    Passwd {
+        old: &'a str,
+        new: &'a str,
+    },
+    Token(Token<'a>),
+    Unregister {
+        password: &'a str,
+    },
     WhoAmI,
+    WhoIs {
+        user: Target<'a>,
+    },
+    Away {
+        text: Option<&'a str>,
+    },
+    Ignore {
+        user: Target<'a>,
+    },
+    Unignore {
+        user: Target<'a>,
+    },
+    Ignores,
+    Wait {
+        place: Option<Place<'a>>,
+        since: Option<Seq>,
+        seconds: Option<u64>,
+    },
+    Follow {
+        place: Place<'a>,
+        since: Option<Seq>,
+    },
+    Format {
+        json: bool,
+    },
     Help {
         verb: Option<&'a str>,
     },
@@ -110,77 +257,40 @@ impl Command<'_> {
             Self::Create { .. } => "CREATE",
             Self::Join { .. } => "JOIN",
             Self::Leave { .. } => "LEAVE",
-            Self::Channels => "CHANNELS",
+            Self::Channels { .. } => "CHANNELS",
             Self::Topic { .. } => "TOPIC",
             Self::History { .. } => "HISTORY",
+            Self::Search { .. } => "SEARCH",
+            Self::Retract { .. } => "RETRACT",
+            Self::Op { .. } => "OP",
+            Self::Deop { .. } => "DEOP",
+            Self::Give { .. } => "GIVE",
+            Self::Invite { .. } => "INVITE",
+            Self::Kick { .. } => "KICK",
+            Self::Ban { .. } => "BAN",
+            Self::Unban { .. } => "UNBAN",
+            Self::Bans { .. } => "BANS",
+            Self::Set { .. } => "SET",
             Self::Close { .. } => "CLOSE",
             Self::Name { .. } => "NAME",
             Self::Register { .. } => "REGISTER",
-            Self::Login { .. } => "LOGIN",
+            Self::Login { .. } | Self::LoginToken { .. } => "LOGIN",
+            Self::Passwd { .. } => "PASSWD",
+            Self::Token(_) => "TOKEN",
+            Self::Unregister { .. } => "UNREGISTER",
             Self::WhoAmI => "WHOAMI",
+            Self::WhoIs { .. } => "WHOIS",
+            Self::Away { .. } => "AWAY",
+            Self::Ignore { .. } => "IGNORE",
+            Self::Unignore { .. } => "UNIGNORE",
+            Self::Ignores => "IGNORES",
+            Self::Wait { .. } => "WAIT",
+            Self::Follow { .. } => "FOLLOW",
+            Self::Format { .. } => "FORMAT",
             Self::Help { .. } => "HELP",
             Self::Ping { .. } => "PING",
             Self::Caps => "CAPS",
             Self::Quit => "QUIT",
-        }
-    }
-}
-
-impl fmt::Display for Target<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id(id) => write!(f, "{id}"),
-            Self::Name(name) => f.write_str(name),
-            Self::Both(name, id) => write!(f, "{name}:{id}"),
-            Self::Channel(channel) => write!(f, "#{channel}"),
-        }
-    }
-}
-
-fn optional(f: &mut fmt::Formatter<'_>, before: &str, value: Option<impl fmt::Display>) -> fmt::Result {
-    value.map_or(Ok(()), |value| write!(f, "{before}{value}"))
-}
-
-impl fmt::Display for Command<'_> {
-    /// The line, without its ending, that parses to this command.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.verb())?;
-        match *self {
-            Self::Msg { key, target, text } => {
-                optional(f, " @", key)?;
-                write!(f, " {target} {text}")
-            }
-            Self::Say { key, channel, text } => {
-                optional(f, " @", key)?;
-                write!(f, " #{channel} {text}")
-            }
-            Self::List { channel } => optional(f, " #", channel),
-            Self::Inbox { count } => optional(f, " ", count),
-            Self::Ack { upto: Some(seq) } => write!(f, " {seq}"),
-            Self::Ack { upto: None } => f.write_str(" *"),
-            Self::Create { channel, key } | Self::Join { channel, key } => {
-                write!(f, " #{channel}")?;
-                optional(f, " ", key)
-            }
-            Self::Leave { channel } | Self::Close { channel } => write!(f, " #{channel}"),
-            Self::Topic { channel, text } => {
-                write!(f, " #{channel}")?;
-                optional(f, " ", text)
-            }
-            Self::History { channel, count, span } => {
-                write!(f, " #{channel}")?;
-                optional(f, " ", count)?;
-                match span {
-                    Span::Newest => Ok(()),
-                    Span::Before(seq) => write!(f, " before {seq}"),
-                    Span::Since(seq) => write!(f, " since {seq}"),
-                }
-            }
-            Self::Name { name } => write!(f, " {name}"),
-            Self::Register { name, password } | Self::Login { name, password } => write!(f, " {name} {password}"),
-            Self::Help { verb } => optional(f, " ", verb),
-            Self::Ping { text } => optional(f, " ", text),
-            Self::Channels | Self::WhoAmI | Self::Caps | Self::Quit => Ok(()),
         }
     }
 }

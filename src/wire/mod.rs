@@ -7,12 +7,13 @@ pub mod command;
 pub mod incoming;
 pub mod line;
 pub mod parse;
+mod print;
 pub mod reply;
 pub mod text;
 pub mod verbs;
 
 pub use crate::code::{Code, Refusal};
-pub use command::{Command, Span, Target};
+pub use command::{Age, Banned, Command, Place, Span, Target, Token, When};
 pub use incoming::Incoming;
 pub use line::{Back, LineDecoder, Next};
 pub use parse::{Rejected, parse};

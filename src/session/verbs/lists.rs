@@ -9,7 +9,7 @@ use crate::session::socket::Gone;
 use crate::session::verbs::Said;
 use crate::state::{ListedChannel, State};
 use crate::store::{Page, Query, Start, What};
-use crate::wire::{Span, reply};
+use crate::wire::{Span, When, reply};
 
 impl Session {
     pub(super) async fn list(&mut self, channel: Option<&str>) -> Said {
@@ -100,11 +100,12 @@ impl Session {
         };
         let (room, name) = (RoomId::Channel(id), name.as_ref());
         let before = match span {
-            Span::Since(seq) => {
+            Span::Since(When::Seq(seq)) => {
                 return Ok(self.show(room, name, Start::After(seq), count).await?.map(|(shown, _)| shown.to_string()));
             }
             Span::Newest => Seq(u64::MAX),
-            Span::Before(seq) => seq,
+            Span::Before(When::Seq(seq)) => seq,
+            _ => return Ok(Err(Refusal::new(Code::Unavailable, "this server does not know that yet"))),
         };
         match self.beginning(room, before, count).await {
             Ok((None, _, 0)) => Ok(Ok("0".to_owned())),

@@ -13,7 +13,7 @@ use crate::session::reading::Which;
 use crate::session::socket::Gone;
 use crate::session::{Ending, Session, replies, sniff};
 use crate::state;
-use crate::wire::{Command, Rejected, parse, reply};
+use crate::wire::{Command, Rejected, Target, parse, reply};
 
 /// The result of a slow verb: what its OK says after the verb, or why it was refused.
 type Said = Result<Result<String, Refusal>, Gone>;
@@ -48,7 +48,7 @@ impl Session {
         match command {
             Command::Msg { key, target, text } => self.msg(key, target, text),
             Command::Say { key, channel, text } => self.say(key, channel, text),
-            Command::Ack { upto } => self.ack(upto),
+            Command::Ack { channel: None, upto } => self.ack(upto),
             Command::Ping { text } if self.is_up_to_date() => self.ping(text),
             Command::WhoAmI => self.whoami(),
             Command::Caps => self.caps(),
@@ -102,18 +102,47 @@ impl Session {
                 self.follow_to_now().await?;
                 Ok(self.pong(text))
             }
-            Command::List { channel } => self.list(channel).await,
+            Command::List { channel, pattern: None, count: None, after: None } => self.list(channel).await,
             Command::Inbox { count } => self.inbox(count).await,
-            Command::Channels => self.channels().await,
-            Command::History { channel, count, span } => self.history(channel, count, span).await,
+            Command::Channels { pattern: None, count: None, after: None } => self.channels().await,
+            Command::History { target: Target::Channel(channel), count, span } => self.history(channel, count, span).await,
             Command::Name { name } => self.name(name).await,
             Command::Create { channel, key } => self.create(channel, key).await,
-            Command::Join { channel, key } => self.join(channel, key).await,
+            Command::Join { channel, key, last: None } => self.join(channel, key).await,
             Command::Leave { channel } => self.leave(channel).await,
             Command::Topic { channel, text } => self.topic(channel, text).await,
             Command::Close { channel } => self.close(channel).await,
-            Command::Register { name, password } => self.register(name, password).await,
+            Command::Register { code: None, name, password } => self.register(name, password).await,
             Command::Login { name, password } => self.login(name, password).await,
+            Command::Ack { channel: Some(_), .. }
+            | Command::List { .. }
+            | Command::Channels { .. }
+            | Command::History { .. }
+            | Command::Join { .. }
+            | Command::Search { .. }
+            | Command::Retract { .. }
+            | Command::Op { .. }
+            | Command::Deop { .. }
+            | Command::Give { .. }
+            | Command::Invite { .. }
+            | Command::Kick { .. }
+            | Command::Ban { .. }
+            | Command::Unban { .. }
+            | Command::Bans { .. }
+            | Command::Set { .. }
+            | Command::Register { .. }
+            | Command::LoginToken { .. }
+            | Command::Passwd { .. }
+            | Command::Token(_)
+            | Command::Unregister { .. }
+            | Command::WhoIs { .. }
+            | Command::Away { .. }
+            | Command::Ignore { .. }
+            | Command::Unignore { .. }
+            | Command::Ignores
+            | Command::Wait { .. }
+            | Command::Follow { .. }
+            | Command::Format { .. } => Ok(Err(Refusal::new(Code::Unavailable, "this server does not know that yet"))),
             quick => unreachable!("invariant: {} is executed at once", quick.verb()),
         }
     }
