@@ -27,7 +27,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::config::{Config, PlainPasswords};
 use crate::hub::Hub;
 use crate::order::cluster::Membership;
@@ -163,6 +163,7 @@ impl Server {
             order,
             state,
             reader,
+            clock: Clock::System,
             hub,
             passwords: Passwords::new(&limits),
             budgets: Budgets::new(&limits),

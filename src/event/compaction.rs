@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::event::{Event, SessionId};
+use crate::event::{Event, Outcast, SessionId};
 use crate::names::Seq;
 
 /// What an event does to the compaction keys. The newest entry that holds a key replaces all that held it before, so that the
@@ -30,14 +30,31 @@ fn session(SessionId { node, number }: &SessionId) -> String {
     format!("s/{}/{number}", node.0)
 }
 
+/// An outcast as a part of a key: a network has no `/`, below which others would lie.
+fn path(outcast: &Outcast) -> String {
+    outcast.to_string().replace('/', "-")
+}
+
 impl Event {
     /// What an entry with this event does to the compaction keys; `channel` is that of its room.
     pub fn compaction(&self, channel: Option<Seq>) -> Compaction {
         let below = |rest: fmt::Arguments<'_>| channel.map(|channel| format!("c/{channel}{rest}")).unwrap_or_default();
         match self {
             Self::Created { .. } => hold(below(format_args!(""))),
-            Self::Joined { who, .. } => hold(below(format_args!("/m/{}", who.id))),
-            Self::Left { who, .. } => free(below(format_args!("/m/{}", who.id))),
+            // Whoever has joined needs no invitation any more.
+            Self::Joined { who, .. } => Compaction {
+                hold: Some(below(format_args!("/m/{}", who.id))),
+                free: Some(below(format_args!("/i/{}", who.id))),
+            },
+            Self::Operator { who, is: true, .. } => hold(below(format_args!("/m/{}/o", who.id))),
+            Self::Operator { who, is: false, .. } => free(below(format_args!("/m/{}/o", who.id))),
+            Self::Spoke { who } => hold(below(format_args!("/m/{who}/s"))),
+            Self::Banned(ban) => hold(below(format_args!("/b/{}", path(&ban.outcast)))),
+            Self::Unbanned { outcast, .. } => free(below(format_args!("/b/{}", path(outcast)))),
+            Self::Invited { who, .. } => hold(below(format_args!("/i/{}", who.id))),
+            Self::Uninvited { who } => free(below(format_args!("/i/{who}"))),
+            Self::Set { setting, .. } => hold(below(format_args!("/s/{}", setting.option()))),
+            Self::Left { who, .. } | Self::Kicked { who, .. } => free(below(format_args!("/m/{}", who.id))),
             Self::Owner { .. } => hold(below(format_args!("/o"))),
             Self::Topic { .. } => hold(below(format_args!("/t"))),
             Self::Counted { .. } => hold(below(format_args!("/a"))),
@@ -52,9 +69,12 @@ impl Event {
             Self::Entered { node, .. } => hold(format!("s/{}", node.0)),
             Self::NodeEnded { node, .. } => free(format!("s/{}", node.0)),
             Self::Ordered { .. } => hold("order".to_owned()),
-            Self::Said { .. } | Self::Acked { .. } | Self::Renamed { .. } | Self::Online { .. } | Self::Offline { .. } => {
-                Compaction::default()
-            }
+            Self::Said { .. }
+            | Self::Acked { .. }
+            | Self::Invitation { .. }
+            | Self::Renamed { .. }
+            | Self::Online { .. }
+            | Self::Offline { .. } => Compaction::default(),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{NodeId, SessionId, Time};
+use crate::event::{Ban, NodeId, Outcast, SessionId, Setting, Time};
 use crate::names::{Name, Seq, UserId, Who};
 
 /// What happened. The variants and fields are stored as JSON, under their names in lower case.
@@ -91,6 +91,82 @@ pub enum Event {
     Closed {
         /// Who closed it; its founder if it ended by itself.
         who: Who,
+    },
+    /// The member may run the channel from here on, or may not any more.
+    Operator {
+        /// Who.
+        who: Who,
+        /// By whom.
+        by: Who,
+        /// Whether they may.
+        is: bool,
+        /// Whether this outlives their connection: a guest's part in a channel does not.
+        lasts: bool,
+        /// Whether the members are told.
+        shown: bool,
+    },
+    /// The user was put out of the channel.
+    Kicked {
+        /// Who.
+        who: Who,
+        /// By whom.
+        by: Who,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Arc<str>>,
+        /// Whether the membership was durable.
+        lasts: bool,
+    },
+    /// Somebody is kept out of the channel from here on.
+    Banned(Box<Ban>),
+    /// They are not any more.
+    Unbanned {
+        /// Who.
+        outcast: Outcast,
+        /// How lines name them.
+        whom: Arc<str>,
+        /// By whom; nobody, if its time was over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Who>,
+    },
+    /// The user may join the channel, once.
+    Invited {
+        /// Who.
+        who: Who,
+        /// By whom.
+        by: Who,
+        /// The channel, for the line.
+        channel: Name,
+        /// Whether it outlives their connection.
+        lasts: bool,
+        /// Whether the members are told.
+        shown: bool,
+    },
+    /// The user is told so, in their inbox.
+    Invitation {
+        /// Who.
+        who: Who,
+        /// By whom.
+        by: Who,
+        /// The channel.
+        channel: Name,
+    },
+    /// The user may not any more: the guest has gone.
+    Uninvited {
+        /// Who.
+        who: UserId,
+    },
+    /// An option of the channel has this value.
+    Set {
+        /// Who has set it.
+        who: Who,
+        /// The option and its value.
+        setting: Setting,
+    },
+    /// The member has spoken in a channel where they must wait before they speak again.
+    Spoke {
+        /// Who.
+        who: UserId,
     },
     /// A member has another name.
     Renamed {
@@ -214,17 +290,28 @@ impl Event {
     /// Whether it is stored for reading back; otherwise it is ephemeral.
     pub fn lasts(&self) -> bool {
         match self {
-            Self::Joined { lasts, .. } | Self::Left { lasts, .. } | Self::Owner { lasts, .. } => *lasts,
+            Self::Joined { lasts, .. }
+            | Self::Left { lasts, .. }
+            | Self::Owner { lasts, .. }
+            | Self::Operator { lasts, .. }
+            | Self::Kicked { lasts, .. }
+            | Self::Invited { lasts, .. } => *lasts,
             Self::Said { .. }
             | Self::Acked { .. }
             | Self::Created { .. }
             | Self::Topic { .. }
             | Self::Closed { .. }
             | Self::Registered { .. }
+            | Self::Banned(_)
+            | Self::Unbanned { .. }
+            | Self::Set { .. }
             | Self::Ids { .. } => true,
             Self::Renamed { .. }
             | Self::Online { .. }
             | Self::Offline { .. }
+            | Self::Invitation { .. }
+            | Self::Uninvited { .. }
+            | Self::Spoke { .. }
             | Self::Came { .. }
             | Self::Counted { .. }
             | Self::Named { .. }
@@ -240,10 +327,19 @@ impl Event {
     /// Whether readers of its room are shown a line.
     pub fn is_shown(&self) -> bool {
         match self {
-            Self::Joined { shown, .. } | Self::Left { shown, .. } | Self::Owner { shown, .. } => *shown,
+            Self::Joined { shown, .. }
+            | Self::Left { shown, .. }
+            | Self::Owner { shown, .. }
+            | Self::Operator { shown, .. }
+            | Self::Invited { shown, .. } => *shown,
+            Self::Unbanned { by, .. } => by.is_some(),
             Self::Said { .. }
             | Self::Topic { .. }
             | Self::Closed { .. }
+            | Self::Kicked { .. }
+            | Self::Banned(_)
+            | Self::Invitation { .. }
+            | Self::Set { .. }
             | Self::Renamed { .. }
             | Self::Online { .. }
             | Self::Offline { .. } => true,

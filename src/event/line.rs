@@ -120,6 +120,16 @@ impl Event {
             Self::Renamed { old, new } => line(format_args!("NAME {to} {old} {new} {time}")),
             Self::Owner { who: Some(who), .. } => line(format_args!("OWNER {to} {who} {time}")),
             Self::Topic { who, text } => line(format_args!("TOPIC {to} {who} {time} {text}")),
+            Self::Operator { who, by, is: true, .. } => line(format_args!("OP {to} {who} {by} {time}")),
+            Self::Operator { who, by, is: false, .. } => line(format_args!("DEOP {to} {who} {by} {time}")),
+            Self::Kicked { who, by, reason: None, .. } => line(format_args!("KICK {to} {who} {by} {time}")),
+            Self::Kicked { who, by, reason: Some(reason), .. } => line(format_args!("KICK {to} {who} {by} {time} {reason}")),
+            Self::Banned(ban) => line(format_args!("BAN {to} {}", ban.fields())),
+            Self::Unbanned { whom, by: Some(by), .. } => line(format_args!("UNBAN {to} {whom} {by} {time}")),
+            Self::Invited { who, by, channel, .. } | Self::Invitation { who, by, channel } => {
+                line(format_args!("INVITE #{channel} {who} {by} {time}"));
+            }
+            Self::Set { who, setting } => line(format_args!("SET {to} {who} {time} {} {setting}", setting.option())),
             Self::Closed { who } => line(format_args!("CLOSE {to} {who} {time}")),
             _ => {}
         }

@@ -3,7 +3,9 @@
 //! Values only: no I/O, no rules about who may do what. [`crate::state`] decides which events follow from a proposal, and
 //! everything else follows from the events.
 
+pub mod age;
 pub mod compaction;
+pub mod government;
 pub mod kind;
 pub mod line;
 pub mod proposal;
@@ -14,7 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{Seq, UserId};
 
+pub use age::{Age, UNITS};
 pub use compaction::Compaction;
+pub use government::{Ban, Kept, Outcast, Setting, Unwanted};
 pub use kind::{Event, Share};
 pub use line::{Mark, Stamp, To};
 pub use proposal::{Answer, Batch, Completion, NodeId, Origin, Proposal, Read, Recipient, Request, SessionId, Slot};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 
 use crate::code::Refusal;
-use crate::event::Time;
+use crate::event::{Setting, Time, Unwanted};
 use crate::names::{Name, Seq, UserId, Who};
 
 /// One life of a server among those that share an order, from its entry to its end: a server that enters again is another node.
@@ -132,6 +132,29 @@ pub enum Request {
     Topic(Name, Arc<str>),
     /// To close the channel.
     Close(Name),
+    /// To make a member of the channel an operator, or one no longer.
+    Op(Name, Recipient, bool),
+    /// To give the channel to another member.
+    Give(Name, Recipient),
+    /// To let a user in, once.
+    Invite(Name, Recipient),
+    /// To put a member out of the channel, and why.
+    Kick(Name, Recipient, Option<Arc<str>>),
+    /// To keep somebody out of the channel.
+    Ban {
+        /// The channel.
+        channel: Name,
+        /// Whom.
+        who: Unwanted,
+        /// For how many seconds, if not for good.
+        seconds: Option<u64>,
+        /// Why.
+        reason: Option<Arc<str>>,
+    },
+    /// To end a ban.
+    Unban(Name, Unwanted),
+    /// To set an option of the channel.
+    Set(Name, Setting),
     /// To be gone: the connection has ended.
     Go,
     /// By a node: to end the channel (the first seq), which has had neither owner nor members since an entry (the second) for
@@ -165,7 +188,16 @@ impl Request {
     /// Whether it adds to what is kept, and so is refused when there is no room: all others must go on, such as read marks, and that
     /// somebody comes or goes.
     pub fn adds(&self) -> bool {
-        matches!(self, Self::Say { .. } | Self::Topic(..) | Self::Create(..) | Self::Register(..))
+        matches!(
+            self,
+            Self::Say { .. }
+                | Self::Topic(..)
+                | Self::Create(..)
+                | Self::Register(..)
+                | Self::Invite(..)
+                | Self::Ban { .. }
+                | Self::Set(..)
+        )
     }
 }
 
@@ -191,6 +223,8 @@ pub enum Answer {
     LoggedIn(Who, u64),
     /// The channel's name, in its own spelling.
     Channel(Name),
+    /// The channel, and whom it was about, as lines name them.
+    About(Name, String),
     /// The channel that they are in now, and its number of members.
     Joined(Name, u64),
     /// The message is stored.

@@ -24,6 +24,16 @@ pub const KEYS_REMEMBERED_GUEST: usize = 256;
 /// Which part of what an inbox may hold, in messages and in bytes, is nobody's share: the first tenth. Up to there a message
 /// costs no counting.
 pub const INBOX_UNSHARED: u64 = 10;
+/// Bans of one channel; whoever joins is held against each.
+pub const BANS: usize = 500;
+/// Days for which a ban may last, if not for good: nobody remembers longer what it was for.
+pub const BAN_DAYS: u64 = 3650;
+/// Users who are invited to one channel and have not come: each is kept in memory.
+pub const INVITED: u64 = 1000;
+/// Seconds that a channel may make its members wait from one message to the next: a day.
+pub const SLOW_SECONDS: u32 = 86_400;
+/// Bits of an IPv6 address by which a guest is kept out of a channel: whoever has one has its whole /64.
+pub const NEAR_IPV6_BITS: u8 = 64;
 /// Bytes of an over-long line that are thrown away before the connection is closed.
 pub const FLOOD_BYTES: usize = 64 * 1024;
 /// Bytes of a telnet subnegotiation that are skipped before it counts as abandoned.

@@ -167,7 +167,7 @@ impl Work<'_> {
     /// Which sessions stop reading a room with an entry.
     fn who_ends(&self, state: &State, entry: &Entry) -> Ends {
         match &entry.event {
-            Event::Left { who, .. } => {
+            Event::Left { who, .. } | Event::Kicked { who, .. } => {
                 Ends { room: entry.room, sessions: self.sessions(state, who.id).collect(), is_close: false }
             }
             Event::LoggedIn { session, guest, .. } if self.is_here(session) => {

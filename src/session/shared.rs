@@ -6,6 +6,7 @@ use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::limits::Limits;
 use crate::order::Order;
@@ -28,6 +29,8 @@ pub struct Shared {
     pub state: Arc<RwLock<State>>,
     /// Reads what is stored.
     pub reader: Arc<dyn Reader>,
+    /// Tells the time of day, for questions such as what has been said since.
+    pub clock: Clock,
     /// Reaches the sessions.
     pub hub: Arc<Hub>,
     /// Every bound.

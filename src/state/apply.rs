@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::event::{Entry, Event, NodeId, SessionId};
 use crate::names::{Name, Seq, UserId, Who, fold, skeletons};
-use crate::state::{Channel, Member, Node, Session, State, User};
+use crate::state::{Channel, Member, Node, Options, Session, State, User};
 
 impl State {
     /// Applies an entry. Its seq must be higher than all before.
@@ -50,7 +50,18 @@ impl State {
                     self.channel_skeletons.insert((form, channel), ());
                 }
                 let (name, key, founder, owner) = (name.clone(), key.clone(), owner.clone(), Some(owner.id));
-                let row = Channel { name, key, founder, owner, topic: None, members: 0, orphaned: None, address: None };
+                let row = Channel {
+                    name,
+                    key,
+                    founder,
+                    owner,
+                    topic: None,
+                    members: 0,
+                    orphaned: None,
+                    address: None,
+                    options: Options::default(),
+                    invited: 0,
+                };
                 self.channels.insert(channel, row);
             }
             (Event::Counted { address }, Some(channel)) => {
@@ -59,11 +70,13 @@ impl State {
             }
             (Event::Joined { who, since, rank, lasts, .. }, Some(channel)) => {
                 self.memberships.insert((who.id, channel), ());
-                if self.members.insert((channel, who.id), Member { since: *since, rank: *rank, lasts: *lasts }) {
+                let row = Member { since: *since, rank: *rank, lasts: *lasts, is_operator: false, spoke: None };
+                if self.members.insert((channel, who.id), row) {
                     self.channels.change(&channel, |channel| channel.members += 1);
                 }
+                self.uninvite(channel, who.id);
             }
-            (Event::Left { who, .. }, Some(channel)) => {
+            (Event::Left { who, .. } | Event::Kicked { who, .. }, Some(channel)) => {
                 self.memberships.remove(&(who.id, channel));
                 if self.members.remove(&(channel, who.id)).is_some() {
                     self.channels.change(&channel, |channel| channel.members -= 1);
@@ -77,6 +90,7 @@ impl State {
                 self.channels.change(&channel, |channel| channel.topic = Some(text.clone()));
             }
             (Event::Closed { .. }, Some(channel)) => self.close(channel),
+            (event, Some(channel)) => self.govern(channel, event, entry.time),
             // Messages and read marks are the store's business; the others are only shown.
             _ => {}
         }
@@ -160,6 +174,7 @@ impl State {
         for form in skeletons(row.name.as_str()) {
             self.channel_skeletons.remove(&(form, channel));
         }
+        self.end_government(channel);
         for member in self.member_ids(channel).collect::<Vec<_>>() {
             self.members.remove(&(channel, member));
             self.memberships.remove(&(member, channel));

@@ -7,8 +7,10 @@
 
 pub mod archive;
 pub mod decide;
+pub mod permissions;
 
 mod apply;
+mod government;
 mod nodes;
 mod table;
 mod view;
@@ -17,7 +19,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::event::{NodeId, SessionId, Time};
+use crate::event::{Ban, Kept, NodeId, Outcast, SessionId, Time};
 use crate::names::{Name, Seq, UserId, Who};
 
 pub use archive::{Archive, Inbox, Sharer, Used};
@@ -64,6 +66,21 @@ struct Channel {
     orphaned: Option<Seq>,
     /// The address to which it is counted, if it was created in this run.
     address: Option<IpAddr>,
+    options: Options,
+    /// How many may join because they were invited.
+    invited: u64,
+}
+
+/// What those in charge of a channel have set, beside its key.
+#[derive(Debug, Clone, Copy)]
+struct Options {
+    is_invite_only: bool,
+    /// Seconds from one message of a member to the next.
+    slow: u32,
+    operators_speak: bool,
+    is_hidden: bool,
+    keep: Kept,
+    takes_guests: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +90,9 @@ struct Member {
     rank: Seq,
     /// Whether the membership outlives its connection.
     lasts: bool,
+    is_operator: bool,
+    /// When they last spoke, in a channel where they must wait.
+    spoke: Option<Time>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +129,10 @@ pub struct State {
     channel_counts: Table<IpAddr, u64>,
     members: Table<(Seq, UserId), Member>,
     memberships: Table<(UserId, Seq), ()>,
+    bans: Table<(Seq, Outcast), Ban>,
+    /// Who may join which channel because they were invited, and the same the other way round.
+    invited: Table<(Seq, UserId), ()>,
+    invitations: Table<(UserId, Seq), ()>,
     /// The servers that share the order.
     nodes: Table<NodeId, Node>,
     counters: Counters,
@@ -140,6 +164,9 @@ impl Default for State {
             channel_counts: Table::default(),
             members: Table::default(),
             memberships: Table::default(),
+            bans: Table::default(),
+            invited: Table::default(),
+            invitations: Table::default(),
             nodes: Table::default(),
             counters,
             committed: counters,
@@ -161,6 +188,9 @@ macro_rules! every_table {
         $state.channel_counts.$method();
         $state.members.$method();
         $state.memberships.$method();
+        $state.bans.$method();
+        $state.invited.$method();
+        $state.invitations.$method();
         $state.nodes.$method();
     }};
 }
@@ -222,24 +252,13 @@ impl State {
             }
         }
         let mut hashing = Hashing(Blake2b512::new());
-        write!(
-            hashing,
-            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
-            self.users,
-            self.names,
-            self.skeletons,
-            self.sessions,
-            self.connections,
-            self.channels,
-            self.channel_names,
-            self.channel_skeletons,
-            self.channel_counts,
-            self.members,
-            self.memberships,
-            self.nodes,
-            self.counters
-        )
-        .expect("invariant: hashing succeeds");
+        macro_rules! hash {
+            ($($table:ident)*) => { $(write!(hashing, "{:?} ", self.$table).expect("invariant: hashing succeeds");)* };
+        }
+        hash! {
+            users names skeletons sessions connections channels channel_names channel_skeletons channel_counts members memberships
+            bans invited invitations nodes counters
+        }
         u64::from_le_bytes(hashing.0.finalize()[..8].try_into().expect("invariant: a hash has 64 bytes"))
     }
 }

@@ -1,7 +1,7 @@
 //! What a line can ask for. Commands borrow from the line; [`std::fmt::Display`] (in `print.rs`) gives the line back. It owns nothing
 //! and must never know what a command does.
 
-use crate::event::Time;
+use crate::event::{Age, Recipient, Time};
 use crate::names::{Seq, UserId};
 
 /// The target of a message.
@@ -27,13 +27,6 @@ pub enum When {
     /// `2026-11-22T13:00Z`
     Time(Time),
 }
-
-/// A span of time in seconds, as it is typed: `30s`, `5m`, `2h`, `3d`, `1w`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Age(pub u64);
-
-/// The units in which an [`Age`] is typed, the longest first, with their seconds.
-pub const UNITS: [(char, u64); 5] = [('w', 604_800), ('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
 /// Which part of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -291,6 +284,17 @@ impl Command<'_> {
             Self::Ping { .. } => "PING",
             Self::Caps => "CAPS",
             Self::Quit => "QUIT",
+        }
+    }
+}
+
+impl From<Target<'_>> for Recipient {
+    fn from(target: Target<'_>) -> Self {
+        match target {
+            Target::Id(id) => Self::Id(id),
+            Target::Name(name) => Self::Name(name.into()),
+            Target::Both(name, id) => Self::Both(name.into(), id),
+            Target::Channel(channel) => Self::Channel(channel.into()),
         }
     }
 }

@@ -13,7 +13,8 @@ pub mod text;
 pub mod verbs;
 
 pub use crate::code::{Code, Refusal};
-pub use command::{Age, Banned, Command, Place, Span, Target, Token, When};
+pub use crate::event::Age;
+pub use command::{Banned, Command, Place, Span, Target, Token, When};
 pub use incoming::Incoming;
 pub use line::{Back, LineDecoder, Next};
 pub use parse::{Rejected, parse};

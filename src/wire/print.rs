@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::wire::command::{Age, Banned, Command, Place, Span, Target, Token, UNITS, When};
+use crate::wire::command::{Banned, Command, Place, Span, Target, Token, When};
 
 impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -14,14 +14,6 @@ impl fmt::Display for Target<'_> {
             Self::Both(name, id) => write!(f, "{name}:{id}"),
             Self::Channel(channel) => write!(f, "#{channel}"),
         }
-    }
-}
-
-impl fmt::Display for Age {
-    /// In the longest unit that needs no fraction.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, seconds) = UNITS.into_iter().find(|(_, seconds)| self.0.is_multiple_of(*seconds)).unwrap_or(('s', 1));
-        write!(f, "{}{unit}", self.0 / seconds)
     }
 }
 

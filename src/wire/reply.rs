@@ -63,6 +63,16 @@ pub fn channel(out: &mut Vec<u8>, name: &Name, members: u64, owner: Option<&Who>
     line(out, Mark::Data, format_args!("{fields}"));
 }
 
+/// `- OPTION <#channel> <option> <value>`.
+pub fn option(out: &mut Vec<u8>, channel: &Name, option: &str, value: &str) {
+    line(out, Mark::Data, format_args!("OPTION #{channel} {option} {value}"));
+}
+
+/// `- BAN <#channel> <who> <by> <since> <until|-> [reason]`; `fields` are those of a ban.
+pub fn ban(out: &mut Vec<u8>, channel: &Name, fields: &str) {
+    line(out, Mark::Data, format_args!("BAN #{channel} {fields}"));
+}
+
 /// `GAP <room> <first> <last>`: messages from the first to the last seq are no longer available.
 pub fn gap(out: &mut Vec<u8>, mark: Mark, room: To<'_>, first: Seq, last: Seq) {
     line(out, mark, format_args!("GAP {room} {first} {last}"));

@@ -95,6 +95,7 @@ impl Node {
             order: Arc::new(order),
             state,
             reader,
+            clock,
             hub,
             passwords: Passwords::simulated(limits),
             budgets: Budgets::new(limits),

@@ -90,7 +90,8 @@ impl Server {
         let origin = Origin { session: SessionId { node, number: 0 }, tag: 0 };
         let ended = Proposal { origin, request: Request::EndNode(node, 0) };
         let restored = replica.take(Batch { time: noon, slot: None, proposals: vec![ended] }).await.map(drop);
-        let (order, batches) = local::open(Clock::Running { from: Instant::now(), at: noon }, Runs::InTask);
+        let clock = Clock::Running { from: Instant::now(), at: noon };
+        let (order, batches) = local::open(clock, Runs::InTask);
         let (state, hub) = (replica.state(), Arc::new(Hub::new(limits)));
         let mut tasks = JoinSet::new();
         let slow = *chance.of(&[0, 3, 40, 400]);
@@ -123,6 +124,7 @@ impl Server {
             order: Arc::new(order),
             state,
             reader,
+            clock,
             hub,
             passwords: Passwords::simulated(limits),
             budgets: Budgets::new(limits),

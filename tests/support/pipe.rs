@@ -157,6 +157,7 @@ pub fn shared_with(outlet: impl FnOnce(&Arc<Hub>) -> Outlet) -> Arc<Shared> {
         order: Arc::new(order),
         state,
         reader,
+        clock: linechat::clock::Clock::System,
         hub,
         passwords: Passwords::new(&limits),
         budgets: Budgets::new(&limits),

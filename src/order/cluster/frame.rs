@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Batch, NodeId, Origin, Proposal, Read, Request, SessionId, Slot};
+use crate::event::{Batch, NodeId, Origin, Proposal, Read, Request, SessionId, Setting, Slot};
 use crate::limits::{BATCH_PROPOSALS, IN_FLIGHT, LINE_BYTES};
 use crate::names::{Name, is_channel, is_key, is_name};
 use crate::order::cluster::broker::Stored;
@@ -116,6 +116,11 @@ pub fn is_sound(session: u64, request: &Request) -> bool {
         Request::Create(it, hash) => channel(it) && hash.as_ref().is_none_or(|hash| is_text(hash)),
         Request::Join(it, _) | Request::Leave(it) | Request::Close(it) => channel(it),
         Request::Topic(it, text) => channel(it) && is_text(text),
+        Request::Op(it, ..) | Request::Give(it, _) | Request::Invite(it, _) | Request::Unban(it, _) => channel(it),
+        Request::Kick(it, _, reason) => channel(it) && reason.as_ref().is_none_or(|reason| is_text(reason)),
+        Request::Ban { channel: it, reason, .. } => channel(it) && reason.as_ref().is_none_or(|reason| is_text(reason)),
+        Request::Set(it, Setting::Key(hash)) => channel(it) && hash.as_ref().is_none_or(|hash| is_text(hash)),
+        Request::Set(it, _) => channel(it),
         Request::Say { key, text, .. } => key.as_ref().is_none_or(|key| is_key(key)) && is_text(text),
     }
 }

@@ -2,6 +2,7 @@
 //! line can be parsed meanwhile. The slow ones begin when everything before them is settled.
 
 mod channels;
+mod govern;
 mod identity;
 mod inform;
 mod lists;
@@ -114,6 +115,15 @@ impl Session {
             Command::Close { channel } => self.close(channel).await,
             Command::Register { code: None, name, password } => self.register(name, password).await,
             Command::Login { name, password } => self.login(name, password).await,
+            Command::Op { channel, user } => self.op(channel, user, true).await,
+            Command::Deop { channel, user } => self.op(channel, user, false).await,
+            Command::Give { channel, user } => self.give(channel, user).await,
+            Command::Invite { channel, user } => self.invite(channel, user).await,
+            Command::Kick { channel, user, reason } => self.kick(channel, user, reason).await,
+            Command::Ban { channel, who, lasts, reason } => self.ban(channel, who, lasts, reason).await,
+            Command::Unban { channel, who } => self.unban(channel, who).await,
+            Command::Bans { channel } => self.bans(channel).await,
+            Command::Set { channel, option, value } => self.set(channel, option, value).await,
             Command::Ack { channel: Some(_), .. }
             | Command::List { .. }
             | Command::Channels { .. }
@@ -121,15 +131,6 @@ impl Session {
             | Command::Join { .. }
             | Command::Search { .. }
             | Command::Retract { .. }
-            | Command::Op { .. }
-            | Command::Deop { .. }
-            | Command::Give { .. }
-            | Command::Invite { .. }
-            | Command::Kick { .. }
-            | Command::Ban { .. }
-            | Command::Unban { .. }
-            | Command::Bans { .. }
-            | Command::Set { .. }
             | Command::Register { .. }
             | Command::LoginToken { .. }
             | Command::Passwd { .. }
@@ -155,6 +156,7 @@ fn done(outcome: Result<Answer, Refusal>) -> Said {
         Answer::Who(who) => who.to_string(),
         Answer::LoggedIn(who, unread) => format!("{who} {unread}"),
         Answer::Channel(name) => format!("#{name}"),
+        Answer::About(name, what) => format!("#{name} {what}"),
         Answer::Joined(name, members) => format!("#{name} {members}"),
         Answer::Said { seq, .. } | Answer::Acked(seq) => seq.to_string(),
     }))

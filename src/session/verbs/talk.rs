@@ -8,13 +8,7 @@ use crate::wire::Target;
 
 impl Session {
     pub(super) fn msg(&mut self, key: Option<&str>, target: Target<'_>, text: &str) {
-        let to = match target {
-            Target::Id(id) => Recipient::Id(id),
-            Target::Name(name) => Recipient::Name(name.into()),
-            Target::Both(name, id) => Recipient::Both(name.into(), id),
-            Target::Channel(channel) => Recipient::Channel(channel.into()),
-        };
-        self.send("MSG", key, to, text);
+        self.send("MSG", key, target.into(), text);
     }
 
     pub(super) fn say(&mut self, key: Option<&str>, channel: &str, text: &str) {

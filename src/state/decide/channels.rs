@@ -6,7 +6,8 @@ use crate::code::{Code, Refusal};
 use crate::event::{Answer, Event, proposal::Key};
 use crate::names::{Name, Seq, UserId, Who, check_new};
 use crate::state::decide::{Actor, Deciding, Storage, no_such_channel, refused};
-use crate::state::{Channel, Member};
+use crate::state::permissions::{self, Act, Mode, Rank};
+use crate::state::{Channel, Member, State};
 
 impl Deciding<'_> {
     pub(super) fn create(&mut self, actor: &Actor, name: &Name, key: Option<&Arc<str>>) -> Result<Answer, Refusal> {
@@ -68,20 +69,27 @@ impl Deciding<'_> {
         if row.members >= self.context.limits.members {
             return refused(Code::Quota, format!("#{name} has {} members (limit members)", row.members));
         }
-        match (&row.key, key) {
-            (None, _) => {}
-            (Some(needed), Key::Verified(given)) if needed == given => {}
-            (Some(_), Key::Missing) => {
-                return refused(Code::NotAllowed, format!("#{name} needs a key; type JOIN #{name} and the key"));
-            }
-            (Some(_), _) => return refused(Code::NotAllowed, format!("that is not the key of #{name}")),
-        }
+        let knows_key = matches!((&row.key, key), (Some(needed), Key::Verified(given)) if needed == given);
+        self.may_join(actor, channel, row, key, knows_key)?;
         let members = row.members + 1;
         self.enter(actor, channel, self.is_announced(members));
         if row.owner.is_none() {
             self.pass_to(channel, Some(actor.who.id));
         }
         Ok(Answer::Joined(name.clone(), members))
+    }
+
+    fn may_join(&self, actor: &Actor, channel: Seq, row: &Channel, key: &Key, knows_key: bool) -> Result<(), Refusal> {
+        let (name, rank) = (&row.name, self.rank(actor, channel));
+        let Some((rule, code)) = permissions::refusal(Act::Join, &row.modes(knows_key), rank) else { return Ok(()) };
+        let text = match rule.mode {
+            _ if rank == Rank::Banned => return Err(self.banned_from(actor, channel, name)),
+            Some(Mode::NoGuests) => format!("#{name} takes no guests; REGISTER or LOGIN, then JOIN #{name}"),
+            Some(Mode::Key) if *key == Key::Missing => format!("#{name} needs a key; type JOIN #{name} and the key"),
+            Some(Mode::Key) => format!("that is not the key of #{name}"),
+            _ => format!("#{name} takes only who is invited; {}", self.state.only(channel, row, Rank::Operator)),
+        };
+        refused(code, text)
     }
 
     pub(super) fn leave(&mut self, actor: &Actor, name: &str) -> Result<Answer, Refusal> {
@@ -102,7 +110,7 @@ impl Deciding<'_> {
         self.happens_in(channel, left);
     }
 
-    /// If the channel's owner does not stay, gives it to the member who has been there longest. `gone` are the members who
+    /// If the channel's owner does not stay, gives it to the operator, else the member, who has been there longest. `gone` are the members who
     /// leave with this decision.
     pub(super) fn succeed(&mut self, channel: Seq, gone: &[UserId]) {
         let Some(row) = self.state.channel_row(channel) else { return };
@@ -111,8 +119,9 @@ impl Deciding<'_> {
             return;
         }
         let members = self.state.members.range((channel, UserId(0))..=(channel, UserId(u64::MAX)));
-        let staying = members.map(|((_, id), Member { rank, .. })| (*rank, *id)).filter(|(_, id)| !gone.contains(id));
-        let heir = staying.min().map(|(_, id)| id);
+        // Operators come first.
+        let claim = |((_, id), Member { rank, is_operator, .. }): (&(Seq, UserId), &Member)| (!is_operator, *rank, *id);
+        let heir = members.map(claim).filter(|(_, _, id)| !gone.contains(id)).min().map(|(_, _, id)| id);
         if heir.is_some() || row.orphaned.is_none() {
             self.pass_to(channel, heir);
         }
@@ -133,26 +142,15 @@ impl Deciding<'_> {
     }
 
     pub(super) fn topic(&mut self, actor: &Actor, name: &str, text: &Arc<str>) -> Result<Answer, Refusal> {
-        let (channel, row) = self.joined(actor, name)?;
-        self.must_own(actor, row, "sets its topic")?;
+        let (channel, row) = self.may(actor, name, Act::Topic)?;
         self.happens_in(channel, Event::Topic { who: actor.who.clone(), text: Arc::clone(text) });
         Ok(Answer::Channel(row.name.clone()))
     }
 
     pub(super) fn close(&mut self, actor: &Actor, name: &str) -> Result<Answer, Refusal> {
-        let (channel, row) = self.find(name)?;
-        self.must_own(actor, row, "closes it")?;
+        let (channel, row) = self.may(actor, name, Act::Close)?;
         self.happens_in(channel, Event::Closed { who: actor.who.clone() });
         Ok(Answer::Channel(row.name.clone()))
-    }
-
-    fn must_own(&self, actor: &Actor, row: &Channel, what: &str) -> Result<(), Refusal> {
-        if row.owner == Some(actor.who.id) {
-            return Ok(());
-        }
-        let owner = row.owner.and_then(|owner| self.state.user(owner));
-        let owner = owner.map_or("and it has none".to_owned(), |owner| format!("and that is {owner}"));
-        refused(Code::NotAllowed, format!("only the owner of #{} {what}, {owner}", row.name))
     }
 
     /// Ends an orphaned channel, unless it has had an owner or a member after the entry `since`.
@@ -162,5 +160,19 @@ impl Deciding<'_> {
         };
         self.happens_in(channel, Event::Closed { who: row.founder.clone() });
         Ok(Answer::Done)
+    }
+}
+
+impl State {
+    /// Who may do what somebody may not.
+    pub(super) fn only(&self, channel: Seq, row: &Channel, least: Rank) -> String {
+        let owner = row.owner.and_then(|owner| self.user(owner));
+        let owner = owner.map_or("nobody".to_owned(), |owner| owner.to_string());
+        match self.operators(channel).find_map(|id| self.user(id)) {
+            Some(operator) if least <= Rank::Operator => {
+                format!("only the owner of #{}, {owner}, and its operators, such as {operator}, may do that", row.name)
+            }
+            _ => format!("only the owner of #{} may do that, and that is {owner}", row.name),
+        }
     }
 }

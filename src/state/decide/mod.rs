@@ -5,6 +5,7 @@
 //! decision.
 
 mod channels;
+mod government;
 mod nodes;
 mod people;
 mod talk;
@@ -78,7 +79,8 @@ pub fn decide<A: Archive>(
 /// The refusal that a proposal would get now, if any: asked before something expensive is computed for it. The archive is taken
 /// for empty, and [`decide`] has the last word.
 pub fn preview(state: &State, proposal: &Proposal, limits: &Limits) -> Option<Refusal> {
-    let context = Context { time: Time(0), limits, storage: Storage::Free };
+    // Nothing is still to wait for: that is for the order to say.
+    let context = Context { time: Time(i64::MAX), limits, storage: Storage::Free };
     match decide(state, proposal, context, &mut Nothing) {
         Ok(Decision::Accepted(..)) => None,
         Ok(Decision::Refused(refusal)) => Some(refusal),
@@ -171,6 +173,15 @@ impl<'a> Deciding<'a> {
             Request::Leave(name) => self.leave(&actor, name.as_str()),
             Request::Topic(name, text) => self.topic(&actor, name.as_str(), text),
             Request::Close(name) => self.close(&actor, name.as_str()),
+            Request::Op(name, user, is) => self.op(&actor, name.as_str(), user, *is),
+            Request::Give(name, user) => self.give(&actor, name.as_str(), user),
+            Request::Invite(name, user) => self.invite(&actor, name.as_str(), user),
+            Request::Kick(name, user, reason) => self.kick(&actor, name.as_str(), user, reason.as_ref()),
+            Request::Ban { channel, who, seconds, reason } => {
+                self.ban_them(&actor, channel.as_str(), who, *seconds, reason.as_ref())
+            }
+            Request::Unban(name, who) => self.unban(&actor, name.as_str(), who),
+            Request::Set(name, setting) => self.set(&actor, name.as_str(), setting),
             Request::Come { .. }
             | Request::Go
             | Request::Expire(..)

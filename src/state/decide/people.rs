@@ -81,12 +81,19 @@ impl Deciding<'_> {
         self.happens(None, Event::Registered { who: who.clone(), password: Arc::clone(password) });
         for channel in self.state.channels_of(who.id) {
             let Some(member) = self.state.members.get(&(channel, who.id)) else { continue };
-            let (who, since, rank) = (who.clone(), member.since, member.rank);
+            let (who, since, rank, is_operator) = (who.clone(), member.since, member.rank, member.is_operator);
             self.happens_in(channel, Event::Joined { who: who.clone(), since, rank, lasts: true, shown: false });
+            if is_operator {
+                self.happens_in(
+                    channel,
+                    Event::Operator { who: who.clone(), by: who.clone(), is: true, lasts: true, shown: false },
+                );
+            }
             if self.state.channel_row(channel).is_some_and(|row| row.owner == Some(who.id)) {
                 self.happens_in(channel, Event::Owner { who: Some(who), lasts: true, shown: false });
             }
         }
+        self.part_lasts(&who);
         Ok(Answer::Who(who))
     }
 
@@ -123,12 +130,13 @@ impl Deciding<'_> {
         Ok(Ok(Answer::LoggedIn(who, inbox.count - inbox.read_count)))
     }
 
-    /// Makes a guest leave all channels.
+    /// Makes a guest leave all channels, and takes back their invitations.
     fn guest_ends(&mut self, guest: &Who) {
         for channel in self.state.channels_of(guest.id) {
             self.departs(channel, guest, Some("disconnected"));
             self.succeed(channel, &[guest.id]);
         }
+        self.uninvite(guest.id);
     }
 
     pub(super) fn go(&mut self, session: SessionId) -> Result<Answer, Refusal> {

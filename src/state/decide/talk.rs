@@ -8,6 +8,8 @@ use crate::limits::{INBOX_UNSHARED, KEYS_REMEMBERED, KEYS_REMEMBERED_GUEST};
 use crate::names::{Seq, UserId, fold};
 use crate::state::archive::{Archive, Sharer, content, near};
 use crate::state::decide::{Actor, Deciding, refused};
+use crate::state::permissions::{Act, Rank};
+use crate::state::{Channel, Options};
 
 impl Deciding<'_> {
     pub(super) fn say<A: Archive>(
@@ -33,7 +35,10 @@ impl Deciding<'_> {
             return Ok(refused(Code::KeyReused, text));
         }
         let share = match room {
-            RoomId::Channel(_) => None,
+            RoomId::Channel(channel) => match self.is_too_soon(actor, channel) {
+                Ok(()) => None,
+                Err(refusal) => return Ok(Err(refusal)),
+            },
             RoomId::Inbox(owner) => match self.takes(actor, owner, text, archive)? {
                 Ok(share) => share,
                 Err(refusal) => return Ok(Err(refusal)),
@@ -42,6 +47,11 @@ impl Deciding<'_> {
         let answer = Answer::Said { seq: self.next_seq(), time: self.context.time, dup: false };
         let said = Event::Said { from: actor.who.clone(), key: key.map(Arc::clone), text: Arc::clone(text), share };
         self.happens(Some(room), said);
+        if let RoomId::Channel(channel) = room
+            && self.state.channel_row(channel).is_some_and(|row| row.options.slow > 0)
+        {
+            self.happens_in(channel, Event::Spoke { who: actor.who.id });
+        }
         Ok(Ok(answer))
     }
 
@@ -77,22 +87,48 @@ impl Deciding<'_> {
     }
 
     fn room(&self, actor: &Actor, to: &Recipient) -> Result<RoomId, Refusal> {
-        let id = match to {
-            Recipient::Channel(name) => {
-                return self.joined(actor, name).map(|(channel, _)| RoomId::Channel(channel));
-            }
-            Recipient::Name(name) => self.state.user_named(name).ok_or_else(|| absent(name))?,
-            Recipient::Id(id) => self.present(*id).ok_or_else(|| absent(id))?,
+        match to {
+            Recipient::Channel(name) => self.may_speak(actor, name).map(RoomId::Channel),
+            user => self.user(user).map(RoomId::Inbox),
+        }
+    }
+
+    /// The channel, if the user may say something there.
+    fn may_speak(&self, actor: &Actor, name: &str) -> Result<Seq, Refusal> {
+        let (channel, row) = self.joined(actor, name)?;
+        if row.options.operators_speak {
+            self.may(actor, name, Act::Say)?;
+        }
+        Ok(channel)
+    }
+
+    /// Whether the channel lets its members speak now and then only, and for this one it is too soon.
+    fn is_too_soon(&self, actor: &Actor, channel: Seq) -> Result<(), Refusal> {
+        let Some(Channel { name, options: Options { slow, .. }, .. }) = self.state.channel_row(channel) else { return Ok(()) };
+        let spoke = self.state.members.get(&(channel, actor.who.id)).filter(|_| *slow > 0).and_then(|member| member.spoke);
+        let Some(spoke) = spoke.filter(|_| self.rank(actor, channel) < Rank::Operator) else { return Ok(()) };
+        let wait = spoke.0 + i64::from(*slow) * 1000 - self.context.time.0;
+        if wait <= 0 {
+            return Ok(());
+        }
+        refused(Code::RateLimited, format!("retry-ms={wait} in #{name} one speaks every {slow} seconds (SET #{name} slow)"))
+    }
+
+    /// The user who is meant.
+    pub(super) fn user(&self, user: &Recipient) -> Result<UserId, Refusal> {
+        match user {
+            Recipient::Channel(name) => refused(Code::NoSuchUser, format!("#{name} is a channel, and no user")),
+            Recipient::Name(name) => self.state.user_named(name).ok_or_else(|| absent(name)),
+            Recipient::Id(id) => self.present(*id).ok_or_else(|| absent(id)),
             Recipient::Both(name, id) => {
                 let found = self.state.user(*id).ok_or_else(|| absent(format_args!("{name}:{id}")))?;
                 // A wrong id with the right name must not reach a stranger.
                 if fold(found.name.as_str()) != fold(name) {
                     return refused(Code::NoSuchUser, format!("{id} is not {name} but {found}; nothing was sent"));
                 }
-                found.id
+                Ok(found.id)
             }
-        };
-        Ok(RoomId::Inbox(id))
+        }
     }
 
     fn present(&self, id: UserId) -> Option<UserId> {

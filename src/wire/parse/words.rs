@@ -8,10 +8,10 @@ use nom::combinator::{eof, map, map_opt, opt, peek, recognize, rest, value, veri
 use nom::sequence::{preceded, terminated};
 use nom::{Err, IResult, Parser};
 
-use crate::event::Time;
+use crate::event::{Age, Time, UNITS};
 use crate::limits::{KEY_CHARS, NAME_CHARS};
 use crate::names::{NameError, Seq, UserId, is_channel, is_key, is_name};
-use crate::wire::command::{Age, Banned, Place, Target, UNITS, When};
+use crate::wire::command::{Banned, Place, Target, When};
 use crate::wire::parse::Fault;
 
 /// A part of a line, and what is left of it.
