@@ -132,6 +132,10 @@ pub enum Request {
     Topic(Name, Arc<str>),
     /// To close the channel.
     Close(Name),
+    /// To be shown nothing more of what this user says.
+    Ignore(Recipient),
+    /// To be shown it again.
+    Unignore(Recipient),
     /// To be gone: the connection has ended.
     Go,
     /// By a node: to end the channel (the first seq), which has had neither owner nor members since an entry (the second) for
@@ -165,7 +169,7 @@ impl Request {
     /// Whether it adds to what is kept, and so is refused when there is no room: all others must go on, such as read marks, and that
     /// somebody comes or goes.
     pub fn adds(&self) -> bool {
-        matches!(self, Self::Say { .. } | Self::Topic(..) | Self::Create(..) | Self::Register(..))
+        matches!(self, Self::Say { .. } | Self::Topic(..) | Self::Create(..) | Self::Register(..) | Self::Ignore(_))
     }
 }
 

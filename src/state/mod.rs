@@ -23,7 +23,7 @@ use crate::names::{Name, Seq, UserId, Who};
 pub use archive::{Archive, Inbox, Sharer, Used};
 pub use decide::{Context, Decision, Storage, decide, preview};
 pub use nodes::{Node, deciding};
-pub use view::{ListedChannel, ListedUser};
+pub use view::{Ignoring, ListedChannel, ListedUser};
 
 use table::Table;
 
@@ -75,6 +75,14 @@ struct Member {
     lasts: bool,
 }
 
+/// That one user ignores another.
+#[derive(Debug, Clone)]
+struct Ignored {
+    /// The name that the other had then: guests go, and are still to be told apart.
+    name: Name,
+    since: Time,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Counters {
     /// The newest entry that was applied.
@@ -109,6 +117,8 @@ pub struct State {
     channel_counts: Table<IpAddr, u64>,
     members: Table<(Seq, UserId), Member>,
     memberships: Table<(UserId, Seq), ()>,
+    /// Who ignores whom.
+    ignored: Table<(UserId, UserId), Ignored>,
     /// The servers that share the order.
     nodes: Table<NodeId, Node>,
     counters: Counters,
@@ -140,6 +150,7 @@ impl Default for State {
             channel_counts: Table::default(),
             members: Table::default(),
             memberships: Table::default(),
+            ignored: Table::default(),
             nodes: Table::default(),
             counters,
             committed: counters,
@@ -161,6 +172,7 @@ macro_rules! every_table {
         $state.channel_counts.$method();
         $state.members.$method();
         $state.memberships.$method();
+        $state.ignored.$method();
         $state.nodes.$method();
     }};
 }
@@ -224,7 +236,7 @@ impl State {
         let mut hashing = Hashing(Blake2b512::new());
         write!(
             hashing,
-            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             self.users,
             self.names,
             self.skeletons,
@@ -236,6 +248,7 @@ impl State {
             self.channel_counts,
             self.members,
             self.memberships,
+            self.ignored,
             self.nodes,
             self.counters
         )

@@ -116,6 +116,7 @@ pub fn is_sound(session: u64, request: &Request) -> bool {
         Request::Create(it, hash) => channel(it) && hash.as_ref().is_none_or(|hash| is_text(hash)),
         Request::Join(it, _) | Request::Leave(it) | Request::Close(it) => channel(it),
         Request::Topic(it, text) => channel(it) && is_text(text),
+        Request::Ignore(_) | Request::Unignore(_) => true,
         Request::Say { key, text, .. } => key.as_ref().is_none_or(|key| is_key(key)) && is_text(text),
     }
 }

@@ -2,6 +2,7 @@
 //! line can be parsed meanwhile. The slow ones begin when everything before them is settled.
 
 mod channels;
+mod heard;
 mod identity;
 mod inform;
 mod lists;
@@ -114,6 +115,9 @@ impl Session {
             Command::Close { channel } => self.close(channel).await,
             Command::Register { code: None, name, password } => self.register(name, password).await,
             Command::Login { name, password } => self.login(name, password).await,
+            Command::Ignore { user } => self.ignore(user).await,
+            Command::Unignore { user } => self.unignore(user).await,
+            Command::Ignores => self.ignores().await,
             Command::Ack { channel: Some(_), .. }
             | Command::List { .. }
             | Command::Channels { .. }
@@ -137,9 +141,6 @@ impl Session {
             | Command::Unregister { .. }
             | Command::WhoIs { .. }
             | Command::Away { .. }
-            | Command::Ignore { .. }
-            | Command::Unignore { .. }
-            | Command::Ignores
             | Command::Wait { .. }
             | Command::Follow { .. }
             | Command::Format { .. } => Ok(Err(Refusal::new(Code::Unavailable, "this server does not know that yet"))),

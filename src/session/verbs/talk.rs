@@ -4,17 +4,12 @@ use crate::code::{Code, Refusal};
 use crate::event::{Recipient, Request};
 use crate::names::Seq;
 use crate::session::Session;
+use crate::session::verbs::heard::recipient;
 use crate::wire::Target;
 
 impl Session {
     pub(super) fn msg(&mut self, key: Option<&str>, target: Target<'_>, text: &str) {
-        let to = match target {
-            Target::Id(id) => Recipient::Id(id),
-            Target::Name(name) => Recipient::Name(name.into()),
-            Target::Both(name, id) => Recipient::Both(name.into(), id),
-            Target::Channel(channel) => Recipient::Channel(channel.into()),
-        };
-        self.send("MSG", key, to, text);
+        self.send("MSG", key, recipient(target), text);
     }
 
     pub(super) fn say(&mut self, key: Option<&str>, channel: &str, text: &str) {

@@ -5,6 +5,7 @@
 //! decision.
 
 mod channels;
+mod ignoring;
 mod nodes;
 mod people;
 mod talk;
@@ -171,6 +172,8 @@ impl<'a> Deciding<'a> {
             Request::Leave(name) => self.leave(&actor, name.as_str()),
             Request::Topic(name, text) => self.topic(&actor, name.as_str(), text),
             Request::Close(name) => self.close(&actor, name.as_str()),
+            Request::Ignore(whom) => self.ignore(&actor, whom),
+            Request::Unignore(whom) => self.unignore(&actor, whom),
             Request::Come { .. }
             | Request::Go
             | Request::Expire(..)
