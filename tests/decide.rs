@@ -6,6 +6,8 @@
 mod facts;
 #[path = "decide/happens.rs"]
 mod happens;
+#[path = "decide/ignoring.rs"]
+mod ignoring;
 #[path = "decide/model.rs"]
 mod model;
 #[path = "decide/order.rs"]
@@ -22,7 +24,7 @@ use linechat::state::Storage;
 use proptest::prelude::{any, prop};
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 
-use happens::Line;
+use happens::{Line, same_lines};
 use model::{Model, Verdict};
 use order::{Came, Order};
 use proposals::{Draw, People};
@@ -41,6 +43,7 @@ fn limits(announce_members: u64, inbox: u64) -> Limits {
         inbox_bytes: 6 * inbox,
         inbox_per_sender: 2,
         inbox_per_address: 2 + inbox / 10,
+        ignored: 2,
         accounts: 3,
         announce_members,
         ..Limits::default()
@@ -257,26 +260,10 @@ impl Bench {
     }
 }
 
-/// Each room's lines are those that were expected, in their order.
-fn same_lines(shown: &[(RoomId, String)], expected: &[Line]) -> Result<(), String> {
-    let (mut shown, mut expected) = (shown.to_vec(), expected.to_vec());
-    shown.sort_by_key(|(room, _)| *room);
-    expected.sort_by_key(|line| line.room);
-    let mut left = shown.iter().peekable();
-    for line in &expected {
-        if left.peek().is_some_and(|(room, text)| *room == line.room && *text == line.text) {
-            left.next();
-        } else if line.must {
-            return Err(format!("the members were told {shown:?} instead of {expected:?}"));
-        }
-    }
-    if left.next().is_some() { Err(format!("the members were told {shown:?} instead of {expected:?}")) } else { Ok(()) }
-}
-
 fn cases(announce_members: u64, inbox: u64, cases: u32) {
     let draws = prop::collection::vec(any::<Draw>(), 1..2 * PROPOSALS);
-    let mut runner =
-        TestRunner::new(Config { cases, max_shrink_iters: 50_000, failure_persistence: None, ..Config::default() });
+    let config = Config { cases, max_shrink_iters: 50_000, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new(config);
     let checked = runner.run(&draws, |draws| {
         let mut bench = Bench::new(limits(announce_members, inbox));
         bench.run(&draws).map_err(|why| TestCaseError::fail(bench.story(&why)))

@@ -77,7 +77,7 @@ impl<B: Backend> Node<B> {
                 News::Gone { session, rooms } => {
                     assert_eq!(self.reads.remove(session), Some(rooms.iter().copied().collect()), "{news:?}");
                 }
-                News::Renamed { .. } | News::UpTo { .. } => {}
+                News::Ignores { .. } | News::Renamed { .. } | News::UpTo { .. } => {}
                 News::Completed { session, completion } if completion.has_place() => {
                     placed.push((*session, completion.clone()));
                 }

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::event::{Event, Outcast, SessionId};
-use crate::names::Seq;
+use crate::names::{Seq, UserId};
 
 /// What an event does to the compaction keys. The newest entry that holds a key replaces all that held it before, so that the
 /// state can be loaded without the history. A key is a path; freeing it also frees all keys below it.
@@ -35,6 +35,12 @@ fn path(outcast: &Outcast) -> String {
     outcast.to_string().replace('/', "-")
 }
 
+/// What one user ignores of another: an account's ends with it, a guest's with the connection.
+fn ignored(by: UserId, guest: Option<&SessionId>, id: UserId) -> String {
+    let ends_with = guest.map_or_else(|| format!("a/{by}"), session);
+    format!("{ends_with}/i/{id}")
+}
+
 impl Event {
     /// What an entry with this event does to the compaction keys; `channel` is that of its room.
     pub fn compaction(&self, channel: Option<Seq>) -> Compaction {
@@ -60,6 +66,8 @@ impl Event {
             Self::Counted { .. } => hold(below(format_args!("/a"))),
             Self::Closed { .. } => free(below(format_args!(""))),
             Self::Registered { who, .. } => hold(format!("a/{}", who.id)),
+            Self::Ignored { by, session, who, .. } => hold(ignored(*by, session.as_ref(), who.id)),
+            Self::Unignored { by, session, id } => free(ignored(*by, session.as_ref(), *id)),
             Self::Ids { .. } => hold("ids".to_owned()),
             Self::Given { .. } => hold("given".to_owned()),
             Self::Came { session: it, .. } => hold(session(it)),
@@ -72,6 +80,7 @@ impl Event {
             Self::Said { .. }
             | Self::Acked { .. }
             | Self::Invitation { .. }
+            | Self::Unheard { .. }
             | Self::Renamed { .. }
             | Self::Online { .. }
             | Self::Offline { .. } => Compaction::default(),

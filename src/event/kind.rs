@@ -29,6 +29,17 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         share: Option<Share>,
     },
+    /// A message to somebody who ignores its sender, in their inbox: stored like any other, and nobody who reads the inbox is
+    /// shown it. To its sender nothing is different.
+    Unheard {
+        /// Its sender.
+        from: Who,
+        /// The key that makes the sender's retries safe.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<Arc<str>>,
+        /// Its text, checked.
+        text: Arc<str>,
+    },
     /// The owner of the inbox has read up to and including this entry.
     Acked {
         /// Whose inbox.
@@ -207,6 +218,28 @@ pub enum Event {
         /// The guest, by the new name.
         who: Who,
     },
+    /// What one user says is not shown to another from here on.
+    Ignored {
+        /// To whom.
+        by: UserId,
+        /// The connection with which this ends; `None` for an account's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<SessionId>,
+        /// Whose, by the name that they had.
+        who: Who,
+        /// Since when.
+        since: Time,
+    },
+    /// What one user says is shown to another again.
+    Unignored {
+        /// To whom.
+        by: UserId,
+        /// As it was in the [`Event::Ignored`] that this ends.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<SessionId>,
+        /// Whose.
+        id: UserId,
+    },
     /// The guest is an account from here on.
     Registered {
         /// Its name and id.
@@ -296,7 +329,9 @@ impl Event {
             | Self::Operator { lasts, .. }
             | Self::Kicked { lasts, .. }
             | Self::Invited { lasts, .. } => *lasts,
+            Self::Ignored { session, .. } | Self::Unignored { session, .. } => session.is_none(),
             Self::Said { .. }
+            | Self::Unheard { .. }
             | Self::Acked { .. }
             | Self::Created { .. }
             | Self::Topic { .. }
@@ -344,6 +379,19 @@ impl Event {
             | Self::Online { .. }
             | Self::Offline { .. } => true,
             _ => false,
+        }
+    }
+
+    /// Whether it is linked among what can be read of its room, and grows old with that.
+    pub fn is_linked(&self) -> bool {
+        self.is_shown() || matches!(self, Self::Unheard { .. })
+    }
+
+    /// Who says it, if somebody does: whoever ignores them is not shown it.
+    pub fn author(&self) -> Option<UserId> {
+        match self {
+            Self::Said { from, .. } => Some(from.id),
+            _ => None,
         }
     }
 

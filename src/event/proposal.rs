@@ -155,6 +155,10 @@ pub enum Request {
     Unban(Name, Unwanted),
     /// To set an option of the channel.
     Set(Name, Setting),
+    /// To be shown nothing more of what this user says.
+    Ignore(Recipient),
+    /// To be shown it again.
+    Unignore(Recipient),
     /// To be gone: the connection has ended.
     Go,
     /// By a node: to end the channel (the first seq), which has had neither owner nor members since an entry (the second) for
@@ -197,6 +201,7 @@ impl Request {
                 | Self::Invite(..)
                 | Self::Ban { .. }
                 | Self::Set(..)
+                | Self::Ignore(_)
         )
     }
 }

@@ -12,8 +12,10 @@ use atomic_waker::AtomicWaker;
 use tokio::task::AbortHandle;
 
 use crate::event::{Completion, RoomId};
+use crate::hub::ignoring::Ignores;
 use crate::hub::room::{Cursor, Subscription};
 use crate::limits::NOTICES;
+use crate::names::Seq;
 
 /// Something that concerns one session. Notices come in the order of the events.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub enum Notice {
     Begins(Subscription),
     /// It stops reading this room at this cursor.
     Ends(RoomId, Cursor),
+    /// Whom its user does not hear has changed with this entry.
+    Ignores(Ignores, Seq),
 }
 
 /// The peer takes all that it is sent.

@@ -7,6 +7,7 @@
 //! across an `.await`, and no two rooms are locked at once.
 
 mod handle;
+mod ignoring;
 mod news;
 mod room;
 mod tail;
@@ -23,8 +24,10 @@ use crate::limits::{FEWER_TAILS_SIXTEENTHS, LEAST_TAILS_SIXTEENTHS, Limits};
 use crate::names::Seq;
 
 pub use handle::{Notice, SessionHandle};
+pub use ignoring::{Ignores, Ignoring};
 pub use news::{News, Title};
 pub use room::{Cursor, Read, Room, Subscription};
+pub use tail::Ears;
 
 /// How many low bits of a session's number are its place in the table of sessions; the others count the sessions.
 const PLACE_BITS: u32 = 24;
@@ -216,7 +219,7 @@ impl Tails {
 mod tests {
     use std::sync::atomic::Ordering;
 
-    use super::{Hub, News, Notice, RoomId, Title};
+    use super::{Ears, Hub, News, Notice, RoomId, Title};
     use crate::event::{Entry, Event, Time};
     use crate::limits::{Limits, NOTICES};
     use crate::names::{Name, Seq, UserId, Who};
@@ -296,12 +299,12 @@ mod tests {
         let Some(Notice::Begins(mut subscription)) = handle.take_notices().pop() else { panic!("it begins to read") };
         hub.tell(&mut vec![topic(2, "before"), News::Ends { session, room, seq: Seq(2) }, topic(3, "behind")]);
         let mut read = Vec::new();
-        let _ = subscription.read(UserId(0), &handle, 4096, &mut read);
+        let _ = subscription.read(Ears { me: UserId(0), ignoring: None }, &handle, 4096, &mut read);
         assert!(read.is_empty(), "it has still to learn where its reading ends");
         let Some(Notice::Ends(_, end)) = handle.take_notices().pop() else { panic!("it learns that") };
         handle.has_ended();
         subscription.end = Some(end);
-        let _ = subscription.read(UserId(0), &handle, 4096, &mut read);
+        let _ = subscription.read(Ears { me: UserId(0), ignoring: None }, &handle, 4096, &mut read);
         assert!(read.ends_with(b" before\n") && subscription.is_over(), "{}", String::from_utf8_lossy(&read));
     }
 

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use crate::event::{Completion, Entry, RoomId};
 use crate::hub::handle::Notice;
+use crate::hub::ignoring::Ignores;
 use crate::hub::room::{Cursor, Room};
 use crate::hub::{Hub, SessionHandle};
 use crate::names::{Name, Seq, Who};
@@ -42,6 +43,15 @@ pub enum News {
         /// The room.
         room: RoomId,
         /// The last entry to read.
+        seq: Seq,
+    },
+    /// Whom the session's user does not hear has changed.
+    Ignores {
+        /// The session.
+        session: u64,
+        /// What has changed.
+        change: Ignores,
+        /// The entry with which it has.
         seq: Seq,
     },
     /// The room has ended: everybody reads it up to this entry.
@@ -90,6 +100,11 @@ impl Hub {
                 News::Happened(entry) => self.happened(&entry, &mut touched),
                 News::Begins { session, seq, room, title } => self.begins(session, seq, room, title),
                 News::Ends { session, room, seq } => self.ends(session, room, seq),
+                News::Ignores { session, change, seq } => {
+                    if let Some(handle) = self.handle(session) {
+                        handle.give(std::iter::once(Notice::Ignores(change, seq)));
+                    }
+                }
                 News::Closed { room, seq } => self.closed(room, seq),
                 News::Gone { session, rooms } => rooms.iter().for_each(|room| drop(self.leave(*room, session))),
                 News::Renamed { who } => self.renamed(who),

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::event::{Entry, Mark, RoomId, To};
 use crate::hub::handle::SessionHandle;
 use crate::hub::news::Title;
-use crate::hub::tail::Tail;
+use crate::hub::tail::{Ears, Tail};
 use crate::limits::TAIL_BYTES;
-use crate::names::{Seq, UserId};
+use crate::names::Seq;
 
 /// Bytes of a quiet tail that are kept while a session that was woken has not looked yet.
 const AWAITED_BYTES: u64 = 8 * 1024;
@@ -93,16 +93,16 @@ impl Subscription {
         self.end.map_or_else(|| self.room.end.load(Ordering::Acquire), |end| end.position)
     }
 
-    /// Copies whole lines after the cursor to `out` until that holds about `budget` bytes, except lines caused by the
-    /// connection `me`. `reader` is its handle: while it has yet to learn where its reading of some room ends, nothing is copied
+    /// Copies whole lines after the cursor to `out` until that holds about `budget` bytes, except those that its reader does not
+    /// hear. `reader` is the handle: while it has yet to learn where its reading of some room ends, nothing is copied
     /// from a room that may be the one.
-    pub fn read(&mut self, me: UserId, reader: &SessionHandle, budget: usize, out: &mut Vec<u8>) -> Read {
+    pub fn read(&mut self, ears: Ears<'_>, reader: &SessionHandle, budget: usize, out: &mut Vec<u8>) -> Read {
         let mut inner = self.room.inner();
         if self.end.is_none() && reader.has_ends() {
             return Read::UpToDate;
         }
         let until = self.end.map_or(u64::MAX, |end| end.position);
-        let read = inner.tail.read(&mut self.cursor, until, me, budget, out);
+        let read = inner.tail.read(&mut self.cursor, until, ears, budget, out);
         // The only reader of an inbox has read everything, and the store has it all for whoever begins to read now. A channel
         // also has ephemeral entries.
         if read == Read::UpToDate && inner.readers.len() == 1 && self.room.id.channel().is_none() {
@@ -168,7 +168,7 @@ impl Room {
             Title::Channel(name) => To::Channel(name),
             Title::Inbox(who) => To::User(who),
         };
-        inner.tail.push(entry.seq, entry.via, entry.event.lasts(), |line| {
+        inner.tail.push(entry, |line| {
             entry.event.write_line(line, Mark::Event, entry.seq, entry.time, to);
         });
         if inner.tail.end() - inner.tail.first() > TAIL_BYTES as u64 {

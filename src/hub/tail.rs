@@ -6,8 +6,13 @@
 
 use std::collections::VecDeque;
 
+use crate::event::Entry;
+use crate::hub::ignoring::Ignoring;
 use crate::hub::room::{Cursor, Read};
 use crate::names::{Seq, UserId};
+
+/// Whoever causes or says nothing: an id that nobody gets. An `Option` would cost each line eight bytes more.
+const NOBODY: UserId = UserId(u64::MAX);
 
 /// One line of the tail.
 #[derive(Debug, Clone, Copy)]
@@ -17,19 +22,49 @@ struct Line {
     /// Its entry.
     seq: Seq,
     /// The connection that caused it, which is not shown it.
-    via: Option<UserId>,
+    via: UserId,
+    /// The user who says it; whoever ignores them is not shown it.
+    author: UserId,
     /// Whether its entry is in the store.
     lasts: bool,
 }
 
+/// Who reads, and what they are not shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Ears<'a> {
+    /// The connection: it is not shown what it has caused.
+    pub me: UserId,
+    /// Whom it does not hear, if there may be anybody.
+    pub ignoring: Option<&'a Ignoring>,
+}
+
+impl Ears<'_> {
+    /// Whether an entry's line is shown.
+    pub fn hear(&self, entry: &Entry) -> bool {
+        let hides = |author| self.ignoring.is_some_and(|ignoring| ignoring.hides_at(author, entry.seq));
+        entry.via != Some(self.me) && !entry.event.author().is_some_and(hides)
+    }
+
+    /// The same of a line in the tail.
+    fn hear_line(&self, line: &Line) -> bool {
+        line.via != self.me && self.ignoring.is_none_or(|ignoring| !ignoring.hides_at(line.author, line.seq))
+    }
+}
+
 /// The newest ephemeral entries that were given up. Nobody is shown what they caused themselves, and so nobody misses it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lost {
     newest: Seq,
     /// The connection that caused it.
-    via: Option<UserId>,
+    via: UserId,
     /// The newest that another connection has caused.
     other: Seq,
+}
+
+impl Default for Lost {
+    fn default() -> Self {
+        Self { newest: Seq(0), via: NOBODY, other: Seq(0) }
+    }
 }
 
 impl Lost {
@@ -42,7 +77,7 @@ impl Lost {
 
     /// The newest that the connection `me` misses.
     fn to(&self, me: UserId) -> Seq {
-        if self.via == Some(me) { self.other } else { self.newest }
+        if self.via == me { self.other } else { self.newest }
     }
 }
 
@@ -82,9 +117,11 @@ impl Tail {
     }
 
     /// Adds the line of an entry; `write` appends it.
-    pub fn push(&mut self, seq: Seq, via: Option<UserId>, lasts: bool, write: impl FnOnce(&mut Vec<u8>)) {
-        self.newest = seq;
-        self.lines.push_back(Line { at: self.end(), seq, via, lasts });
+    pub fn push(&mut self, entry: &Entry, write: impl FnOnce(&mut Vec<u8>)) {
+        let Entry { seq, via, event, .. } = entry;
+        let (via, author) = (via.unwrap_or(NOBODY), event.author().unwrap_or(NOBODY));
+        self.newest = *seq;
+        self.lines.push_back(Line { at: self.end(), seq: *seq, via, author, lasts: event.lasts() });
         write(&mut self.bytes);
     }
 
@@ -125,10 +162,10 @@ impl Tail {
     }
 
     /// Copies whole lines after the cursor and before the position `until` to `out`, until that holds about `budget` bytes.
-    /// Leaves out lines caused by the connection `me`. Moves the cursor on.
-    pub fn read(&self, cursor: &mut Cursor, until: u64, me: UserId, budget: usize, out: &mut Vec<u8>) -> Read {
+    /// Leaves out lines that its reader does not hear. Moves the cursor on.
+    pub fn read(&self, cursor: &mut Cursor, until: u64, ears: Ears<'_>, budget: usize, out: &mut Vec<u8>) -> Read {
         if cursor.position < self.start && !self.rejoin(cursor) {
-            return Read::Behind { floor: self.floor, lost: self.lost.to(me) };
+            return Read::Behind { floor: self.floor, lost: self.lost.to(ears.me) };
         }
         let first = self.lines.partition_point(|line| line.at < cursor.position);
         let room = budget.saturating_sub(out.len()) as u64;
@@ -139,7 +176,7 @@ impl Tail {
                 break;
             }
             let next = self.lines.get(index + 1).map_or(self.end(), |line| line.at);
-            if line.via == Some(me) {
+            if !ears.hear_line(line) {
                 self.copy(run, line.at, out);
                 run = next;
             }
@@ -169,12 +206,16 @@ impl Tail {
 mod tests {
     use proptest::prelude::{Strategy, any, prop_assert_eq, prop_oneof, proptest};
 
-    use super::{Cursor, Read, Seq, Tail, UserId};
+    use super::{Cursor, Ears, Entry, Ignoring, Read, Seq, Tail, UserId};
+    use crate::event::{Event, Time};
+    use crate::hub::Ignores;
+    use crate::names::{Name, Who};
 
     /// Entries are numbered 2, 4, 6 …, so that cursors can lie between them, too.
     #[derive(Debug, Clone)]
     enum Step {
         Push { lasts: bool, via: Option<u64> },
+        Ignore { reader: usize, whom: u64 },
         GiveUpAll,
         Rewind,
         GiveUpTo(usize),
@@ -184,6 +225,7 @@ mod tests {
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             6 => (any::<bool>(), proptest::option::of(0u64..3)).prop_map(|(lasts, via)| Step::Push { lasts, via }),
+            1 => (0usize..3, 0u64..3).prop_map(|(reader, whom)| Step::Ignore { reader, whom }),
             1 => proptest::strategy::Just(Step::GiveUpAll),
             1 => proptest::strategy::Just(Step::Rewind),
             1 => (0usize..60).prop_map(Step::GiveUpTo),
@@ -191,33 +233,49 @@ mod tests {
         ]
     }
 
-    /// Entries: the seq, whether it lasts, and the connection that caused it.
-    type Pushed = Vec<(u64, bool, Option<u64>)>;
+    /// A message of the connection's user, which lasts, or that somebody is online, which does not and which nobody says.
+    fn entry(seq: u64, lasts: bool, via: Option<u64>) -> Entry {
+        let who = Who { name: Name::new("ana"), id: UserId(via.unwrap_or(7)) };
+        let said = Event::Said { from: who.clone(), key: None, text: "hi".into(), share: None };
+        let event = if lasts { said } else { Event::Online { who } };
+        Entry { seq: Seq(seq), time: Time(0), room: None, via: via.map(UserId), event }
+    }
 
     /// A reader, the entries that it was shown, and up to where it was told that ephemeral ones may be missing.
     struct Reader {
+        me: UserId,
+        ignoring: Ignoring,
         cursor: Cursor,
-        seen: Vec<u64>,
-        may_miss: Vec<(u64, u64)>,
+        seen: Vec<Seq>,
+        may_miss: Vec<(Seq, Seq)>,
     }
 
-    fn read(tail: &Tail, pushed: &Pushed, me: u64, budget: usize, reader: &mut Reader) {
-        let mut out = Vec::new();
-        if let Read::Behind { floor, lost } = tail.read(&mut reader.cursor, u64::MAX, UserId(me), budget, &mut out) {
-            // Reads a page of the store, as the session does; if there is no more, everything up to the floor was ephemeral.
-            if lost > reader.cursor.seq {
-                let is_missed = |&(seq, lasts, via): &(u64, bool, Option<u64>)| seq == lost.0 && !lasts && via != Some(me);
-                assert!(pushed.iter().any(is_missed), "nobody misses what they did themselves: {lost:?}");
-                reader.may_miss.push((reader.cursor.seq.0, lost.0));
-            }
-            let behind = reader.cursor.seq.0 + 1..=floor.0;
-            let after = pushed.iter().filter(|(seq, lasts, _)| *lasts && behind.contains(seq));
-            let page: Vec<_> = after.take(2).collect();
-            reader.cursor.seq = page.last().map_or(floor, |(seq, ..)| Seq(*seq));
-            reader.seen.extend(page.iter().filter(|(_, _, via)| *via != Some(me)).map(|(seq, ..)| *seq));
+    impl Reader {
+        fn is_shown(&self, entry: &Entry) -> bool {
+            Ears { me: self.me, ignoring: Some(&self.ignoring) }.hear(entry)
         }
-        let lines = String::from_utf8(out).unwrap();
-        reader.seen.extend(lines.lines().map(|seq| seq.parse::<u64>().unwrap()));
+
+        fn read(&mut self, tail: &Tail, pushed: &[Entry], budget: usize) {
+            let (mut out, mut cursor) = (Vec::new(), self.cursor);
+            let ears = Ears { me: self.me, ignoring: Some(&self.ignoring) };
+            let read = tail.read(&mut cursor, u64::MAX, ears, budget, &mut out);
+            self.cursor = cursor;
+            if let Read::Behind { floor, lost } = read {
+                // Reads a page of the store, as the session does; if there is no more, everything up to the floor was ephemeral.
+                if lost > self.cursor.seq {
+                    let is_missed = |it: &Entry| it.seq == lost && !it.event.lasts() && it.via != Some(self.me);
+                    assert!(pushed.iter().any(is_missed), "nobody misses what they did themselves: {lost:?}");
+                    self.may_miss.push((self.cursor.seq, lost));
+                }
+                let is_behind = |it: &&Entry| it.seq > self.cursor.seq && it.seq <= floor && it.event.lasts();
+                let page: Vec<_> = pushed.iter().filter(is_behind).take(2).collect();
+                self.cursor.seq = page.last().map_or(floor, |entry| entry.seq);
+                let shown: Vec<_> = page.into_iter().filter(|entry| self.is_shown(entry)).map(|entry| entry.seq).collect();
+                self.seen.extend(shown);
+            }
+            let lines = String::from_utf8(out).unwrap();
+            self.seen.extend(lines.lines().map(|seq| Seq(seq.parse().unwrap())));
+        }
     }
 
     proptest! {
@@ -225,33 +283,38 @@ mod tests {
         fn everybody_reads_everything_that_lasts_once_and_knows_where_something_may_be_missing(
             steps in proptest::collection::vec(step(), 1..200)
         ) {
-            let (mut tail, mut pushed) = (Tail::default(), Pushed::new());
-            let start = Cursor { position: 0, seq: Seq(0) };
-            let mut readers: Vec<_> =
-                (0..3).map(|_| Reader { cursor: start, seen: Vec::new(), may_miss: Vec::new() }).collect();
+            let (mut tail, mut pushed) = (Tail::default(), Vec::new());
+            let cursor = Cursor { position: 0, seq: Seq(0) };
+            let reader = |me| {
+                let (seen, may_miss) = (Vec::new(), Vec::new());
+                Reader { me: UserId(me), ignoring: Ignoring::default(), cursor, seen, may_miss }
+            };
+            let mut readers: Vec<_> = (0..3).map(reader).collect();
             for step in steps {
+                let newest = 2 * pushed.len() as u64;
                 match step {
                     Step::Push { lasts, via } => {
-                        let seq = 2 + 2 * pushed.len() as u64;
-                        pushed.push((seq, lasts, via));
-                        tail.push(Seq(seq), via.map(UserId), lasts, |line| line.extend_from_slice(format!("{seq}\n").as_bytes()));
+                        let (seq, entry) = (newest + 2, entry(newest + 2, lasts, via));
+                        tail.push(&entry, |line| line.extend_from_slice(format!("{seq}\n").as_bytes()));
+                        pushed.push(entry);
+                    }
+                    Step::Ignore { reader, whom } => {
+                        readers[reader].ignoring.change(&Ignores::Also(UserId(whom)), Seq(newest));
                     }
                     Step::GiveUpAll => tail.give_up_all(),
                     Step::Rewind => tail.rewind(),
                     Step::GiveUpTo(most) => tail.give_up_to(most),
-                    Step::Read { reader, budget } => read(&tail, &pushed, reader as u64, budget, &mut readers[reader]),
+                    Step::Read { reader, budget } => readers[reader].read(&tail, &pushed, budget),
                 }
             }
-            for (me, reader) in readers.iter_mut().enumerate() {
-                let me = me as u64;
+            for reader in &mut readers {
                 while reader.cursor.position != tail.end() {
-                    read(&tail, &pushed, me, 1000, reader);
+                    reader.read(&tail, &pushed, 1000);
                 }
-                let told = |seq: u64| reader.may_miss.iter().any(|&(after, upto)| (after + 1..=upto).contains(&seq));
-                let missing = |seq: u64, lasts: bool| !lasts && told(seq) && !reader.seen.contains(&seq);
-                let others = pushed.iter().filter(|(_, _, via)| *via != Some(me));
-                let expected: Vec<_> = others.filter(|(seq, lasts, _)| !missing(*seq, *lasts)).map(|(seq, ..)| *seq).collect();
-                prop_assert_eq!(&reader.seen, &expected);
+                let told = |seq: Seq| reader.may_miss.iter().any(|&(after, upto)| after < seq && seq <= upto);
+                let missing = |it: &Entry| !it.event.lasts() && told(it.seq) && !reader.seen.contains(&it.seq);
+                let expected = pushed.iter().filter(|entry| reader.is_shown(entry) && !missing(entry));
+                prop_assert_eq!(&reader.seen, &expected.map(|entry| entry.seq).collect::<Vec<_>>());
             }
         }
     }

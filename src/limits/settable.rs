@@ -98,6 +98,8 @@ limits! {
         "unread messages that one sender may leave in an inbox once a tenth of what it may hold is there, in messages or in bytes, until its owner reads; nobody fills it alone";
     inbox_per_address "inbox-per-address" = 2500 "messages" 1..=10000000 or_none,
         "the same for all senders from one address: a new guest is nobody new, and a family behind one address fits";
+    ignored "ignored" = 200 "users" 0..=10000 or_none,
+        "users whom one user may ignore; each line of a channel is held against them, and they are told to each of the user's connections";
     keep_days "keep-days" = 18446744073709551615 "days" 1..=36500 or_none,
         "how long what was said in a channel is kept, and what was read in an inbox, by the server's clock; readers of older ones are told GAP";
     keep_messages "keep-messages" = 18446744073709551615 "messages" 1..=1000000000000 or_none,

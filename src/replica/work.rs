@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::code::{Code, Refusal};
 use crate::event::{Batch, Completion, Entry, Event, NodeId, Proposal, Request, RoomId, SessionId, Time};
-use crate::hub::{News, Title};
+use crate::hub::{Ignores, News, Title};
 use crate::names::{Seq, UserId, Who};
 use crate::order::cluster::{Membership, Standing};
 use crate::state::{Context, Decision, State, decide};
@@ -100,6 +100,7 @@ impl Work<'_> {
         state.apply(&entry);
         // Whoever joins reads from their own JOIN on, so that an account's other connections are shown it.
         self.who_begins(state, &entry);
+        self.who_ignores(state, &entry);
         let (seq, room, ends) = (entry.seq, entry.room, self.who_ends(state, &entry));
         if entry.event.is_shown() {
             self.news.push(News::Happened(entry));
@@ -162,6 +163,22 @@ impl Work<'_> {
             }
             _ => {}
         }
+    }
+
+    /// Tells the sessions of a user who ignores somebody from an entry on, or hears them again.
+    fn who_ignores(&mut self, state: &State, entry: &Entry) {
+        let seq = entry.seq;
+        let (user, change) = match &entry.event {
+            Event::Ignored { by, who, .. } => (*by, Ignores::Also(who.id)),
+            Event::Unignored { by, id, .. } => (*by, Ignores::NotAnyMore(*id)),
+            Event::LoggedIn { session, account, .. } if self.is_here(session) => {
+                let change = Ignores::Only(state.ignored_by(*account).collect());
+                return self.news.push(News::Ignores { session: session.number, change, seq });
+            }
+            _ => return,
+        };
+        let sessions = self.sessions(state, user);
+        self.news.extend(sessions.map(|session| News::Ignores { session, change: change.clone(), seq }));
     }
 
     /// Which sessions stop reading a room with an entry.

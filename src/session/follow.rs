@@ -4,9 +4,9 @@
 //! queued for a session meanwhile, and it holds at most one gathering of lines.
 
 use crate::event::{Mark, RoomId, To};
-use crate::hub::{Subscription, Title};
+use crate::hub::{Ears, Subscription, Title};
 use crate::limits::{FOLLOW_BYTES, READ_ENTRIES};
-use crate::names::{Seq, UserId};
+use crate::names::Seq;
 use crate::session::Session;
 use crate::session::reading::{Behind, Which};
 use crate::session::socket::Gone;
@@ -69,18 +69,18 @@ impl Session {
     /// Sends one page from the store to a reader who is behind the tail.
     async fn catch_up(&mut self, Behind { index, floor, lost }: Behind) -> Result<(), Gone> {
         self.flush().await?;
-        let subscription = self.reading.room(index);
+        let (subscription, _) = self.reading.room(index, self.connection);
         let (room, after) = (subscription.room.id, subscription.cursor.seq);
         let query = Query { room, start: Start::After(after), count: READ_ENTRIES, what: What::Everything };
         let page = self.shared.reader.read(query).await.map_err(|error| Gone::Store(error.to_string()))?;
-        let (subscription, connection) = (self.reading.room(index), self.connection);
-        self.socket.write(|out| write_page(out, subscription, page, floor, lost, connection));
+        let (subscription, ears) = self.reading.room(index, self.connection);
+        self.socket.write(|out| write_page(out, subscription, page, floor, lost, ears));
         Ok(())
     }
 }
 
-/// Appends the lines of a page of a room, all but what `me` caused, and moves the cursor on.
-fn write_page(out: &mut Vec<u8>, subscription: &mut Subscription, mut page: Page, floor: Seq, lost: Seq, me: UserId) {
+/// Appends the lines of a page of a room, all that its reader hears, and moves the cursor on.
+fn write_page(out: &mut Vec<u8>, subscription: &mut Subscription, mut page: Page, floor: Seq, lost: Seq, ears: Ears<'_>) {
     let title = subscription.room.title();
     let to = match &title {
         Title::Channel(name) => To::Channel(name),
@@ -96,7 +96,7 @@ fn write_page(out: &mut Vec<u8>, subscription: &mut Subscription, mut page: Page
     }
     for entry in page.in_order() {
         match entry {
-            Ok(entry) if entry.via == Some(me) => {}
+            Ok(entry) if !ears.hear(entry) => {}
             Ok(entry) => entry.event.write_line(out, Mark::Event, entry.seq, entry.time, to),
             Err(damaged) => reply::gap(out, Mark::Event, to, damaged, damaged),
         }

@@ -301,6 +301,7 @@ impl Session {
                     }
                 }
                 Notice::Begins(subscription) => self.reading.begin(subscription),
+                Notice::Ignores(change, seq) => self.reading.ignore(&change, seq),
                 Notice::Ends(room, at) => {
                     self.handle.has_ended();
                     self.reading.end(room, at);

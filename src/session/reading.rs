@@ -1,11 +1,11 @@
-//! What a session reads: its inbox and its channels, each from a cursor of its own.
+//! What a session reads: its inbox and its channels, each from a cursor of its own; and whom it does not hear there.
 //!
 //! Only the session's task touches it. Notices say which rooms these are, in the order of the events.
 
 use std::sync::Arc;
 
 use crate::event::RoomId;
-use crate::hub::{Cursor, Read, Room, SessionHandle, Subscription, Title};
+use crate::hub::{Cursor, Ears, Ignores, Ignoring, Read, Room, SessionHandle, Subscription, Title};
 use crate::limits::FOLLOW_BYTES;
 use crate::names::{Seq, UserId, fold};
 
@@ -43,6 +43,8 @@ pub struct Reading {
     ending: usize,
     /// The index of the room whose news is gathered first.
     next: usize,
+    /// Whom its user ignores; most ignore nobody, and have none.
+    ignoring: Option<Box<Ignoring>>,
 }
 
 impl Reading {
@@ -92,9 +94,27 @@ impl Reading {
         }
     }
 
-    /// The room with this index.
-    pub fn room(&mut self, index: usize) -> &mut Subscription {
-        &mut self.rooms[index]
+    /// The room with this index, and what the connection `me` is shown there.
+    pub fn room(&mut self, index: usize, me: UserId) -> (&mut Subscription, Ears<'_>) {
+        (&mut self.rooms[index], Ears { me, ignoring: self.ignoring.as_deref() })
+    }
+
+    /// Notes that whom its user ignores has changed with this entry.
+    pub fn ignore(&mut self, change: &Ignores, seq: Seq) {
+        let mut ignoring = self.ignoring.take().unwrap_or_default();
+        ignoring.change(change, seq);
+        self.ignoring = Some(ignoring).filter(|ignoring| !ignoring.is_empty());
+    }
+
+    /// Whom its user ignores, if there is anybody.
+    pub fn ignoring(&self) -> Option<&Ignoring> {
+        self.ignoring.as_deref()
+    }
+
+    /// Up to which entry this user's inbox was read.
+    pub fn inbox_read(&self, owner: UserId) -> Option<Seq> {
+        let inbox = self.rooms.iter().rfind(|subscription| subscription.room.id == RoomId::Inbox(owner));
+        inbox.map(|subscription| subscription.cursor.seq)
     }
 
     /// Each room with the position where it ends now. A channel that was left and joined again may be two of them.
@@ -124,12 +144,13 @@ impl Reading {
     /// meets one.
     pub fn gather(&mut self, which: Which, me: UserId, handle: &SessionHandle, buffer: &mut Vec<u8>) -> Option<Behind> {
         let count = self.rooms.len();
+        let ears = Ears { me, ignoring: self.ignoring.as_deref() };
         for step in 0..count {
             let index = (self.next + step) % count;
             let is_asked = self.ending == 0 || self.is_asked(which, index);
             let subscription = &mut self.rooms[index];
             let read = if is_asked && subscription.has_more() {
-                subscription.read(me, handle, FOLLOW_BYTES, buffer)
+                subscription.read(ears, handle, FOLLOW_BYTES, buffer)
             } else {
                 Read::UpToDate
             };

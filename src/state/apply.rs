@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::event::{Entry, Event, NodeId, SessionId};
 use crate::names::{Name, Seq, UserId, Who, fold, skeletons};
-use crate::state::{Channel, Member, Node, Options, Session, State, User};
+use crate::state::{Channel, Ignored, Member, Node, Options, Session, State, User};
 
 impl State {
     /// Applies an entry. Its seq must be higher than all before.
@@ -24,6 +24,10 @@ impl State {
                 }
                 self.users.change(&who.id, |user| user.password = Some(password.clone()));
             }
+            (Event::Ignored { by, who, since, .. }, _) => {
+                self.ignored.insert((*by, who.id), Ignored { name: who.name.clone(), since: *since });
+            }
+            (Event::Unignored { by, id, .. }, _) => drop(self.ignored.remove(&(*by, *id))),
             (Event::LoggedIn { session, guest, account }, _) => self.log_in(*session, *guest, *account, entry),
             (Event::Went { session, guest }, _) => {
                 self.end_session(*session);
@@ -152,10 +156,13 @@ impl State {
         }
     }
 
-    /// Removes a guest, whose memberships have ended before.
+    /// Removes a guest, whose memberships have ended before. That others ignore them stays: so does what they said.
     fn forget(&mut self, guest: UserId) {
         if let Some(user) = self.users.remove(&guest) {
             self.free_name(&user.name, guest);
+        }
+        for id in self.ignored_by(guest).collect::<Vec<_>>() {
+            self.ignored.remove(&(guest, id));
         }
     }
 

@@ -25,7 +25,7 @@ use crate::names::{Name, Seq, UserId, Who};
 pub use archive::{Archive, Inbox, Sharer, Used};
 pub use decide::{Context, Decision, Storage, decide, preview};
 pub use nodes::{Node, deciding};
-pub use view::{ListedChannel, ListedUser};
+pub use view::{Ignoring, ListedChannel, ListedUser};
 
 use table::Table;
 
@@ -95,6 +95,14 @@ struct Member {
     spoke: Option<Time>,
 }
 
+/// That one user ignores another.
+#[derive(Debug, Clone)]
+struct Ignored {
+    /// The name that the other had then: guests go, and are still to be told apart.
+    name: Name,
+    since: Time,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Counters {
     /// The newest entry that was applied.
@@ -133,6 +141,8 @@ pub struct State {
     /// Who may join which channel because they were invited, and the same the other way round.
     invited: Table<(Seq, UserId), ()>,
     invitations: Table<(UserId, Seq), ()>,
+    /// Who ignores whom.
+    ignored: Table<(UserId, UserId), Ignored>,
     /// The servers that share the order.
     nodes: Table<NodeId, Node>,
     counters: Counters,
@@ -167,6 +177,7 @@ impl Default for State {
             bans: Table::default(),
             invited: Table::default(),
             invitations: Table::default(),
+            ignored: Table::default(),
             nodes: Table::default(),
             counters,
             committed: counters,
@@ -191,6 +202,7 @@ macro_rules! every_table {
         $state.bans.$method();
         $state.invited.$method();
         $state.invitations.$method();
+        $state.ignored.$method();
         $state.nodes.$method();
     }};
 }
@@ -257,7 +269,7 @@ impl State {
         }
         hash! {
             users names skeletons sessions connections channels channel_names channel_skeletons channel_counts members memberships
-            bans invited invitations nodes counters
+            bans invited invitations ignored nodes counters
         }
         u64::from_le_bytes(hashing.0.finalize()[..8].try_into().expect("invariant: a hash has 64 bytes"))
     }

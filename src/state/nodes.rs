@@ -93,6 +93,7 @@ pub fn deciding(limits: &Limits) -> u64 {
         limits.channels_per_user,
         limits.connections_per_account,
         limits.digest_batches,
+        limits.ignored,
         limits.inbox,
         limits.inbox_bytes,
         limits.inbox_per_address,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::event::{NodeId, RoomId, SessionId, Time};
 use crate::names::{Name, Seq, UserId, Who, fold, skeletons};
-use crate::state::{Channel, Session, State};
+use crate::state::{Channel, Ignored, Session, State};
 
 /// A line of LIST.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,15 @@ pub struct ListedUser {
     pub since: Time,
     /// Whether the user is connected.
     pub online: bool,
+}
+
+/// A line of IGNORES.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignoring {
+    /// The user who is ignored; one who has gone, by the name that they had.
+    pub who: Who,
+    /// Since when.
+    pub since: Time,
 }
 
 /// A line of CHANNELS.
@@ -157,6 +166,26 @@ impl State {
     /// The channels that the user is a member of, in the order of their creation.
     pub fn channels_of(&self, user: UserId) -> impl Iterator<Item = Seq> {
         self.memberships.range((user, Seq(0))..=(user, Seq(u64::MAX))).map(|((_, channel), ())| *channel)
+    }
+
+    /// Whether one user ignores another: what that one says is neither shown to them nor counted.
+    pub fn ignores(&self, user: UserId, other: UserId) -> bool {
+        self.ignored.has(&(user, other))
+    }
+
+    /// Whom the user ignores, ordered by id.
+    pub fn ignored_by(&self, user: UserId) -> impl Iterator<Item = UserId> {
+        self.ignored.range((user, UserId(0))..=(user, UserId(u64::MAX))).map(|((_, id), _)| *id)
+    }
+
+    /// The same, as IGNORES shows it.
+    pub fn list_ignored(&self, user: UserId) -> Vec<Ignoring> {
+        let rows = self.ignored.range((user, UserId(0))..=(user, UserId(u64::MAX)));
+        let listed = rows.map(|((_, id), Ignored { name, since })| {
+            let who = self.user(*id).unwrap_or_else(|| Who { name: name.clone(), id: *id });
+            Ignoring { who, since: *since }
+        });
+        listed.collect()
     }
 
     /// Up to `most` connected users with ids after `after`, ordered by id.

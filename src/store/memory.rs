@@ -62,7 +62,9 @@ pub fn open(most_bytes: u64, presence: Presence) -> (Store<Memory>, Arc<dyn Read
 
 fn cost(record: &Record) -> u64 {
     let bytes = match &record.entry.event {
-        Event::Said { text, key, .. } => text.len() as u64 + key.as_ref().map_or(0, |key| KEY_BYTES + key.len() as u64),
+        Event::Said { text, key, .. } | Event::Unheard { text, key, .. } => {
+            text.len() as u64 + key.as_ref().map_or(0, |key| KEY_BYTES + key.len() as u64)
+        }
         Event::Topic { text, .. } => text.len() as u64,
         _ => 0,
     };
@@ -118,7 +120,7 @@ impl Kept {
     /// Forgets what a removed record has left behind.
     fn forget(&mut self, record: &Record) {
         self.bytes -= cost(record);
-        if let Event::Said { from, key: Some(key), .. } = &record.entry.event
+        if let Event::Said { from, key: Some(key), .. } | Event::Unheard { from, key: Some(key), .. } = &record.entry.event
             && let Some(keys) = self.keys.get_mut(&from.id)
             && keys.get(key).is_some_and(|found| found.used.seq == record.entry.seq)
         {

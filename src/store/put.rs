@@ -168,7 +168,7 @@ impl<B: Backend> Store<B> {
     fn link(&mut self, entry: &Entry) -> Result<Links, StoreError> {
         let Some(room) = entry.room else { return Ok(Links::default()) };
         match (&entry.event, room) {
-            (Event::Said { from, key: Some(key), text, .. }, _) => {
+            (Event::Said { from, key: Some(key), text, .. } | Event::Unheard { from, key: Some(key), text }, _) => {
                 let used = Used { seq: entry.seq, time: entry.time, content: content(room, text) };
                 self.use_key(from.id, key, used)?;
             }
@@ -187,7 +187,7 @@ impl<B: Backend> Store<B> {
                 chain.head.unread_bytes += text.len() as u64;
             }
         }
-        Ok(if entry.event.is_shown() { chain.link(entry.seq, entry.event.is_message()) } else { chain.hide(entry.seq) })
+        Ok(if entry.event.is_linked() { chain.link(entry.seq, entry.event.is_message()) } else { chain.hide(entry.seq) })
     }
 
     /// How many of a sender's keys are remembered.

@@ -53,6 +53,11 @@ pub fn user(out: &mut Vec<u8>, who: &Who, online: bool, since: Time) {
     line(out, Mark::Data, format_args!("USER {who} {state} {since}"));
 }
 
+/// `- IGNORED <name:id> <since>`.
+pub fn ignored(out: &mut Vec<u8>, who: &Who, since: Time) {
+    line(out, Mark::Data, format_args!("IGNORED {who} {since}"));
+}
+
 /// `- CHANNEL <#name> <members> <owner> [topic]`; the owner is `-` when there is none.
 pub fn channel(out: &mut Vec<u8>, name: &Name, members: u64, owner: Option<&Who>, topic: Option<&str>) {
     let owner = owner.map_or_else(|| "-".to_owned(), ToString::to_string);

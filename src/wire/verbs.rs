@@ -207,7 +207,7 @@ pub static VERBS: &[Verb] = &[
     Verb { name: "IGNORE", syntax: "IGNORE user", example: "IGNORE bob", by: By::Anyone, answer: "<name:id>",
         brief: "hear no more of them",
         summary: "hides what a user says from you, without their knowing",
-        codes: &[Code::BadName, Code::NoSuchUser, Code::StoreFull], parse: parse::ignore },
+        codes: &[Code::BadName, Code::NoSuchUser, Code::NotAllowed, Code::RateLimited, Code::StoreFull], parse: parse::ignore },
     Verb { name: "UNIGNORE", syntax: "UNIGNORE user", example: "UNIGNORE bob", by: By::Anyone, answer: "<name:id>",
         brief: "hear them again",
         summary: "ends that",

@@ -55,6 +55,8 @@ fn people(state: &State, model: &Model, turn: usize) -> Result<(), String> {
         let named = state.user(id).map(|who| who.name.to_string());
         same(&named, &user.map(|user| user.name.clone()), format_args!("the name of {id}"))?;
         same(&state.is_account(id), &user.is_some_and(|user| user.hash.is_some()), format_args!("whether {id} is an account"))?;
+        let ignored = state.list_ignored(id).into_iter().map(|row| (row.who.id, row.who.name.to_string(), row.since));
+        same(&ignored.collect(), &model.ignored_by(id), format_args!("whom {id} ignores"))?;
         let mut sessions: Vec<_> = model.connections.iter().filter(|connection| connection.user == id).collect();
         sessions.sort_by_key(|connection| connection.session);
         let sessions: Vec<_> = sessions.into_iter().map(|connection| connection.session).collect();

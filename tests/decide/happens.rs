@@ -23,6 +23,25 @@ fn line(channel: &Channel, must: bool, text: String) -> Line {
     Line { room: RoomId::Channel(channel.id), text, must }
 }
 
+/// Each room's lines are those that were expected, in their order.
+///
+/// # Errors
+/// What differs.
+pub fn same_lines(shown: &[(RoomId, String)], expected: &[Line]) -> Result<(), String> {
+    let (mut shown, mut expected) = (shown.to_vec(), expected.to_vec());
+    shown.sort_by_key(|(room, _)| *room);
+    expected.sort_by_key(|line| line.room);
+    let mut left = shown.iter().peekable();
+    for line in &expected {
+        if left.peek().is_some_and(|(room, text)| *room == line.room && *text == line.text) {
+            left.next();
+        } else if line.must {
+            return Err(format!("the members were told {shown:?} instead of {expected:?}"));
+        }
+    }
+    if left.next().is_some() { Err(format!("the members were told {shown:?} instead of {expected:?}")) } else { Ok(()) }
+}
+
 impl Model {
     fn who(&self, id: UserId) -> String {
         self.user(id).map_or_else(String::new, |user| format!("{}:{id}", user.name))
@@ -111,6 +130,14 @@ impl Model {
                 self.say(&proposal.request, (me, address), time, Seq(number))
             }
             (Request::Ack(seq), Some(me)) => self.ack(me, *seq),
+            (Request::Ignore(whom), Some(me)) => {
+                self.ignore(me, whom, time);
+                vec![]
+            }
+            (Request::Unignore(whom), Some(me)) => {
+                self.unignore(me, whom);
+                vec![]
+            }
         }
     }
 
@@ -143,8 +170,10 @@ impl Model {
         let shown = Line { room, text: format!("MSG {seq} {title} {} {text}", self.who(me)), must: true };
         let (key, text) = (key.as_deref().map(str::to_owned), text.to_string());
         let is_shared = matches!(room, RoomId::Inbox(owner) if self.is_shared(owner));
-        self.messages.push(Message { seq, time, room, from: me, key, text, address, is_shared });
-        vec![shown]
+        let is_heard = !matches!(room, RoomId::Inbox(owner) if self.ignores(owner, me));
+        let is_shared = is_shared && is_heard;
+        self.messages.push(Message { seq, time, room, from: me, key, text, address, is_shared, is_heard });
+        if is_heard { vec![shown] } else { vec![] }
     }
 
     fn rename(&mut self, me: UserId, name: &str) -> Lines {
@@ -196,6 +225,7 @@ impl Model {
         let channels: Vec<_> = self.channels.iter().filter(|channel| channel.has(guest)).map(|channel| channel.id).collect();
         let lines = channels.into_iter().flat_map(|channel| self.leave(guest, channel, " disconnected")).collect();
         self.users.retain(|user| user.id != guest);
+        self.ignored.retain(|ignored| ignored.by != guest);
         lines
     }
 

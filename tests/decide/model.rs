@@ -12,6 +12,7 @@ use linechat::limits::Limits;
 use linechat::names::{Seq, UserId};
 use linechat::state::Storage;
 
+use crate::ignoring::Ignored;
 use crate::proposals::{CHANNELS, NAMES, Spelling};
 
 #[derive(Debug, Clone)]
@@ -61,6 +62,8 @@ pub struct Message {
     pub address: Option<IpAddr>,
     /// Whether it counts to somebody's share of an inbox.
     pub is_shared: bool,
+    /// Whether its recipient did not ignore its sender.
+    pub is_heard: bool,
 }
 
 /// Everything there is.
@@ -72,6 +75,7 @@ pub struct Model {
     pub channels: Vec<Channel>,
     pub messages: Vec<Message>,
     pub marks: Vec<(UserId, Seq)>,
+    pub ignored: Vec<Ignored>,
     /// All ids that were ever given out.
     pub ids: Vec<UserId>,
 }
@@ -87,7 +91,7 @@ pub struct Verdict {
 
 type Codes = Vec<&'static str>;
 
-fn verdict(codes: Codes, answer: impl FnOnce() -> String) -> Verdict {
+pub fn verdict(codes: Codes, answer: impl FnOnce() -> String) -> Verdict {
     Verdict { answer: codes.is_empty().then(answer), codes }
 }
 
@@ -146,7 +150,7 @@ impl Model {
     }
 
     fn inbox(&self, user: UserId) -> impl Iterator<Item = &Message> {
-        self.messages.iter().filter(move |message| message.room == RoomId::Inbox(user))
+        self.messages.iter().filter(move |message| message.room == RoomId::Inbox(user) && message.is_heard)
     }
 
     pub fn unread(&self, user: UserId) -> u64 {
@@ -254,6 +258,11 @@ impl Model {
                 codes.extend((channel.owner != Some(user.id)).then_some("NOT_ALLOWED"));
                 codes
             }),
+            Request::Ignore(whom) => self.ignoring(user, whom, is_full),
+            Request::Unignore(whom) => match &self.meant(user.id, whom)[..] {
+                [(id, name)] => verdict(full(is_full && user.hash.is_some()), || format!("{name}:{id}")),
+                _ => verdict(vec!["NO_SUCH_USER"], String::new),
+            },
             other => unreachable!("{other:?} is not a user's"),
         }
     }
@@ -360,7 +369,7 @@ impl Model {
     }
 }
 
-fn full(is_full: bool) -> Codes {
+pub fn full(is_full: bool) -> Codes {
     if is_full { vec!["STORE_FULL"] } else { vec![] }
 }
 

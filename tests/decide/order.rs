@@ -40,6 +40,10 @@ impl Memory {
                     self.keys.entry(from.id).or_default().push(Some((key.to_string(), used)));
                 }
             }
+            (Event::Unheard { from, key: Some(key), text }, Some(room)) => {
+                let used = Used { seq, time, content: content(room, text) };
+                self.keys.entry(from.id).or_default().push(Some((key.to_string(), used)));
+            }
             (Event::Acked { by, upto }, _) => {
                 self.marks.insert(*by, *upto);
                 self.shares.remove(by);

@@ -182,7 +182,9 @@ fn request(what: u8, [a, b, c]: [u8; 3], session: SessionId, state: &State) -> R
         0..18 => {
             Request::Say { to: recipient([a, b], session, state), key: key(c, state), text: (*pick(&TEXTS, c / 8)).into() }
         }
-        18..24 => Request::Ack(seq(a, state)),
+        18..22 => Request::Ack(seq(a, state)),
+        22 => Request::Ignore(recipient([a, b], session, state)),
+        23 => Request::Unignore(ignored([a, b], session, state)),
         24..30 => Request::Name(name(a, session, state)),
         30..34 => Request::Register(name(a, session, state), hash(b)),
         34..40 => {
@@ -235,6 +237,17 @@ fn recipient([a, b]: [u8; 2], session: SessionId, state: &State) -> Recipient {
         (4 | 6, None) | (7, _) if a < 128 => Recipient::Name(pick(&NAMES, b).text.into()),
         // Some of these have gone, and some were never here.
         _ => Recipient::Id(UserId(998 + u64::from(b % 40))),
+    }
+}
+
+/// Mostly somebody whom they ignore.
+fn ignored([a, b]: [u8; 2], session: SessionId, state: &State) -> Recipient {
+    let ignored = state.list_ignored(state.user_of(session).unwrap_or(UserId(0)));
+    match (a % 4, ignored.is_empty()) {
+        (0, false) => Recipient::Id(pick(&ignored, b).who.id),
+        (1, false) => Recipient::Name(pick(&ignored, b).who.name.as_str().to_uppercase().into()),
+        (2, false) => Recipient::Both(pick(&ignored, b).who.name.as_str().into(), pick(&ignored, b / 16).who.id),
+        _ => recipient([a / 4, b], session, state),
     }
 }
 

@@ -121,6 +121,7 @@ pub fn is_sound(session: u64, request: &Request) -> bool {
         Request::Ban { channel: it, reason, .. } => channel(it) && reason.as_ref().is_none_or(|reason| is_text(reason)),
         Request::Set(it, Setting::Key(hash)) => channel(it) && hash.as_ref().is_none_or(|hash| is_text(hash)),
         Request::Set(it, _) => channel(it),
+        Request::Ignore(_) | Request::Unignore(_) => true,
         Request::Say { key, text, .. } => key.as_ref().is_none_or(|key| is_key(key)) && is_text(text),
     }
 }

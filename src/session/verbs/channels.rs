@@ -27,7 +27,7 @@ impl Session {
             }
             None => None,
         };
-        self.ask_paid(Request::Create(name, key)).await
+        self.ask_paid(Request::Create(name, key), MEMBERSHIP_BYTES).await
     }
 
     pub(super) async fn join(&mut self, name: &str, key: Option<&str>) -> Said {
@@ -39,17 +39,18 @@ impl Session {
             },
             None => Key::Missing,
         };
-        self.ask_paid(Request::Join(name, key)).await
+        self.ask_paid(Request::Join(name, key), MEMBERSHIP_BYTES).await
     }
 
-    /// Asks for a membership, and pays for what it stores by its end; if it is refused, it stores nothing.
-    async fn ask_paid(&mut self, request: Request) -> Said {
-        if let Err(refusal) = self.pay_storage(MEMBERSHIP_BYTES) {
+    /// Asks for something that lasts, and pays for what it stores by its end, so many bytes besides its first entry; if it is
+    /// refused, it stores nothing.
+    pub(super) async fn ask_paid(&mut self, request: Request, bytes: usize) -> Said {
+        if let Err(refusal) = self.pay_storage(bytes) {
             return Ok(Err(refusal));
         }
         let outcome = self.ask(request).await?;
         if outcome.is_err() {
-            self.regain_storage(MEMBERSHIP_BYTES);
+            self.regain_storage(bytes);
         }
         done(outcome)
     }

@@ -7,7 +7,7 @@ use crate::event::{Age, Kept, Recipient, Request, Setting, Unwanted};
 use crate::limits::{BAN_DAYS, SLOW_SECONDS};
 use crate::names::Name;
 use crate::session::Session;
-use crate::session::verbs::{Said, done};
+use crate::session::verbs::Said;
 use crate::state::permissions::Act;
 use crate::wire::{Banned, Target, reply};
 
@@ -16,28 +16,16 @@ const OPTIONS: &str = "the options are: key KEY or off, invite-only on or off, s
                        hidden on or off, keep 30d or 1000 (messages) or off, guests on or off";
 
 impl Session {
-    /// Proposes something that stores a little, if there is room in the budget for it.
-    async fn govern(&mut self, request: Request, bytes: usize) -> Said {
-        if let Err(refusal) = self.pay_storage(bytes) {
-            return Ok(Err(refusal));
-        }
-        let outcome = self.ask(request).await?;
-        if outcome.is_err() {
-            self.regain_storage(bytes);
-        }
-        done(outcome)
-    }
-
     pub(super) async fn op(&mut self, channel: &str, user: Target<'_>, is: bool) -> Said {
-        self.govern(Request::Op(Name::new(channel), user.into(), is), 0).await
+        self.ask_paid(Request::Op(Name::new(channel), user.into(), is), 0).await
     }
 
     pub(super) async fn give(&mut self, channel: &str, user: Target<'_>) -> Said {
-        self.govern(Request::Give(Name::new(channel), user.into()), 0).await
+        self.ask_paid(Request::Give(Name::new(channel), user.into()), 0).await
     }
 
     pub(super) async fn invite(&mut self, channel: &str, user: Target<'_>) -> Said {
-        self.govern(Request::Invite(Name::new(channel), user.into()), 0).await
+        self.ask_paid(Request::Invite(Name::new(channel), user.into()), 0).await
     }
 
     pub(super) async fn kick(&mut self, channel: &str, user: Target<'_>, reason: Option<&str>) -> Said {
@@ -45,7 +33,7 @@ impl Session {
             return Ok(Err(refusal));
         }
         let bytes = reason.map_or(0, str::len);
-        self.govern(Request::Kick(Name::new(channel), user.into(), reason.map(Into::into)), bytes).await
+        self.ask_paid(Request::Kick(Name::new(channel), user.into(), reason.map(Into::into)), bytes).await
     }
 
     fn too_long(&self, reason: Option<&str>) -> Option<Refusal> {
@@ -66,12 +54,12 @@ impl Session {
         };
         let (channel, seconds) = (Name::new(channel), lasts.map(|lasts| lasts.0));
         let bytes = reason.map_or(0, str::len);
-        self.govern(Request::Ban { channel, who, seconds, reason: reason.map(Into::into) }, bytes).await
+        self.ask_paid(Request::Ban { channel, who, seconds, reason: reason.map(Into::into) }, bytes).await
     }
 
     pub(super) async fn unban(&mut self, channel: &str, who: Banned<'_>) -> Said {
         match unwanted(who) {
-            Ok(who) => self.govern(Request::Unban(Name::new(channel), who), 0).await,
+            Ok(who) => self.ask_paid(Request::Unban(Name::new(channel), who), 0).await,
             Err(refusal) => Ok(Err(refusal)),
         }
     }
@@ -104,7 +92,7 @@ impl Session {
             Ok(setting) => setting,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        self.govern(Request::Set(Name::new(channel), setting), 0).await
+        self.ask_paid(Request::Set(Name::new(channel), setting), 0).await
     }
 
     /// The option and its value, as they were typed.

@@ -6,6 +6,7 @@ use crate::limits::PASSWORD_BYTES;
 use crate::names::Name;
 use crate::session::Session;
 use crate::session::verbs::{Said, done};
+use crate::store::Start;
 
 impl Session {
     /// Takes no password on this connection: it is not encrypted, and others could read along.
@@ -75,6 +76,11 @@ impl Session {
         match self.ask(Request::LogIn(name, hash)).await? {
             Ok(Answer::LoggedIn(who, unread)) => {
                 (self.who, self.is_account) = (who, true);
+                let unread = match self.reading.inbox_read(self.who.id).filter(|_| self.reading.ignoring().is_some()) {
+                    // Those that came since are shown.
+                    Some(place) => self.count_unread(Start::Unread, place).await.unwrap_or(unread),
+                    None => unread,
+                };
                 self.show_own_channels().await;
                 Ok(Ok(format!("{} {unread}", self.who)))
             }

@@ -7,9 +7,20 @@ use crate::names::{Name, Seq};
 use crate::session::Session;
 use crate::session::socket::Gone;
 use crate::session::verbs::Said;
+use crate::session::verbs::heard::Heard;
 use crate::state::{ListedChannel, State};
-use crate::store::{Page, Query, Start, What};
+use crate::store::{Page, Start};
 use crate::wire::{Span, When, reply};
+
+/// What was shown of a room.
+struct Shown {
+    /// How many messages.
+    count: usize,
+    /// Up to where.
+    until: Option<Seq>,
+    /// How many are left beyond that, heard or not.
+    remaining: u64,
+}
 
 impl Session {
     pub(super) async fn list(&mut self, channel: Option<&str>) -> Said {
@@ -83,10 +94,17 @@ impl Session {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let room = RoomId::Inbox(self.who.id);
-        match self.show(room, None, Start::Unread, count).await? {
-            Ok((shown, remaining)) => Ok(Ok(format!("{shown} {remaining}"))),
-            Err(refusal) => Ok(Err(refusal)),
-        }
+        let Shown { count, until, remaining } = match self.show(room, None, Start::Unread, count).await? {
+            Ok(shown) => shown,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let remaining = match until {
+            Some(last) if remaining > 0 && self.reading.ignoring().is_some() => {
+                self.count_unread(Start::After(last), Seq(u64::MAX)).await
+            }
+            _ => Ok(remaining),
+        };
+        Ok(remaining.map(|remaining| format!("{count} {remaining}")))
     }
 
     pub(super) async fn history(&mut self, channel: &str, count: Option<u64>, span: Span) -> Said {
@@ -101,7 +119,7 @@ impl Session {
         let (room, name) = (RoomId::Channel(id), name.as_ref());
         let before = match span {
             Span::Since(When::Seq(seq)) => {
-                return Ok(self.show(room, name, Start::After(seq), count).await?.map(|(shown, _)| shown.to_string()));
+                return Ok(self.show(room, name, Start::After(seq), count).await?.map(|shown| shown.count.to_string()));
             }
             Span::Newest => Seq(u64::MAX),
             Span::Before(When::Seq(seq)) => seq,
@@ -112,7 +130,7 @@ impl Session {
             Ok((gap, from, count)) => {
                 self.write_page(room, name, &Page { gap, ..Page::default() });
                 let from = Start::After(Seq(from.0.saturating_sub(1)));
-                Ok(self.show(room, name, from, count).await?.map(|(shown, _)| shown.to_string()))
+                Ok(self.show(room, name, from, count).await?.map(|shown| shown.count.to_string()))
             }
             Err(refusal) => Ok(Err(refusal)),
         }
@@ -120,12 +138,17 @@ impl Session {
 
     /// Finds the last `count` messages before a seq. Returns the gap among them, if any, the seq of the first, and how many
     /// there are. They are found backward but shown forward; reading them twice means that they need not be held in memory.
-    async fn beginning(&self, room: RoomId, before: Seq, count: usize) -> Result<(Option<(Seq, Seq)>, Seq, usize), Refusal> {
+    async fn beginning(
+        &mut self,
+        room: RoomId,
+        before: Seq,
+        count: usize,
+    ) -> Result<(Option<(Seq, Seq)>, Seq, usize), Refusal> {
         let (mut found, mut from) = (0, before);
         while found < count {
-            let page = self.read(messages(room, Start::Before(from), (count - found).min(READ_ENTRIES))).await?;
+            let Heard { page, until } = self.hear(room, Start::Before(from), (count - found).min(READ_ENTRIES)).await?;
             found += page.count();
-            from = page.first().unwrap_or(from);
+            from = until.unwrap_or(from);
             if page.gap.is_some() || page.remaining == 0 {
                 return Ok((page.gap, from, found));
             }
@@ -133,25 +156,25 @@ impl Session {
         Ok((None, from, found))
     }
 
-    /// Shows messages of a room from a seq on, a page at a time; returns how many were shown and how many are left.
+    /// Shows messages of a room from a seq on, a page at a time.
     async fn show(
         &mut self,
         room: RoomId,
         channel: Option<&Name>,
         from: Start,
         count: usize,
-    ) -> Result<Result<(usize, u64), Refusal>, Gone> {
+    ) -> Result<Result<Shown, Refusal>, Gone> {
         let (mut shown, mut start) = (0, from);
         loop {
-            let page = match self.read(messages(room, start, (count - shown).min(READ_ENTRIES))).await {
-                Ok(page) => page,
+            let Heard { page, until } = match self.hear(room, start, (count - shown).min(READ_ENTRIES)).await {
+                Ok(heard) => heard,
                 Err(refusal) => return Ok(Err(refusal)),
             };
             self.write_page(room, channel, &page);
             shown += page.count();
-            match page.last() {
+            match until {
                 Some(last) if shown < count && page.remaining > 0 => start = Start::After(last),
-                _ => return Ok(Ok((shown, page.remaining))),
+                _ => return Ok(Ok(Shown { count: shown, until, remaining: page.remaining })),
             }
             self.flush().await?;
         }
@@ -170,16 +193,6 @@ impl Session {
             });
         });
     }
-
-    async fn read(&self, query: Query) -> Result<Page, Refusal> {
-        // The reader has told the log why.
-        let refusal = |_| Refusal::new(Code::Internal, "the messages cannot be read; the server's log says why");
-        self.shared.reader.read(query).await.map_err(refusal)
-    }
-}
-
-fn messages(room: RoomId, start: Start, count: usize) -> Query {
-    Query { room, start, count, what: What::Messages }
 }
 
 fn page_lines(count: Option<u64>) -> Result<usize, Refusal> {

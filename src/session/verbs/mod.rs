@@ -3,6 +3,7 @@
 
 mod channels;
 mod govern;
+mod heard;
 mod identity;
 mod inform;
 mod lists;
@@ -124,6 +125,9 @@ impl Session {
             Command::Unban { channel, who } => self.unban(channel, who).await,
             Command::Bans { channel } => self.bans(channel).await,
             Command::Set { channel, option, value } => self.set(channel, option, value).await,
+            Command::Ignore { user } => self.ignore(user).await,
+            Command::Unignore { user } => self.unignore(user).await,
+            Command::Ignores => self.ignores().await,
             Command::Ack { channel: Some(_), .. }
             | Command::List { .. }
             | Command::Channels { .. }
@@ -138,9 +142,6 @@ impl Session {
             | Command::Unregister { .. }
             | Command::WhoIs { .. }
             | Command::Away { .. }
-            | Command::Ignore { .. }
-            | Command::Unignore { .. }
-            | Command::Ignores
             | Command::Wait { .. }
             | Command::Follow { .. }
             | Command::Format { .. } => Ok(Err(Refusal::new(Code::Unavailable, "this server does not know that yet"))),

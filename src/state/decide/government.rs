@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::code::{Code, Refusal};
-use crate::event::{Answer, Ban, Event, Outcast, Recipient, Setting, Time, Unwanted};
+use crate::event::{Answer, Ban, Event, Outcast, Recipient, RoomId, Setting, Time, Unwanted};
 use crate::limits::{BANS, INVITED, NEAR_IPV6_BITS};
 use crate::names::{Name, Seq, UserId, Who, fold};
 use crate::state::decide::{Actor, Deciding, refused};
@@ -26,12 +26,11 @@ impl<'a> Deciding<'a> {
 
     /// A member of the channel, and what they are there.
     fn member(&self, channel: Seq, row: &Channel, user: &Recipient) -> Result<(Who, Rank), Refusal> {
-        let id = self.user(user)?;
-        let who = self.state.user(id).expect("invariant: a user who was found is there");
-        if !self.state.is_member(channel, id) {
+        let who = self.state.person(user)?;
+        if !self.state.is_member(channel, who.id) {
             return refused(Code::NoSuchUser, format!("{who} is not in #{}; LIST #{} shows who is", row.name, row.name));
         }
-        let rank = self.state.rank(channel, id, None, self.context.time);
+        let rank = self.state.rank(channel, who.id, None, self.context.time);
         Ok((who, rank))
     }
 
@@ -68,8 +67,8 @@ impl<'a> Deciding<'a> {
 
     pub(super) fn invite(&mut self, actor: &Actor, name: &str, user: &Recipient) -> Result<Answer, Refusal> {
         let (channel, row) = self.may(actor, name, Act::Invite)?;
-        let id = self.user(user)?;
-        let who = self.state.user(id).expect("invariant: a user who was found is there");
+        let who = self.state.person(user)?;
+        let id = who.id;
         let answer = Answer::About(row.name.clone(), who.to_string());
         if self.state.is_member(channel, id) {
             return Ok(answer);
@@ -85,8 +84,9 @@ impl<'a> Deciding<'a> {
         let lasts = self.state.is_account(id);
         let invited = Event::Invited { who: who.clone(), by: by.clone(), channel: channel_name.clone(), lasts, shown: true };
         self.happens_in(channel, invited);
-        let invitation = Event::Invitation { who, by: by.clone(), channel: channel_name };
-        self.happens(Some(crate::event::RoomId::Inbox(id)), invitation);
+        if !self.state.ignores(id, by.id) {
+            self.happens(Some(RoomId::Inbox(id)), Event::Invitation { who, by: by.clone(), channel: channel_name });
+        }
         Ok(answer)
     }
 
@@ -156,8 +156,8 @@ impl<'a> Deciding<'a> {
         }
         let (who, from, outcast) = match unwanted {
             Unwanted::User(user) => {
-                let id = self.user(user)?;
-                let who = self.state.user(id).expect("invariant: a user who was found is there");
+                let who = self.state.person(user)?;
+                let id = who.id;
                 let from = if self.state.is_account(id) { None } else { self.network_of(id) };
                 (Some(who), from, Outcast::User(id))
             }

@@ -6,6 +6,7 @@
 
 mod channels;
 mod government;
+mod ignoring;
 mod nodes;
 mod people;
 mod talk;
@@ -182,6 +183,8 @@ impl<'a> Deciding<'a> {
             }
             Request::Unban(name, who) => self.unban(&actor, name.as_str(), who),
             Request::Set(name, setting) => self.set(&actor, name.as_str(), setting),
+            Request::Ignore(whom) => self.ignore(&actor, whom),
+            Request::Unignore(whom) => self.unignore(&actor, whom),
             Request::Come { .. }
             | Request::Go
             | Request::Expire(..)

@@ -79,6 +79,7 @@ impl Deciding<'_> {
             self.tell_renamed(&actor.who, &who);
         }
         self.happens(None, Event::Registered { who: who.clone(), password: Arc::clone(password) });
+        self.keep_ignoring(actor);
         for channel in self.state.channels_of(who.id) {
             let Some(member) = self.state.members.get(&(channel, who.id)) else { continue };
             let (who, since, rank, is_operator) = (who.clone(), member.since, member.rank, member.is_operator);

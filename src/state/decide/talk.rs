@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crate::code::{Code, Refusal};
 use crate::event::{Answer, Event, Recipient, RoomId, Share};
 use crate::limits::{INBOX_UNSHARED, KEYS_REMEMBERED, KEYS_REMEMBERED_GUEST};
-use crate::names::{Seq, UserId, fold};
+use crate::names::{Seq, UserId, Who, fold};
 use crate::state::archive::{Archive, Sharer, content, near};
 use crate::state::decide::{Actor, Deciding, refused};
 use crate::state::permissions::{Act, Rank};
-use crate::state::{Channel, Options};
+use crate::state::{Channel, Options, State};
 
 impl Deciding<'_> {
     pub(super) fn say<A: Archive>(
@@ -45,7 +45,10 @@ impl Deciding<'_> {
             },
         };
         let answer = Answer::Said { seq: self.next_seq(), time: self.context.time, dup: false };
-        let said = Event::Said { from: actor.who.clone(), key: key.map(Arc::clone), text: Arc::clone(text), share };
+        let (from, key, text) = (actor.who.clone(), key.map(Arc::clone), Arc::clone(text));
+        // The sender is answered alike, and finds out nothing.
+        let is_ignored = matches!(room, RoomId::Inbox(owner) if self.state.ignores(owner, from.id));
+        let said = if is_ignored { Event::Unheard { from, key, text } } else { Event::Said { from, key, text, share } };
         self.happens(Some(room), said);
         if let RoomId::Channel(channel) = room
             && self.state.channel_row(channel).is_some_and(|row| row.options.slow > 0)
@@ -89,7 +92,7 @@ impl Deciding<'_> {
     fn room(&self, actor: &Actor, to: &Recipient) -> Result<RoomId, Refusal> {
         match to {
             Recipient::Channel(name) => self.may_speak(actor, name).map(RoomId::Channel),
-            user => self.user(user).map(RoomId::Inbox),
+            somebody => self.state.person(somebody).map(|who| RoomId::Inbox(who.id)),
         }
     }
 
@@ -114,27 +117,6 @@ impl Deciding<'_> {
         refused(Code::RateLimited, format!("retry-ms={wait} in #{name} one speaks every {slow} seconds (SET #{name} slow)"))
     }
 
-    /// The user who is meant.
-    pub(super) fn user(&self, user: &Recipient) -> Result<UserId, Refusal> {
-        match user {
-            Recipient::Channel(name) => refused(Code::NoSuchUser, format!("#{name} is a channel, and no user")),
-            Recipient::Name(name) => self.state.user_named(name).ok_or_else(|| absent(name)),
-            Recipient::Id(id) => self.present(*id).ok_or_else(|| absent(id)),
-            Recipient::Both(name, id) => {
-                let found = self.state.user(*id).ok_or_else(|| absent(format_args!("{name}:{id}")))?;
-                // A wrong id with the right name must not reach a stranger.
-                if fold(found.name.as_str()) != fold(name) {
-                    return refused(Code::NoSuchUser, format!("{id} is not {name} but {found}; nothing was sent"));
-                }
-                Ok(found.id)
-            }
-        }
-    }
-
-    fn present(&self, id: UserId) -> Option<UserId> {
-        self.state.users.has(&id).then_some(id)
-    }
-
     pub(super) fn ack<A: Archive>(
         &mut self,
         actor: &Actor,
@@ -150,6 +132,28 @@ impl Deciding<'_> {
         }
         self.happens(Some(RoomId::Inbox(by)), Event::Acked { by, upto });
         Ok(Ok(Answer::Acked(upto)))
+    }
+}
+
+impl State {
+    /// The user whom a target means.
+    ///
+    /// # Errors
+    /// `NO_SUCH_USER`, also for a channel.
+    pub fn person(&self, target: &Recipient) -> Result<Who, Refusal> {
+        match target {
+            Recipient::Channel(name) => Err(absent(format_args!("#{name}"))),
+            Recipient::Name(name) => self.user_named(name).and_then(|id| self.user(id)).ok_or_else(|| absent(name)),
+            Recipient::Id(id) => self.user(*id).ok_or_else(|| absent(id)),
+            Recipient::Both(name, id) => {
+                let found = self.user(*id).ok_or_else(|| absent(format_args!("{name}:{id}")))?;
+                // A wrong id with the right name must not reach a stranger.
+                if fold(found.name.as_str()) != fold(name) {
+                    return refused(Code::NoSuchUser, format!("{id} is not {name} but {found}; nothing was done"));
+                }
+                Ok(found)
+            }
+        }
     }
 }
 

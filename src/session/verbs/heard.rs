@@ -1,0 +1,107 @@
+//! IGNORE, UNIGNORE and IGNORES, and pages of messages without what those have said whom the user ignores.
+//!
+//! Whoever ignores nobody reads as if none of this were here. Whoever does pays for what is read and not shown.
+
+use crate::code::{Code, Refusal};
+use crate::event::{Entry, Request, RoomId};
+use crate::limits::{ENTRY_BYTES, READ_ENTRIES};
+use crate::names::{Seq, UserId};
+use crate::session::Session;
+use crate::session::verbs::{Said, done};
+use crate::store::{Page, Query, Start, What};
+use crate::wire::{Target, reply};
+
+/// A page of messages that their reader may hear.
+pub struct Heard {
+    /// The page. What remains beyond it may hold messages that are not to be heard.
+    pub page: Page,
+    /// Up to where it was read, in the direction of reading: from there it goes on.
+    pub until: Option<Seq>,
+}
+
+/// What this entry of a page is called.
+fn seq(entry: Result<&Entry, Seq>) -> Seq {
+    entry.map_or_else(|damaged| damaged, |entry| entry.seq)
+}
+
+/// Leaves the first `most` entries of a page that was read forward, or the last ones.
+fn shorten(page: &mut Page, most: usize, is_backward: bool) {
+    let seqs: Vec<Seq> = page.in_order().map(seq).collect();
+    if seqs.len() <= most {
+        return;
+    }
+    let range = if is_backward { seqs.len() - most..seqs.len() } else { 0..most };
+    let kept = &seqs[range];
+    page.remaining += (seqs.len() - kept.len()) as u64;
+    page.entries.retain(|entry| kept.contains(&entry.seq));
+    page.damaged.retain(|seq| kept.contains(seq));
+    if is_backward {
+        // It lies before what was left out.
+        page.gap = None;
+    }
+}
+
+impl Session {
+    pub(super) async fn ignore(&mut self, user: Target<'_>) -> Said {
+        self.ask_paid(Request::Ignore(user.into()), ENTRY_BYTES as usize).await
+    }
+
+    pub(super) async fn unignore(&mut self, user: Target<'_>) -> Said {
+        done(self.ask(Request::Unignore(user.into())).await?)
+    }
+
+    pub(super) async fn ignores(&mut self) -> Said {
+        let ignored = self.shared.state.read().await.list_ignored(self.who.id);
+        self.socket.write(|out| ignored.iter().for_each(|row| reply::ignored(out, &row.who, row.since)));
+        Ok(Ok(ignored.len().to_string()))
+    }
+
+    /// Whether what this user has said is not shown here, however long ago it was.
+    fn is_hidden(&self, author: UserId) -> bool {
+        self.reading.ignoring().is_some_and(|ignoring| ignoring.hides(author))
+    }
+
+    /// Reads at most `most` messages of a room, without those of whom the user ignores. Fewer do not mean that there are no more;
+    /// only [`Page::remaining`] says that.
+    ///
+    /// # Errors
+    /// `INTERNAL` when the store cannot be read.
+    pub(super) async fn hear(&mut self, room: RoomId, start: Start, most: usize) -> Result<Heard, Refusal> {
+        let is_backward = matches!(start, Start::Before(_));
+        let ends = |page: &Page| if is_backward { page.first() } else { page.last() };
+        if self.reading.ignoring().is_none() {
+            let page = self.read(Query { room, start, count: most, what: What::Messages }).await?;
+            return Ok(Heard { until: ends(&page), page });
+        }
+        let mut page = self.read(Query { room, start, count: READ_ENTRIES, what: What::Messages }).await?;
+        let (all, read_until) = (page.count(), ends(&page));
+        page.entries.retain(|entry| !entry.event.author().is_some_and(|author| self.is_hidden(author)));
+        self.pay(u64::from(page.count() < all));
+        let is_whole = page.count() <= most;
+        shorten(&mut page, most, is_backward);
+        Ok(Heard { until: if is_whole { read_until } else { ends(&page) }, page })
+    }
+
+    /// How many messages of the inbox the user has yet to read, from a place on and up to an entry, without those of whom they
+    /// ignore. It reads them all, and is asked only of users who ignore somebody.
+    ///
+    /// # Errors
+    /// `INTERNAL` when the store cannot be read.
+    pub(super) async fn count_unread(&mut self, from: Start, upto: Seq) -> Result<u64, Refusal> {
+        let (room, mut start, mut count) = (RoomId::Inbox(self.who.id), from, 0);
+        loop {
+            let Heard { page, until } = self.hear(room, start, READ_ENTRIES).await?;
+            count += page.in_order().map(seq).filter(|seq| *seq <= upto).count() as u64;
+            match until {
+                Some(last) if page.remaining > 0 && last < upto => start = Start::After(last),
+                _ => return Ok(count),
+            }
+        }
+    }
+
+    async fn read(&self, query: Query) -> Result<Page, Refusal> {
+        // The reader has told the log why.
+        let refusal = |_| Refusal::new(Code::Internal, "the messages cannot be read; the server's log says why");
+        self.shared.reader.read(query).await.map_err(refusal)
+    }
+}
