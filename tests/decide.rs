@@ -4,6 +4,8 @@
 
 #[path = "decide/facts.rs"]
 mod facts;
+#[path = "decide/governing.rs"]
+mod governing;
 #[path = "decide/happens.rs"]
 mod happens;
 #[path = "decide/ignoring.rs"]
@@ -31,6 +33,8 @@ use proposals::{Draw, People};
 
 const CASES: u32 = 10_000;
 const PROPOSALS: usize = 100;
+/// Milliseconds between two proposals, so that a few seconds pass.
+const STEP: i64 = 250;
 
 /// Small enough that they are reached. Of three messages in an inbox, each is somebody's share, and of twelve all but the first.
 fn limits(announce_members: u64, inbox: u64) -> Limits {
@@ -68,6 +72,7 @@ fn words(answer: &Answer) -> (String, u64) {
         Answer::Who(who) => (who.to_string(), who.id.0),
         Answer::LoggedIn(who, unread) => (format!("{who} {unread}"), 0),
         Answer::Channel(name) => (format!("#{name}"), 0),
+        Answer::About(name, what) => (format!("#{name} {what}"), 0),
         Answer::Joined(name, members) => (format!("#{name} {members}"), 0),
         Answer::Said { seq, time, dup: true } => (format!("{seq} {} dup", time.0), seq.0),
         Answer::Said { seq, time, dup: false } => (format!("{seq} {}", time.0), seq.0),
@@ -83,7 +88,8 @@ impl Bench {
     }
 
     fn step(&mut self, draw: Draw, at: usize) -> Result<(), String> {
-        let time = Time(1 + at as i64);
+        let time = Time(1 + STEP * at as i64);
+        self.model.now = time;
         let storage = match draw[5] {
             232..246 if self.may_fill => Storage::Marks,
             246.. if self.may_fill => Storage::Nothing,

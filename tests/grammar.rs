@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use abnf::types::Node;
-use linechat::event::{Event, Mark, Time, To};
+use linechat::event::{Ban, Event, Kept, Mark, Outcast, Setting, Time, To};
 use linechat::limits::{LINE_BYTES, Limits, NAME_CHARS};
 use linechat::names::{Name, Seq, UserId, Who};
 use linechat::wire::reply;
@@ -250,7 +250,21 @@ fn said(who: &Who, text: &str) -> Event {
     Event::Said { from: who.clone(), key: None, text: text.into(), share: None }
 }
 
-fn events_of_a_channel(who: &Who, text: &str) -> Vec<Event> {
+fn ban(who: &Who, is_user: bool, text: &str) -> Ban {
+    let net: ipnet::IpNet = "2001:db8:1:2:3:4:5:0/120".parse().unwrap();
+    let outcast = if is_user { Outcast::User(who.id) } else { Outcast::Net(net) };
+    let (since, until) = (Time(1_795_352_401_007), is_user.then_some(Time(1_795_352_409_007)));
+    Ban { outcast, who: is_user.then(|| who.clone()), from: None, by: who.clone(), since, until, reason: Some(text.into()) }
+}
+
+fn settings() -> Vec<Setting> {
+    let keep = [Kept::All, Kept::Seconds(3 * 86_400), Kept::Messages(1000)].map(Setting::Keep);
+    let switches = [true, false].map(|is| [Setting::InviteOnly(is), Setting::OperatorsSpeak(is), Setting::Guests(is)]);
+    let others = [Setting::Key(Some("$hash".into())), Setting::Slow(0), Setting::Slow(30), Setting::Hidden(true)];
+    switches.into_iter().flatten().chain(keep).chain(others).collect()
+}
+
+fn events_of_a_channel(who: &Who, channel: &Name, text: &str) -> Vec<Event> {
     let (seq, time, reason) = (Seq(1), Time(0), Some("disconnected".into()));
     vec![
         Event::Joined { who: who.clone(), since: time, rank: seq, lasts: true, shown: true },
@@ -261,6 +275,14 @@ fn events_of_a_channel(who: &Who, text: &str) -> Vec<Event> {
         Event::Renamed { old: who.clone(), new: who.clone() },
         Event::Owner { who: Some(who.clone()), lasts: true, shown: true },
         Event::Topic { who: who.clone(), text: text.into() },
+        Event::Operator { who: who.clone(), by: who.clone(), is: true, lasts: true, shown: true },
+        Event::Operator { who: who.clone(), by: who.clone(), is: false, lasts: true, shown: true },
+        Event::Invited { who: who.clone(), by: who.clone(), channel: channel.clone(), lasts: true, shown: true },
+        Event::Kicked { who: who.clone(), by: who.clone(), reason: None, lasts: true },
+        Event::Kicked { who: who.clone(), by: who.clone(), reason: Some(text.into()), lasts: true },
+        Event::Banned(Box::new(ban(who, true, text))),
+        Event::Banned(Box::new(ban(who, false, text))),
+        Event::Unbanned { outcast: Outcast::User(who.id), whom: who.to_string().into(), by: Some(who.clone()) },
         Event::Closed { who: who.clone() },
     ]
 }
@@ -286,9 +308,18 @@ fn written(who: &Who, channel: &Name, text: &str, number: u64) -> Vec<u8> {
         reply::channel(out, channel, 20_000, owner, topic);
         reply::user(out, who, online, time);
     }
-    for event in events_of_a_channel(who, text) {
+    for event in events_of_a_channel(who, channel, text) {
         event.write_line(out, Mark::Event, seq, time, To::Channel(channel));
     }
+    for setting in settings() {
+        reply::option(out, channel, setting.option(), &setting.to_string());
+        let set = Event::Set { who: who.clone(), setting };
+        set.write_line(out, Mark::Event, seq, time, To::Channel(channel));
+    }
+    reply::option(out, channel, "owner", &who.to_string());
+    reply::ban(out, channel, &ban(who, true, text).fields());
+    let invitation = Event::Invitation { who: who.clone(), by: who.clone(), channel: channel.clone() };
+    invitation.write_line(out, Mark::Event, seq, time, To::User(who));
     reply::missed(out, To::Channel(channel), Seq(0), seq);
     reply::help(out, text);
     reply::shutdown(out);
@@ -349,7 +380,7 @@ fn generated_server_lines_are_text_of_known_beginnings() {
         assert!(Grammar::load().matches("server-line", &line), "{text}");
         seen.insert(words[..2].join(" "));
     }
-    let beginnings = VERBS.len() + Code::ALL.len() + 6 + 12;
+    let beginnings = VERBS.len() + Code::ALL.len() + 8 + 19;
     assert_eq!(seen.len(), beginnings, "every kind of line was made: {seen:?}");
 }
 

@@ -130,14 +130,23 @@ fn every_code_has_its_row_and_no_other() {
 }
 
 #[test]
+fn who_may_do_what_is_what_the_server_goes_by() {
+    let table = linechat::state::permissions::page();
+    assert!(PAGE.contains(&table), "the table of who may do what should be:\n{table}");
+}
+
+#[test]
 fn every_type_of_line_is_shown() {
     let (lines, mut seen) = (server_lines(), BTreeSet::new());
     for line in &lines {
         let mut words = line.split(' ');
         seen.insert((words.next().unwrap_or_default(), words.next().unwrap_or_default()));
     }
-    let data = ["MSG", "USER", "IGNORED", "CHANNEL", "HELP"].map(|word| ("-", word));
-    let events = ["HELLO", "MSG", "JOIN", "LEAVE", "NAME", "OWNER", "TOPIC", "CLOSE", "GAP", "SHUTDOWN", "BYE"];
+    let data = ["MSG", "USER", "IGNORED", "CHANNEL", "OPTION", "BAN", "HELP"].map(|word| ("-", word));
+    let events = [
+        "HELLO", "MSG", "JOIN", "LEAVE", "NAME", "OWNER", "OP", "DEOP", "INVITE", "KICK", "BAN", "UNBAN", "SET", "TOPIC",
+        "CLOSE", "GAP", "SHUTDOWN", "BYE",
+    ];
     for (mark, word) in data.into_iter().chain(events.map(|word| ("*", word))) {
         assert!(seen.contains(&(mark, word)), "{mark} {word}");
         assert!(PAGE.contains(&format!("\n| `{word}` | `")), "{word} has no row");

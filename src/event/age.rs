@@ -12,7 +12,8 @@ pub const UNITS: [(char, u64); 5] = [('w', 604_800), ('d', 86_400), ('h', 3_600)
 impl fmt::Display for Age {
     /// In the longest unit that needs no fraction.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, seconds) = UNITS.into_iter().find(|(_, seconds)| self.0.is_multiple_of(*seconds)).unwrap_or(('s', 1));
+        let (unit, seconds) =
+            UNITS.into_iter().find(|(_, seconds)| self.0 >= *seconds && self.0.is_multiple_of(*seconds)).unwrap_or(('s', 1));
         write!(f, "{}{unit}", self.0 / seconds)
     }
 }

@@ -92,6 +92,11 @@ impl State {
         self.invitations.range((user, Seq(0))..=(user, Seq(u64::MAX))).map(|((_, channel), ())| *channel)
     }
 
+    /// Who may join a channel because they were invited, ordered by id.
+    pub fn invited_to(&self, channel: Seq) -> impl Iterator<Item = UserId> {
+        self.invited.range((channel, UserId(0))..=(channel, UserId(u64::MAX))).map(|((_, user), ())| *user)
+    }
+
     /// The options of a channel, as SET lists them.
     pub fn settings(&self, channel: Seq) -> Option<[Setting; 7]> {
         self.channel_row(channel).map(Channel::settings)
@@ -147,9 +152,7 @@ impl State {
     pub(super) fn end_government(&mut self, channel: Seq) {
         let outcasts: Vec<_> = self.bans_of(channel).map(|ban| ban.outcast).collect();
         outcasts.into_iter().for_each(|outcast| drop(self.bans.remove(&(channel, outcast))));
-        let all = (channel, UserId(0))..=(channel, UserId(u64::MAX));
-        let invited: Vec<_> = self.invited.range(all).map(|((_, user), ())| *user).collect();
-        for user in invited {
+        for user in self.invited_to(channel).collect::<Vec<_>>() {
             self.invited.remove(&(channel, user));
             self.invitations.remove(&(user, channel));
         }

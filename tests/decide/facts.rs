@@ -3,6 +3,7 @@
 use std::fmt;
 
 use linechat::code::Code;
+use linechat::event::{Outcast, Setting};
 use linechat::limits::Limits;
 use linechat::names::{Seq, UserId};
 use linechat::state::State;
@@ -116,6 +117,7 @@ fn channels(state: &State, model: &Model) -> Result<(), String> {
         let listed = state.list_members(channel.id, None, 100).into_iter();
         let listed: Vec<_> = listed.map(|user| (user.who.id, user.since, user.online)).collect();
         same(&listed, &members, format_args!("the members of {}", channel.name))?;
+        government(state, channel)?;
         same(
             &state.member_ids(channel.id).count(),
             &members.len(),
@@ -123,6 +125,33 @@ fn channels(state: &State, model: &Model) -> Result<(), String> {
         )?;
     }
     Ok(())
+}
+
+/// Compares who is in charge of a channel, who is kept out, and its options.
+fn government(state: &State, channel: &Channel) -> Result<(), String> {
+    let rules = &channel.rules;
+    let mut operators = rules.operators.clone();
+    operators.sort();
+    let seen: Vec<_> = state.operators(channel.id).collect();
+    same(&seen, &operators, format_args!("the operators of {}", channel.name))?;
+    let mut invited = rules.invited.clone();
+    invited.sort();
+    let seen: Vec<_> = state.invited_to(channel.id).collect();
+    same(&seen, &invited, format_args!("who is invited to {}", channel.name))?;
+    let mut bans: Vec<_> = rules.bans.iter().map(|ban| (ban.outcast, ban.whom.clone(), ban.until)).collect();
+    bans.sort_by_key(|(outcast, ..)| *outcast);
+    let seen: Vec<_> = state.bans_of(channel.id).map(|ban| (ban.outcast, ban.whom(), ban.until)).collect();
+    same(&seen, &bans, format_args!("the bans of {}", channel.name))?;
+    let settings = [
+        Setting::Key(channel.key.as_deref().map(Into::into)),
+        Setting::InviteOnly(rules.is_invite_only),
+        Setting::Slow(rules.slow),
+        Setting::OperatorsSpeak(rules.operators_speak),
+        Setting::Hidden(rules.is_hidden),
+        Setting::Keep(rules.keep),
+        Setting::Guests(!rules.refuses_guests),
+    ];
+    same(&state.settings(channel.id), &Some(settings), format_args!("the options of {}", channel.name))
 }
 
 /// Compares who may read what.
@@ -203,6 +232,10 @@ fn invariants(model: &Model, limits: &Limits) -> Result<(), String> {
     none_alike(&NAMES, model.users.iter().map(|user| user.name.as_str()))?;
     none_alike(&CHANNELS, model.channels.iter().map(|channel| channel.name.as_str()))?;
     for channel in &model.channels {
+        let is_out = |id: UserId| channel.rules.bans.iter().any(|ban| ban.outcast == Outcast::User(id) && ban.holds(model.now));
+        if let Some((id, _)) = channel.members.iter().find(|(id, _)| is_out(*id)) {
+            return Err(format!("{} is banned from {} and in it", id, channel.name));
+        }
         if channel.members.len() as u64 > limits.members {
             return Err(format!("{} has too many members", channel.name));
         }

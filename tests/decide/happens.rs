@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use linechat::event::{NodeId, Proposal, Request, RoomId, SessionId, Time};
 use linechat::names::{Seq, UserId};
 
+use crate::governing::Rules;
 use crate::model::{Channel, Connection, Message, Model, User};
 
 /// A line without its first word and its time, and the room where it is shown.
@@ -17,9 +18,9 @@ pub struct Line {
 }
 
 /// Lines in their order.
-type Lines = Vec<Line>;
+pub type Lines = Vec<Line>;
 
-fn line(channel: &Channel, must: bool, text: String) -> Line {
+pub fn line(channel: &Channel, must: bool, text: String) -> Line {
     Line { room: RoomId::Channel(channel.id), text, must }
 }
 
@@ -43,11 +44,11 @@ pub fn same_lines(shown: &[(RoomId, String)], expected: &[Line]) -> Result<(), S
 }
 
 impl Model {
-    fn who(&self, id: UserId) -> String {
+    pub fn who(&self, id: UserId) -> String {
         self.user(id).map_or_else(String::new, |user| format!("{}:{id}", user.name))
     }
 
-    fn channel_mut(&mut self, name: &str) -> &mut Channel {
+    pub fn channel_mut(&mut self, name: &str) -> &mut Channel {
         let id = self.channel(name).expect("there is such a channel").id;
         self.channels.iter_mut().find(|channel| channel.id == id).expect("it was found before")
     }
@@ -104,6 +105,7 @@ impl Model {
                     address,
                     members: vec![(me, time)],
                     empty_since: None,
+                    rules: Rules::default(),
                 });
                 // The creator's other connections are shown this.
                 let channel = self.channel(name.as_str()).expect("it has just been made");
@@ -138,6 +140,7 @@ impl Model {
                 self.unignore(me, whom);
                 vec![]
             }
+            (governing, Some(me)) => self.govern(me, governing, time),
         }
     }
 
@@ -172,6 +175,10 @@ impl Model {
         let is_shared = matches!(room, RoomId::Inbox(owner) if self.is_shared(owner));
         let is_heard = !matches!(room, RoomId::Inbox(owner) if self.ignores(owner, me));
         let is_shared = is_shared && is_heard;
+        if let RoomId::Channel(id) = room {
+            let channel = self.channels.iter_mut().find(|channel| channel.id == id).expect("it was found");
+            channel.rules.spoke(me, time);
+        }
         self.messages.push(Message { seq, time, room, from: me, key, text, address, is_shared, is_heard });
         if is_heard { vec![shown] } else { vec![] }
     }
@@ -192,6 +199,7 @@ impl Model {
             return vec![];
         }
         channel.members.push((me, time));
+        channel.rules.invited.retain(|invited| *invited != me);
         let founds = channel.owner.is_none();
         (channel.owner, channel.empty_since) = (channel.owner.or(Some(me)), None);
         let channel = self.channel(name).expect("it has just been there");
@@ -211,8 +219,9 @@ impl Model {
         lines.retain(|line| line.must);
         let channel = &mut self.channels[at];
         channel.members.retain(|(member, _)| *member != me);
+        channel.rules.left(me);
         if channel.owner == Some(me) {
-            channel.owner = channel.members.first().map(|(member, _)| *member);
+            channel.owner = channel.heir();
             let channel = &self.channels[at];
             lines
                 .extend(channel.owner.map(|owner| line(channel, true, format!("OWNER #{} {}", channel.name, self.who(owner)))));
@@ -225,6 +234,7 @@ impl Model {
         let channels: Vec<_> = self.channels.iter().filter(|channel| channel.has(guest)).map(|channel| channel.id).collect();
         let lines = channels.into_iter().flat_map(|channel| self.leave(guest, channel, " disconnected")).collect();
         self.users.retain(|user| user.id != guest);
+        self.channels.iter_mut().for_each(|channel| channel.rules.invited.retain(|invited| *invited != guest));
         self.ignored.retain(|ignored| ignored.by != guest);
         lines
     }

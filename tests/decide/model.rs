@@ -12,6 +12,7 @@ use linechat::limits::Limits;
 use linechat::names::{Seq, UserId};
 use linechat::state::Storage;
 
+use crate::governing::{Rank, Rules};
 use crate::ignoring::Ignored;
 use crate::proposals::{CHANNELS, NAMES, Spelling};
 
@@ -48,6 +49,7 @@ pub struct Channel {
     pub members: Vec<(UserId, Time)>,
     /// The entry since which it has been empty; filled in from the state when it becomes so.
     pub empty_since: Option<Seq>,
+    pub rules: Rules,
 }
 
 #[derive(Debug, Clone)]
@@ -76,6 +78,8 @@ pub struct Model {
     pub messages: Vec<Message>,
     pub marks: Vec<(UserId, Seq)>,
     pub ignored: Vec<Ignored>,
+    /// When the next proposal is decided.
+    pub now: Time,
     /// All ids that were ever given out.
     pub ids: Vec<UserId>,
 }
@@ -212,6 +216,10 @@ impl Model {
                 let address = self.connection(session).and_then(|connection| connection.address);
                 self.creating(user, name.as_str(), address, storage != Storage::Free)
             }
+            (Request::Join(name, key), Some(user)) => {
+                let address = self.connection(session).and_then(|connection| connection.address);
+                self.joining((user, address), name.as_str(), key, storage != Storage::Free)
+            }
             (Request::Say { to, key, text }, Some(user)) => {
                 let address = self.connection(session).and_then(|connection| connection.address);
                 self.saying((user, address), to, key.as_deref(), text, storage != Storage::Free)
@@ -239,7 +247,6 @@ impl Model {
                     format!("{}:{} {}", account.name, account.id, self.unread(account.id))
                 })
             }
-            Request::Join(name, key) => self.joining(user, name.as_str(), key, is_full),
             Request::Leave(name) => self.in_channel(name.as_str(), |channel| {
                 let mut codes = vec![];
                 codes.extend((!channel.has(user.id)).then_some("NOT_MEMBER"));
@@ -247,23 +254,18 @@ impl Model {
                 codes.extend(full(is_full && user.hash.is_some()));
                 codes
             }),
-            Request::Topic(name, _) => self.in_channel(name.as_str(), |channel| {
-                let mut codes = full(is_full);
-                codes.extend((!channel.has(user.id)).then_some("NOT_MEMBER"));
-                codes.extend((channel.owner != Some(user.id)).then_some("NOT_ALLOWED"));
-                codes
-            }),
-            Request::Close(name) => self.in_channel(name.as_str(), |channel| {
-                let mut codes = full(is_full);
-                codes.extend((channel.owner != Some(user.id)).then_some("NOT_ALLOWED"));
-                codes
-            }),
+            Request::Topic(name, _) => {
+                self.in_channel(name.as_str(), |channel| [full(is_full), channel.needs(user.id, Rank::Operator)].concat())
+            }
+            Request::Close(name) => {
+                self.in_channel(name.as_str(), |channel| [full(is_full), channel.needs(user.id, Rank::Owner)].concat())
+            }
             Request::Ignore(whom) => self.ignoring(user, whom, is_full),
             Request::Unignore(whom) => match &self.meant(user.id, whom)[..] {
                 [(id, name)] => verdict(full(is_full && user.hash.is_some()), || format!("{name}:{id}")),
                 _ => verdict(vec!["NO_SUCH_USER"], String::new),
             },
-            other => unreachable!("{other:?} is not a user's"),
+            governing => self.governing(user, governing, is_full),
         }
     }
 
@@ -291,18 +293,19 @@ impl Model {
         verdict(codes, || format!("#{name}"))
     }
 
-    fn joining(&self, user: &User, name: &str, key: &Key, is_full: bool) -> Verdict {
+    fn joining(&self, (user, address): (&User, Option<IpAddr>), name: &str, key: &Key, is_full: bool) -> Verdict {
         let Some(channel) = self.channel(name) else { return verdict(vec!["NO_SUCH_CHANNEL"], String::new) };
         let count = channel.members.len() as u64;
         let answer = |members: u64| format!("#{} {members}", channel.name);
         if channel.has(user.id) {
             return verdict(vec![], || answer(count));
         }
-        let opens = match (&channel.key, key) {
+        let knows_key = match (&channel.key, key) {
             (None, _) => true,
             (Some(wanted), Key::Verified(given)) => **wanted == **given,
             (Some(_), _) => false,
         };
+        let opens = self.lets_in(channel, user, address, knows_key);
         let is_limit = count >= self.limits.members || self.channels_of(user.id) >= self.limits.channels_per_user;
         let mut codes = full(is_full && user.hash.is_some());
         codes.extend((!opens).then_some("NOT_ALLOWED"));
@@ -322,7 +325,8 @@ impl Model {
         let somebody = match to {
             Recipient::Channel(name) => {
                 let channel = self.channel(name).ok_or("NO_SUCH_CHANNEL")?;
-                return if channel.has(user) { Ok(RoomId::Channel(channel.id)) } else { Err("NOT_MEMBER") };
+                let least = if channel.rules.operators_speak { Rank::Operator } else { Rank::Member };
+                return channel.needs(user, least).first().map_or(Ok(RoomId::Channel(channel.id)), |code| Err(*code));
             }
             Recipient::Id(id) => self.user(*id),
             Recipient::Name(name) => self.user_named(name),
@@ -359,6 +363,7 @@ impl Model {
                 || self.has_used_their_share(user.id, address, owner);
             codes.extend(is_too_much.then_some("INBOX_FULL"));
         }
+        codes.extend(self.is_too_soon(user.id, room).then_some("RATE_LIMITED"));
         verdict(codes, || "? now".into())
     }
 

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use linechat::event::proposal::Key;
-use linechat::event::{NodeId, Origin, Proposal, Recipient, Request, SessionId};
+use linechat::event::{Kept, NodeId, Origin, Outcast, Proposal, Recipient, Request, SessionId, Setting, Unwanted};
 use linechat::names::{Name, Seq, UserId};
 use linechat::state::State;
 
@@ -90,6 +90,7 @@ pub const CHANNELS: [Spelling; 12] = [
 const TEXTS: [&str; 3] = ["one", "two  words", "drei"];
 const KEYS: [&str; 3] = ["k1", "k2", "k3"];
 const HASHES: [&str; 3] = ["$hash$1", "$hash$2", "$hash$3"];
+const NETS: [&str; 3] = ["192.0.2.1/32", "192.0.2.0/30", "198.51.100.0/24"];
 const CONNECTIONS: usize = 8;
 /// Few, so that their shares run out; and one who has none.
 const ADDRESSES: [Option<IpAddr>; 4] = [
@@ -145,7 +146,7 @@ pub struct People {
 impl People {
     /// The next proposal.
     pub fn propose(&mut self, draw: Draw, state: &State) -> Proposal {
-        let [who, what, a, b, c, _] = draw;
+        let [who, what, a, b, c, d] = draw;
         let place = usize::from(who) % CONNECTIONS;
         let node = NodeId((place / (CONNECTIONS / 2)) as u64);
         self.tag += 1;
@@ -156,6 +157,8 @@ impl People {
             self.numbers[place] = self.next_number;
             session.number = self.next_number;
             Request::Come { address: ADDRESSES[usize::from(a) % ADDRESSES.len()] }
+        } else if is_here && d % 4 == 3 {
+            govern(what, [a, b, c], session, state)
         } else if what % 64 == 62 {
             session.number = 0;
             expire([a, b], state)
@@ -198,6 +201,65 @@ fn request(what: u8, [a, b, c]: [u8; 3], session: SessionId, state: &State) -> R
         57..59 => Request::Topic(own_channel(a, session, state), (*pick(&TEXTS, b)).into()),
         59 | 60 => Request::Close(own_channel(a, session, state)),
         _ => Request::Go,
+    }
+}
+
+/// What somebody wants who runs a channel, or would like to.
+fn govern(what: u8, [a, b, c]: [u8; 3], session: SessionId, state: &State) -> Request {
+    let channel = own_channel(a, session, state);
+    let somebody = member(b, &channel, session, state);
+    let reason = |draw: u8| (draw.is_multiple_of(2)).then(|| (*pick(&TEXTS, draw / 2)).into());
+    let unwanted = |draw: u8| match draw % 8 {
+        7 => Unwanted::Net(pick(&NETS, draw / 8).parse().expect("it is a network")),
+        _ => Unwanted::User(somebody.clone()),
+    };
+    match what % 16 {
+        0..3 => Request::Op(channel, somebody.clone(), true),
+        3 => Request::Op(channel, somebody.clone(), false),
+        4 => Request::Give(channel, somebody.clone()),
+        5 | 6 => Request::Invite(channel, recipient([3 + c % 4, b], session, state)),
+        7 | 8 => Request::Kick(channel, somebody.clone(), reason(c)),
+        9 | 10 => {
+            let seconds = (c % 3 != 0).then(|| u64::from(c / 16));
+            Request::Ban { channel: channel.clone(), who: unwanted(c), seconds, reason: reason(c) }
+        }
+        11 => Request::Unban(channel.clone(), banned(b, &channel, state).unwrap_or_else(|| unwanted(c))),
+        _ => Request::Set(channel, setting(b, c)),
+    }
+}
+
+/// Mostly a member of the channel, sometimes anybody.
+fn member(draw: u8, channel: &Name, session: SessionId, state: &State) -> Recipient {
+    let id = state.channel_named(channel.as_str());
+    let members: Vec<_> = id.into_iter().flat_map(|id| state.member_ids(id)).collect();
+    match draw % 8 {
+        7 => recipient([draw / 8, draw], session, state),
+        _ if members.is_empty() => recipient([3, draw], session, state),
+        _ => Recipient::Id(*pick(&members, draw)),
+    }
+}
+
+/// Somebody who is banned from the channel, by one name or another.
+fn banned(draw: u8, channel: &Name, state: &State) -> Option<Unwanted> {
+    let bans: Vec<_> = state.bans_of(state.channel_named(channel.as_str())?).collect();
+    let ban = bans.get(usize::from(draw) % bans.len().max(1))?;
+    Some(match (ban.outcast, &ban.who) {
+        (Outcast::User(_), Some(who)) if draw.is_multiple_of(2) => Unwanted::User(Recipient::Name(who.name.as_str().into())),
+        (Outcast::User(id), _) => Unwanted::User(Recipient::Id(id)),
+        (Outcast::Net(net), _) => Unwanted::Net(net),
+    })
+}
+
+fn setting(draw: u8, value: u8) -> Setting {
+    let is_on = value.is_multiple_of(2);
+    match draw % 8 {
+        0 => Setting::Key(is_on.then(|| hash(value / 2))),
+        1 => Setting::InviteOnly(is_on),
+        2 | 3 => Setting::Slow(u32::from(value % 4)),
+        4 => Setting::OperatorsSpeak(is_on),
+        5 => Setting::Hidden(is_on),
+        6 => Setting::Keep([Kept::All, Kept::Seconds(3600), Kept::Messages(9)][usize::from(value) % 3]),
+        _ => Setting::Guests(is_on),
     }
 }
 

@@ -83,6 +83,7 @@ impl Deciding<'_> {
             for channel in self.state.channels_of(*guest) {
                 self.departs(channel, &who, Some("disconnected"));
             }
+            self.uninvite(*guest);
         }
         let channels: Vec<_> = self.state.channels.iter().map(|(channel, _)| *channel).collect();
         for channel in channels {
