@@ -3,6 +3,8 @@
 //! Syntax (what the grammar accepts) and policy (which names may be *taken*) are kept apart: a line that mentions any
 //! well-formed name parses, and only NAME, REGISTER and CREATE ask [`check_new`]. Nothing here knows who is online.
 
+mod pattern;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,6 +16,8 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 use unicode_security::GeneralSecurityProfile;
 
 use crate::limits::NAME_CHARS;
+
+pub use pattern::Pattern;
 
 /// A user's number. It is never reused, not even after a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

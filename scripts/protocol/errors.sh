@@ -6,7 +6,7 @@ long=$(printf 'x%.0s' {1..4200})
 open ana
 ask ana "SYA #x oops" 'ERR UNKNOWN_COMMAND SYA *SAY*'
 ask ana 'MSG' 'ERR BAD_SYNTAX MSG *'
-ask ana 'LIST everybody' 'ERR BAD_SYNTAX LIST *'
+ask ana 'LIST #x everybody else' 'ERR BAD_SYNTAX LIST *'
 ask ana 'ACK one' 'ERR BAD_SYNTAX ACK *'
 ask ana "PING $long" 'ERR TOO_LONG *'
 ask ana $'PING \033[2J' 'ERR BAD_TEXT *'

@@ -57,13 +57,13 @@ pub const KNOWN_NAMES: usize = 100_000;
 pub const HASH_WAIT_SECONDS: u64 = 10;
 /// Lines of INBOX or HISTORY when no number is asked for.
 pub const PAGE_LINES: u64 = 100;
-/// Lines of INBOX or HISTORY that may be asked for.
+/// Lines of INBOX or HISTORY that may be asked for; and of LIST and CHANNELS, of which a page has as many if no number is asked for.
 pub const PAGE_LINES_MAX: u64 = 1000;
 /// Entries read from the store at a time for one connection.
 pub const READ_ENTRIES: usize = 32;
 /// Reads from the store at the same time.
 pub const READS_AT_ONCE: usize = 4;
-/// Lines of LIST or CHANNELS made at a time.
+/// Users or channels that LIST or CHANNELS looks at at a time: as long nobody else may change anything.
 pub const LIST_LINES: usize = 256;
 /// Proposals of one connection that wait for their completion.
 pub const IN_FLIGHT: usize = 1024;
@@ -191,7 +191,7 @@ const FIXED: &[(&str, u64, &str, &str)] = &[
     ),
     ("password-length", PASSWORD_BYTES as u64, "bytes, at least", "a shorter password is guessed too soon"),
     ("hashes-at-once", HASHES_AT_ONCE as u64, "hashes", "passwords hashed at the same time; each takes 19 MiB and a core"),
-    ("page-lines", PAGE_LINES_MAX, "lines", "the most that INBOX and HISTORY give at a time"),
+    ("page-lines", PAGE_LINES_MAX, "lines", "the most that INBOX, HISTORY, LIST and CHANNELS give at a time"),
     (
         "in-flight",
         IN_FLIGHT as u64,

@@ -83,7 +83,7 @@ limits! {
     text_bytes "text-length" = 3600 "bytes" 1..=3600 never_none,
         "the longest text of a message, topic or PING; 3,600 keeps every line that carries it within 4,096 bytes";
     channels "channels" = 10000 "channels" 0..=1000000 or_none,
-        "channels in all; each costs memory for as long as it exists, and CHANNELS lists them all";
+        "channels in all; each costs memory for as long as it exists";
     channels_per_user "channels-per-user" = 50 "channels" 0..=10000 or_none,
         "channels one user may be in; a woken connection looks at each of its channels";
     channels_per_address "channels-per-address" = 200 "channels" 0..=1000000 or_none,

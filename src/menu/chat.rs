@@ -3,7 +3,6 @@
 use unicode_width::UnicodeWidthStr;
 
 use crate::menu::client::{Again, Answer, Client, Ended, name_of};
-use crate::menu::functions::names;
 use crate::menu::recover::seq;
 use crate::menu::terminal::{Look, Typed};
 use crate::wire::incoming::Item;
@@ -61,10 +60,7 @@ impl Client {
         {
             channel.shown.seen = data.iter().filter_map(seq).max().unwrap_or(0).max(channel.shown.seen);
         }
-        let users = match self.command(&format!("LIST #{name}"), Again::Yes)? {
-            Answer::Ok(data, _) => names(&data).iter().map(|who| (*who).to_owned()).collect(),
-            _ => Vec::new(),
-        };
+        let users = self.list(&format!("LIST #{name}"))?.unwrap_or_default();
         let (admin, topic) = self.admin_of(name)?;
         self.terminal.show(Look::Plain, &format!("Admin: {}", admin.as_deref().unwrap_or("nobody")));
         if !topic.is_empty() {
@@ -83,7 +79,9 @@ impl Client {
 
     /// The owner of a channel, if it has one, and its topic.
     fn admin_of(&mut self, name: &str) -> Result<(Option<String>, String), Ended> {
-        let Answer::Ok(data, _) = self.command("CHANNELS", Again::Yes)? else { return Ok((None, String::new())) };
+        let Answer::Ok(data, _) = self.command(&format!("CHANNELS #{name}"), Again::Yes)? else {
+            return Ok((None, String::new()));
+        };
         let channels = data.iter().filter(|item| item.kind == "CHANNEL").filter_map(Item::split::<3>);
         let mut found = channels.filter(|([channel, ..], _)| is_named(channel, name));
         Ok(found.next().map_or((None, String::new()), |([.., owner], topic)| {

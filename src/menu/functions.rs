@@ -52,14 +52,30 @@ impl Client {
     }
 
     fn user_list(&mut self) -> Result<(), Ended> {
-        match self.command("LIST", Again::Yes)? {
-            Answer::Ok(data, _) => {
-                let users = names(&data).join(", ");
-                self.terminal.show(Look::Plain, &format!("Users in server: {users}"));
-            }
-            other => self.show_refused("Not done", &other),
+        match self.list("LIST")? {
+            Ok(users) => self.terminal.show(Look::Plain, &format!("Users in server: {}", users.join(", "))),
+            Err(refused) => self.show_refused("Not done", &refused),
         }
         Ok(())
+    }
+
+    /// All users of a LIST, as `name:id`, page by page; or the answer to a page that cannot be had.
+    pub(super) fn list(&mut self, list: &str) -> Result<Result<Vec<String>, Answer>, Ended> {
+        let (mut users, mut line): (Vec<String>, _) = (Vec::new(), list.to_owned());
+        for _ in 0..PAGES {
+            let (data, counts) = match self.command(&line, Again::Yes)? {
+                Answer::Ok(data, counts) => (data, counts),
+                other => return Ok(Err(other)),
+            };
+            let page = names(&data).into_iter().map(str::to_owned);
+            let before = users.len();
+            users.extend(page);
+            match users.last().filter(|_| counts.ends_with(" more") && users.len() > before) {
+                Some(last) => line = format!("{list} after {last}"),
+                None => break,
+            }
+        }
+        Ok(Ok(users))
     }
 
     fn send_message(&mut self) -> Result<(), Ended> {
@@ -176,8 +192,8 @@ impl Client {
     }
 }
 
-/// The users of a LIST, as `name:id`.
-pub fn names(data: &[Item]) -> Vec<&str> {
+/// The users of a page of a LIST, as `name:id`.
+fn names(data: &[Item]) -> Vec<&str> {
     let users = data.iter().filter(|item| item.kind == "USER");
     users.filter_map(|item| item.split::<1>().map(|([who], _)| who)).collect()
 }

@@ -11,6 +11,7 @@ pub mod permissions;
 
 mod apply;
 mod government;
+mod listing;
 mod nodes;
 mod table;
 mod view;
@@ -24,8 +25,9 @@ use crate::names::{Name, Seq, UserId, Who};
 
 pub use archive::{Archive, Inbox, Sharer, Used};
 pub use decide::{Context, Decision, Storage, decide, preview};
+pub use listing::{ListedChannel, ListedUser, Part, Wanted, place_of};
 pub use nodes::{Node, deciding};
-pub use view::{Ignoring, ListedChannel, ListedUser};
+pub use view::ListedIgnored;
 
 use table::Table;
 

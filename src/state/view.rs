@@ -1,50 +1,19 @@
 //! Looking at the state, for decisions and queries. Nothing here changes anything.
 
 use std::net::IpAddr;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::event::{NodeId, RoomId, SessionId, Time};
 use crate::names::{Name, Seq, UserId, Who, fold, skeletons};
 use crate::state::{Channel, Ignored, Session, State};
 
-/// A line of LIST.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedUser {
-    /// The user.
-    pub who: Who,
-    /// When they connected or, in a list of members, joined.
-    pub since: Time,
-    /// Whether the user is connected.
-    pub online: bool,
-}
-
 /// A line of IGNORES.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ignoring {
+pub struct ListedIgnored {
     /// The user who is ignored; one who has gone, by the name that they had.
     pub who: Who,
     /// Since when.
     pub since: Time,
-}
-
-/// A line of CHANNELS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedChannel {
-    /// The seq that identifies it.
-    pub id: Seq,
-    /// Its name.
-    pub name: Name,
-    /// How many members it has.
-    pub members: u64,
-    /// Its owner.
-    pub owner: Option<Who>,
-    /// Its topic.
-    pub topic: Option<Arc<str>>,
-    /// The PHC string of the key needed to join.
-    pub key: Option<Arc<str>>,
-    /// The entry since which it has had neither owner nor members, if it is orphaned.
-    pub orphaned: Option<Seq>,
 }
 
 impl State {
@@ -143,16 +112,6 @@ impl State {
         self.channel_row(channel).map(|row| &row.name)
     }
 
-    /// The channel, as lists show it.
-    pub fn channel(&self, id: Seq) -> Option<ListedChannel> {
-        self.channel_row(id).map(|row| self.list(id, row))
-    }
-
-    fn list(&self, id: Seq, row: &Channel) -> ListedChannel {
-        let Channel { name, key, owner, topic, members, orphaned, .. } = row.clone();
-        ListedChannel { id, name, members, owner: owner.and_then(|owner| self.user(owner)), topic, key, orphaned }
-    }
-
     /// Whether the user is a member of the channel.
     pub fn is_member(&self, channel: Seq, user: UserId) -> bool {
         self.members.has(&(channel, user))
@@ -179,51 +138,13 @@ impl State {
     }
 
     /// The same, as IGNORES shows it.
-    pub fn list_ignored(&self, user: UserId) -> Vec<Ignoring> {
+    pub fn list_ignored(&self, user: UserId) -> Vec<ListedIgnored> {
         let rows = self.ignored.range((user, UserId(0))..=(user, UserId(u64::MAX)));
         let listed = rows.map(|((_, id), Ignored { name, since })| {
             let who = self.user(*id).unwrap_or_else(|| Who { name: name.clone(), id: *id });
-            Ignoring { who, since: *since }
+            ListedIgnored { who, since: *since }
         });
         listed.collect()
-    }
-
-    /// Up to `most` connected users with ids after `after`, ordered by id.
-    pub fn list_online(&self, after: Option<UserId>, most: usize) -> Vec<ListedUser> {
-        let from = UserId(after.map_or(0, |after| after.0 + 1));
-        let first = (from, SessionId { node: NodeId(0), number: 0 });
-        let mut listed: Vec<ListedUser> = Vec::new();
-        for ((id, session), ()) in self.connections.range((Bound::Included(first), Bound::Unbounded)) {
-            let since = self.session(*session).map_or(Time(0), |session| session.since);
-            if let Some(last) = listed.last_mut().filter(|last| last.who.id == *id) {
-                // A user with several connections counts from the first of them.
-                last.since = last.since.min(since);
-            } else if listed.len() == most {
-                break;
-            } else {
-                listed.extend(self.user(*id).map(|who| ListedUser { who, since, online: true }));
-            }
-        }
-        listed
-    }
-
-    /// Up to `most` members of a channel with ids after `after`, ordered by id.
-    pub fn list_members(&self, channel: Seq, after: Option<UserId>, most: usize) -> Vec<ListedUser> {
-        let from = UserId(after.map_or(0, |after| after.0 + 1));
-        let members = self.members.range((channel, from)..=(channel, UserId(u64::MAX))).take(most);
-        let listed = members.filter_map(|((_, id), member)| {
-            let online = self.sessions_of_user(*id).next().is_some();
-            Some(ListedUser { who: self.user(*id)?, since: member.since, online })
-        });
-        listed.collect()
-    }
-
-    /// Up to `most` channels after the one named `after`, ordered by folded name.
-    pub fn list_channels(&self, after: Option<&Name>, most: usize) -> Vec<ListedChannel> {
-        let from = after.map_or(Bound::Unbounded, |name| Bound::Excluded(fold(name.as_str())));
-        let from = from.as_ref().map(|name| &**name);
-        let channels = self.channel_names.range::<str>((from, Bound::Unbounded)).take(most);
-        channels.filter_map(|(_, id)| self.channel(*id)).collect()
     }
 
     /// The orphaned channels, which have neither owner nor members, each with the entry since which it has been orphaned.

@@ -78,7 +78,7 @@ pub static VERBS: &[Verb] = &[
     Verb { name: "LIST", syntax: "LIST [#channel] [pattern] [n] [after user]", example: "LIST", by: By::Anyone, answer: "<n> [more]",
         brief: "who is online, or in it",
         summary: "shows who is online, or the members of a channel, a page at a time; in a pattern * and ? stand for others",
-        codes: &[Code::BadName, Code::NoSuchChannel, Code::NotMember], parse: parse::list },
+        codes: &[Code::BadName, Code::NoSuchUser, Code::NoSuchChannel, Code::NotMember], parse: parse::list },
     Verb { name: "MSG", syntax: "MSG [@key] target text", example: "MSG bob hello", by: By::Anyone, answer: "<seq> <time> [dup]",
         brief: "send to an id, a name, or a #channel",
         summary: "sends text to a user (id, name or name:id) or to a #channel; with @key a retry is safe",

@@ -36,20 +36,29 @@ impl Client {
         Self(BufReader::new(stream))
     }
 
-    /// Sends a line and reads its answer; returns how many lines of data came before the OK.
+    /// Sends a line and reads its answer, and all further pages of a list; returns how many lines of data came before the OKs.
     fn ask(&mut self, command: &str) -> usize {
-        self.0.get_ref().write_all(format!("{command}\n").as_bytes()).expect("the server takes what is sent");
-        let (mut line, mut data) = (String::new(), 0);
+        let (mut line, mut data, mut last) = (String::new(), 0, String::new());
+        self.send(command);
         loop {
             line.clear();
             assert!(self.0.read_line(&mut line).expect("an answer comes") > 0, "{command}: the server closed the connection");
             match line.split(' ').next() {
+                Some("OK") if line.ends_with(" more\n") => self.send(&format!("{command} after {last}")),
                 Some("OK") => return data,
                 Some("ERR") => panic!("{command}: {line}"),
-                Some("-") => data += 1,
+                Some("-") => {
+                    data += 1;
+                    last.clear();
+                    last.push_str(line.split(' ').nth(2).expect("a user"));
+                }
                 _ => {}
             }
         }
+    }
+
+    fn send(&mut self, line: &str) {
+        self.0.get_ref().write_all(format!("{line}\n").as_bytes()).expect("the server takes what is sent");
     }
 
     /// What a command takes, in microseconds: the median. After each, `undo` is sent.

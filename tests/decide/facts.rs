@@ -6,7 +6,7 @@ use linechat::code::Code;
 use linechat::event::{Outcast, Setting};
 use linechat::limits::Limits;
 use linechat::names::{Seq, UserId};
-use linechat::state::State;
+use linechat::state::{State, Wanted};
 
 use crate::model::{Channel, Model, folded, look};
 use crate::order::{Memory, Order};
@@ -23,6 +23,11 @@ pub const TURNS: usize = 8;
 /// The items of a list that are looked at in this turn.
 fn some<T>(list: &[T], turn: usize) -> impl Iterator<Item = &T> {
     list.iter().skip(turn % TURNS).step_by(TURNS)
+}
+
+/// All of a list that is not long.
+fn all<'a, K>() -> Wanted<'a, K> {
+    Wanted { after: None, pattern: None, most: 100 }
 }
 
 /// Compares everything visible in [`TURNS`] turns; each turn compares who is connected and which channels there are.
@@ -47,8 +52,8 @@ fn people(state: &State, model: &Model, turn: usize) -> Result<(), String> {
         online.push((user.id, user.name.clone(), since.min().expect("somebody online is connected")));
     }
     online.sort();
-    let listed = state.list_online(None, 100);
-    let listed: Vec<_> = listed.into_iter().map(|user| (user.who.id, user.who.name.to_string(), user.since)).collect();
+    let listed = state.list_online(&all());
+    let listed: Vec<_> = listed.found.into_iter().map(|user| (user.who.id, user.who.name.to_string(), user.since)).collect();
     same(&listed, &online, format_args!("who is online"))?;
     same(&state.accounts(), &model.accounts(), format_args!("the number of accounts"))?;
     for &id in some(&model.ids, turn) {
@@ -91,7 +96,8 @@ type Listed = (Seq, String, u64, Option<(UserId, String)>, Option<String>, Optio
 
 fn channels(state: &State, model: &Model) -> Result<(), String> {
     let seen: Vec<Listed> = state
-        .list_channels(None, 100)
+        .list_channels(UserId(0), &all())
+        .found
         .into_iter()
         .map(|channel| {
             let owner = channel.owner.map(|who| (who.id, who.name.to_string()));
@@ -106,7 +112,8 @@ fn channels(state: &State, model: &Model) -> Result<(), String> {
         .map(|channel| {
             let Channel { id, name, owner, topic, key, members, .. } = channel.clone();
             let owner = owner.and_then(|owner| model.user(owner)).map(|user| (user.id, user.name.clone()));
-            (id, name, members.len() as u64, owner, topic, key)
+            // Whoever looks is in none of them.
+            (id, name, members.len() as u64, owner, topic.filter(|_| key.is_none()), key)
         })
         .collect();
     same(&seen, &expected, format_args!("the channels"))?;
@@ -114,7 +121,7 @@ fn channels(state: &State, model: &Model) -> Result<(), String> {
         let mut members = channel.members.clone();
         members.sort();
         let members: Vec<_> = members.into_iter().map(|(id, since)| (id, since, model.is_online(id))).collect();
-        let listed = state.list_members(channel.id, None, 100).into_iter();
+        let listed = state.list_members(channel.id, &all()).found.into_iter();
         let listed: Vec<_> = listed.map(|user| (user.who.id, user.since, user.online)).collect();
         same(&listed, &members, format_args!("the members of {}", channel.name))?;
         government(state, channel)?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use linechat::event::proposal::Key;
 use linechat::event::{Kept, NodeId, Origin, Outcast, Proposal, Recipient, Request, SessionId, Setting, Unwanted};
 use linechat::names::{Name, Seq, UserId};
-use linechat::state::State;
+use linechat::state::{State, Wanted};
 
 /// What one proposal is made of.
 pub type Draw = [u8; 6];
@@ -288,7 +288,7 @@ fn seq(draw: u8, state: &State) -> Seq {
 }
 
 fn recipient([a, b]: [u8; 2], session: SessionId, state: &State) -> Recipient {
-    let online = state.list_online(None, CONNECTIONS);
+    let online = state.list_online(&Wanted { after: None, pattern: None, most: CONNECTIONS }).found;
     let somebody = (!online.is_empty()).then(|| pick(&online, b).who.clone());
     match (a % 8, somebody) {
         (0..3, _) => Recipient::Channel(own_channel(b, session, state).as_str().into()),

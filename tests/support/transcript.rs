@@ -162,7 +162,9 @@ fn words(line: &str) -> Vec<Word<'_>> {
         ["-" | "*", "MISSED", ..] => &[3, 4],
         _ => &[],
     };
+    let last = [parts.len().saturating_sub(1)];
     let ids: &[usize] = match parts[..] {
+        ["LIST", .., "after", _] => &last,
         ["MSG", key, ..] if key.starts_with('@') => &[2],
         ["MSG", ..] => &[1],
         _ => &[],

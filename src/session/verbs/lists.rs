@@ -2,15 +2,15 @@
 
 use crate::code::{Code, Refusal};
 use crate::event::{Mark, RoomId, To};
-use crate::limits::{LIST_LINES, PAGE_LINES, PAGE_LINES_MAX, READ_ENTRIES};
-use crate::names::{Name, Seq};
+use crate::limits::{PAGE_LINES, PAGE_LINES_MAX, READ_ENTRIES};
+use crate::names::{Name, Pattern, Seq};
 use crate::session::Session;
 use crate::session::socket::Gone;
 use crate::session::verbs::Said;
-use crate::session::verbs::heard::Heard;
-use crate::state::{ListedChannel, State};
+use crate::session::verbs::heard::{Heard, recipient};
+use crate::state::{ListedChannel, Part, Wanted, place_of};
 use crate::store::{Page, Start};
-use crate::wire::{Span, When, reply};
+use crate::wire::{Span, Target, When, reply};
 
 /// What was shown of a room.
 struct Shown {
@@ -23,52 +23,80 @@ struct Shown {
 }
 
 impl Session {
-    pub(super) async fn list(&mut self, channel: Option<&str>) -> Said {
-        let (mut shown, mut last) = (0, None);
+    pub(super) async fn list(
+        &mut self,
+        channel: Option<&str>,
+        pattern: Option<&str>,
+        count: Option<u64>,
+        after: Option<Target<'_>>,
+    ) -> Said {
+        let (pattern, most) = (pattern.map(Pattern::new), list_lines(count));
+        let place = match after {
+            None => Ok(None),
+            // Whoever has that id, or had it: where the list goes on, nobody need be.
+            Some(Target::Id(id) | Target::Both(_, id)) => Ok(Some(id)),
+            Some(named) => self.shared.state.read().await.person(&recipient(named)).map(|who| Some(who.id)),
+        };
+        let (most, mut after) = match most.and_then(|most| Ok((most, place?))) {
+            Ok(found) => found,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let mut shown = 0;
         loop {
-            let users = {
+            let part = {
                 let state = self.shared.state.read().await;
+                // One more, to see whether there is more.
+                let wanted = Wanted { after, pattern: pattern.as_ref(), most: most - shown + 1 };
                 match channel.map(|name| state.may_read(self.who.id, name)).transpose() {
-                    Ok(Some(channel)) => state.list_members(channel, last, LIST_LINES),
-                    Ok(None) => state.list_online(last, LIST_LINES),
+                    Ok(Some(channel)) => state.list_members(channel, &wanted),
+                    Ok(None) => state.list_online(&wanted),
                     // The channel was left or closed while its members were being listed: refused even now.
                     Err(refusal) => return Ok(Err(refusal)),
                 }
             };
-            self.socket.write(|out| users.iter().for_each(|user| reply::user(out, &user.who, user.online, user.since)));
-            shown += users.len();
-            last = users.last().map(|user| user.who.id);
-            if users.len() < LIST_LINES {
-                return Ok(Ok(shown.to_string()));
+            let users = part.found.iter().take(most - shown);
+            self.socket.write(|out| users.for_each(|user| reply::user(out, &user.who, user.online, user.since)));
+            match self.page_ends(&part, &mut shown, most).await? {
+                Some(ends) => return Ok(Ok(ends)),
+                None => after = part.until,
             }
-            self.flush().await?;
         }
     }
 
-    pub(super) async fn channels(&mut self) -> Said {
-        let (mut shown, mut last): (usize, Option<Name>) = (0, None);
+    pub(super) async fn channels(&mut self, pattern: Option<&str>, count: Option<u64>, after: Option<&str>) -> Said {
+        let most = match list_lines(count) {
+            Ok(most) => most,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let (pattern, mut after, mut shown) = (pattern.map(Pattern::new), after.map(place_of), 0);
         loop {
-            let channels = {
-                let state = self.shared.state.read().await;
-                let channels = state.list_channels(last.as_ref(), LIST_LINES);
-                channels.into_iter().map(|channel| self.as_seen(&state, channel)).collect::<Vec<_>>()
+            let part = {
+                let wanted = Wanted { after: after.take(), pattern: pattern.as_ref(), most: most - shown + 1 };
+                self.shared.state.read().await.list_channels(self.who.id, &wanted)
             };
-            channels.iter().for_each(|channel| self.show_channel(channel));
-            shown += channels.len();
-            last = channels.last().map(|channel| channel.name.clone());
-            if channels.len() < LIST_LINES {
-                return Ok(Ok(shown.to_string()));
+            part.found.iter().take(most - shown).for_each(|channel| self.show_channel(channel));
+            match self.page_ends(&part, &mut shown, most).await? {
+                Some(ends) => return Ok(Ok(ends)),
+                None => after = part.until,
             }
-            self.flush().await?;
         }
     }
 
-    /// The channel as this user may see it: only members see the topic of a channel with a key.
-    fn as_seen(&self, state: &State, mut channel: ListedChannel) -> ListedChannel {
-        if channel.key.is_some() && !state.is_member(channel.id, self.who.id) {
-            channel.topic = None;
+    /// Counts what was shown of a part of a list. Returns what the OK says, if the page ends with it; otherwise sends it, and pays
+    /// for the next part: to look for a rare name among many costs as much as to show many.
+    async fn page_ends<T, K>(&mut self, part: &Part<T, K>, shown: &mut usize, most: usize) -> Result<Option<String>, Gone> {
+        let fit = most - *shown;
+        *shown += part.found.len().min(fit);
+        if part.found.len() > fit {
+            return Ok(Some(format!("{shown} more")));
         }
-        channel
+        if part.until.is_none() {
+            return Ok(Some(shown.to_string()));
+        }
+        self.pay(1);
+        self.flush().await?;
+        tokio::task::coop::consume_budget().await;
+        Ok(None)
     }
 
     fn show_channel(&mut self, channel: &ListedChannel) {
@@ -193,6 +221,10 @@ impl Session {
             });
         });
     }
+}
+
+fn list_lines(count: Option<u64>) -> Result<usize, Refusal> {
+    page_lines(Some(count.unwrap_or(PAGE_LINES_MAX)))
 }
 
 fn page_lines(count: Option<u64>) -> Result<usize, Refusal> {

@@ -104,9 +104,9 @@ impl Session {
                 self.follow_to_now().await?;
                 Ok(self.pong(text))
             }
-            Command::List { channel, pattern: None, count: None, after: None } => self.list(channel).await,
+            Command::List { channel, pattern, count, after } => self.list(channel, pattern, count, after).await,
             Command::Inbox { count } => self.inbox(count).await,
-            Command::Channels { pattern: None, count: None, after: None } => self.channels().await,
+            Command::Channels { pattern, count, after } => self.channels(pattern, count, after).await,
             Command::History { target: Target::Channel(channel), count, span } => self.history(channel, count, span).await,
             Command::Name { name } => self.name(name).await,
             Command::Create { channel, key } => self.create(channel, key).await,
@@ -129,8 +129,6 @@ impl Session {
             Command::Unignore { user } => self.unignore(user).await,
             Command::Ignores => self.ignores().await,
             Command::Ack { channel: Some(_), .. }
-            | Command::List { .. }
-            | Command::Channels { .. }
             | Command::History { .. }
             | Command::Join { .. }
             | Command::Search { .. }
