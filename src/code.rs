@@ -62,7 +62,7 @@ codes! {
     InboxFull "INBOX_FULL" Later "The inbox holds as many unread messages as it may, or as many of yours.";
     Quota "QUOTA" No "A limit on how many there may be was reached; the text names it.";
     RateLimited "RATE_LIMITED" Later "Too often; the text begins with retry-ms=N, the time to wait.";
-    Timeout "TIMEOUT" Later "A line stayed half received for too long; the connection closes.";
+    Timeout "TIMEOUT" Later "What was waited for did not come in time; where that is the rest of a line, the connection closes.";
     StoreFull "STORE_FULL" Later "The server's disk, or the journal that it shares with others, is full; nothing was stored. Reading and ACK go on.";
     Unsure "UNSURE" SameKey "It is not known whether the change was stored.";
     Unavailable "UNAVAILABLE" Later "The server lacks something for a moment; nothing was stored.";

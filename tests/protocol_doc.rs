@@ -11,9 +11,19 @@ use linechat::wire::verbs::{ANY, By, VERBS};
 use linechat::wire::{Code, parse};
 use support::abnf::Grammar;
 use support::conversation::{Planned, hold};
+use support::json::as_text;
 use support::transcript::{Bindings, Direction, Step, Transcript, chats};
 
 const PAGE: &str = include_str!("../grammar/PROTOCOL.md");
+
+/// The conversations of a page, with lines in place of objects.
+fn conversations(page: &str) -> Vec<Transcript> {
+    let mut chats = chats(page);
+    for step in chats.iter_mut().flat_map(|chat| &mut chat.steps).filter(|step| step.direction == Direction::Receives) {
+        step.line = as_text(&step.line).into_owned();
+    }
+    chats
+}
 
 /// The lines of the blocks that show what a server may write.
 fn shown_lines() -> impl Iterator<Item = &'static str> {
@@ -22,7 +32,7 @@ fn shown_lines() -> impl Iterator<Item = &'static str> {
 
 /// Every line of the page that comes from a server.
 fn server_lines() -> Vec<String> {
-    let steps = chats(PAGE).into_iter().flat_map(|chat| chat.steps);
+    let steps = conversations(PAGE).into_iter().flat_map(|chat| chat.steps);
     let received = steps.filter(|step| step.direction == Direction::Receives).map(|step| step.line);
     received.chain(shown_lines().map(str::to_owned)).collect()
 }
@@ -38,7 +48,7 @@ fn every_received_line_is_a_server_line() {
     for line in server_lines() {
         assert!(is_server_line(&line), "{line}");
     }
-    assert!(chats(PAGE).len() > VERBS.len() && shown_lines().count() > 15);
+    assert!(conversations(PAGE).len() > VERBS.len() && shown_lines().count() > 15);
 }
 
 #[test]
@@ -61,7 +71,7 @@ fn answer<'a>(chat: &'a Transcript, who: &str, at: usize) -> Option<&'a str> {
 
 #[test]
 fn every_typed_line_parses_or_is_shown_to_be_refused_as_the_parser_does() {
-    for chat in chats(PAGE) {
+    for chat in conversations(PAGE) {
         for Step { who, line, number, .. } in chat.steps.iter().filter(|step| step.direction == Direction::Sends) {
             let Err(rejected) = parse(line.as_bytes()) else { continue };
             let answer = answer(&chat, who, *number).unwrap_or_else(|| panic!("line {number} is not answered"));
@@ -74,7 +84,7 @@ fn every_typed_line_parses_or_is_shown_to_be_refused_as_the_parser_does() {
 
 #[test]
 fn every_command_is_answered_once_in_order_and_data_is_never_interrupted() {
-    for chat in chats(PAGE) {
+    for chat in conversations(PAGE) {
         for who in chat.people() {
             let own: Vec<&Step> = chat.steps.iter().filter(|step| step.who == who).collect();
             let typed = own.iter().filter(|step| step.direction == Direction::Sends && !step.line.trim().is_empty());
@@ -106,7 +116,7 @@ fn every_verb_has_its_section_with_a_conversation() {
         let refused = if codes.is_empty() { String::new() } else { format!(" Refused: {}.", codes.join(", ")) };
         let summary = format!("\nAnswer: `OK {} {}`.{by}{refused} [Diagram]", verb.name, verb.answer);
         assert!(section.contains(&summary), "{} lacks: {summary}", verb.name);
-        let steps: Vec<Step> = chats(section).into_iter().flat_map(|chat| chat.steps).collect();
+        let steps: Vec<Step> = conversations(section).into_iter().flat_map(|chat| chat.steps).collect();
         let has = |direction, start: &str| {
             steps.iter().any(|step| step.direction == direction && format!("{} ", step.line).starts_with(&format!("{start} ")))
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::event::{Completion, Entry, RoomId};
+use crate::event::{Completion, Entry, RoomId, To};
 use crate::hub::handle::Notice;
 use crate::hub::ignoring::Ignores;
 use crate::hub::room::{Cursor, Room};
@@ -18,6 +18,16 @@ pub enum Title {
     Channel(Name),
     /// An inbox, by its owner.
     Inbox(Who),
+}
+
+impl Title {
+    /// The name in a line.
+    pub fn to(&self) -> To<'_> {
+        match self {
+            Self::Channel(name) => To::Channel(name),
+            Self::Inbox(who) => To::User(who),
+        }
+    }
 }
 
 /// One thing that the hub is told. Sessions are identified by their numbers on this node.
@@ -164,7 +174,7 @@ impl Hub {
     fn begins(&self, session: u64, seq: Seq, id: RoomId, title: Title) {
         let Some(handle) = self.handle(session) else { return };
         let mut rooms = self.rooms();
-        let room = Arc::clone(rooms.entry(id).or_insert_with(|| Arc::new(Room::new(id, title))));
+        let room = Arc::clone(rooms.entry(id).or_insert_with(|| Arc::new(Room::new(id, title, seq))));
         drop(rooms);
         if let Some(subscription) = room.attach(&handle, seq) {
             handle.give(std::iter::once(Notice::Begins(subscription)));

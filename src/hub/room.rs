@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::event::{Entry, Mark, RoomId, To};
+use crate::event::{Entry, Mark, RoomId};
 use crate::hub::handle::SessionHandle;
 use crate::hub::news::Title;
 use crate::hub::tail::{Ears, Tail};
@@ -18,7 +18,7 @@ const AWAITED_BYTES: u64 = 8 * 1024;
 /// How far a reader has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
-    /// The position in the room's lines, in bytes from the room's beginning.
+    /// The position in the room's lines, in bytes from when somebody here began to read it; 0 is before all of them.
     pub position: u64,
     /// The newest entry read.
     pub seq: Seq,
@@ -93,6 +93,13 @@ impl Subscription {
         self.end.map_or_else(|| self.room.end.load(Ordering::Acquire), |end| end.position)
     }
 
+    /// Reads from this entry on again, as somebody who has read nothing since.
+    pub fn go_back(&mut self, seq: Seq) {
+        if seq < self.cursor.seq {
+            self.cursor = Cursor { position: 0, seq };
+        }
+    }
+
     /// Copies whole lines after the cursor to `out` until that holds about `budget` bytes, except those that its reader does not
     /// hear. `reader` is the handle: while it has yet to learn where its reading of some room ends, nothing is copied
     /// from a room that may be the one.
@@ -113,11 +120,13 @@ impl Subscription {
 }
 
 impl Room {
-    pub(super) fn new(id: RoomId, title: Title) -> Self {
+    /// A room that will be told every entry after this one.
+    pub(super) fn new(id: RoomId, title: Title, seq: Seq) -> Self {
         // Most rooms are inboxes with one session that reads them.
-        let readers = Vec::with_capacity(1);
-        let inner = Inner { title, tail: Tail::default(), readers, held: 0, touched: false, is_listed: false };
-        Self { id, end: AtomicU64::new(0), inner: Mutex::new(inner) }
+        let (tail, readers) = (Tail::after(seq), Vec::with_capacity(1));
+        let end = AtomicU64::new(tail.end());
+        let inner = Inner { title, tail, readers, held: 0, touched: false, is_listed: false };
+        Self { id, end, inner: Mutex::new(inner) }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -164,10 +173,7 @@ impl Room {
     pub(super) fn push(&self, total: &AtomicU64, entry: &Entry) -> bool {
         let mut locked = self.inner();
         let inner = &mut *locked;
-        let to = match &inner.title {
-            Title::Channel(name) => To::Channel(name),
-            Title::Inbox(who) => To::User(who),
-        };
+        let to = inner.title.to();
         inner.tail.push(entry, |line| {
             entry.event.write_line(line, Mark::Event, entry.seq, entry.time, to);
         });

@@ -1,6 +1,7 @@
 //! The recent lines of one room, once and in contiguous memory: all readers copy from here.
 //!
-//! Positions count bytes from the room's beginning and never go back, so that a position stays valid. Lines that are given up
+//! Positions count bytes from when somebody here began to read the room, and never go back, so that a position stays valid; the
+//! first is 1, so that one before all of them can be told. Lines that are given up
 //! are in the store if they are durable. Ephemeral ones are lost for readers that are behind, and [`Read::Behind`] tells them
 //! so.
 
@@ -82,7 +83,7 @@ impl Lost {
 }
 
 /// The lines of one room that are still in memory, the newest last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tail {
     bytes: Vec<u8>,
     lines: VecDeque<Line>,
@@ -96,6 +97,12 @@ pub struct Tail {
 }
 
 impl Tail {
+    /// The tail of a room of which every entry after this one will be added.
+    pub fn after(seq: Seq) -> Self {
+        let (bytes, lines, lost) = (Vec::new(), VecDeque::new(), Lost::default());
+        Self { bytes, lines, start: 1, floor: seq, lost, newest: seq }
+    }
+
     /// The position after the last line.
     pub fn end(&self) -> u64 {
         self.start + self.bytes.len() as u64
@@ -283,7 +290,7 @@ mod tests {
         fn everybody_reads_everything_that_lasts_once_and_knows_where_something_may_be_missing(
             steps in proptest::collection::vec(step(), 1..200)
         ) {
-            let (mut tail, mut pushed) = (Tail::default(), Vec::new());
+            let (mut tail, mut pushed) = (Tail::after(Seq(0)), Vec::new());
             let cursor = Cursor { position: 0, seq: Seq(0) };
             let reader = |me| {
                 let (seen, may_miss) = (Vec::new(), Vec::new());

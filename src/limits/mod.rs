@@ -55,6 +55,10 @@ pub const KNOWN_ADDRESSES: usize = 8;
 pub const KNOWN_NAMES: usize = 100_000;
 /// Seconds a password or channel key waits for its turn to be hashed.
 pub const HASH_WAIT_SECONDS: u64 = 10;
+/// Seconds that WAIT waits when no number is given.
+pub const WAIT_SECONDS: u64 = 60;
+/// Seconds that WAIT may be asked to wait.
+pub const WAIT_SECONDS_MAX: u64 = 3600;
 /// Lines of INBOX or HISTORY when no number is asked for.
 pub const PAGE_LINES: u64 = 100;
 /// Lines of INBOX or HISTORY that may be asked for; and of LIST and CHANNELS, of which a page has as many if no number is asked for.
@@ -192,6 +196,12 @@ const FIXED: &[(&str, u64, &str, &str)] = &[
     ("password-length", PASSWORD_BYTES as u64, "bytes, at least", "a shorter password is guessed too soon"),
     ("hashes-at-once", HASHES_AT_ONCE as u64, "hashes", "passwords hashed at the same time; each takes 19 MiB and a core"),
     ("page-lines", PAGE_LINES_MAX, "lines", "the most that INBOX, HISTORY, LIST and CHANNELS give at a time"),
+    (
+        "wait-seconds",
+        WAIT_SECONDS_MAX,
+        "seconds",
+        "the longest that WAIT waits; a script asks again, and so notices that the server is gone",
+    ),
     (
         "in-flight",
         IN_FLIGHT as u64,

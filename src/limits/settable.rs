@@ -124,6 +124,8 @@ limits! {
         "how long a line may stay half received before the connection is closed; a person at a terminal sends whole lines";
     stalled_seconds "stalled-seconds" = 30 "seconds" 1..=86400 or_none,
         "how long a connection may take none of the bytes that wait for it before it is closed";
+    follower_stalled_seconds "follower-stalled-seconds" = 3600 "seconds" 1..=86400 or_none,
+        "the same for a connection that FOLLOWs: whoever pages through it, or has stopped a terminal, may go to lunch";
     commands_per_second "commands-per-second" = 5000 "commands" 1..=10000000 or_none,
         "commands a second of one connection, with one second's worth of burst; beyond it the server reads on later and refuses nothing";
     stored_per_address "stored-per-address" = 1073741824 "bytes" 4096..=4294967295 or_none,

@@ -20,7 +20,7 @@ use crate::clock;
 use crate::code::{Code, Refusal};
 use crate::limits::{FLOOD_BYTES, LINGER_SECONDS, TLS_RECORD_BYTES};
 use crate::server::admission;
-use crate::session::Transport;
+use crate::session::{Failing, Transport};
 
 /// The first byte of a TLS record that begins a handshake (RFC 8446, section 5.1).
 const HANDSHAKE: u8 = 0x16;
@@ -196,6 +196,10 @@ impl Transport for Encrypted {
     fn end_writing(&mut self) -> io::Result<()> {
         self.end()?;
         SockRef::from(&self.stream).shutdown(Shutdown::Write)
+    }
+
+    fn gone(&self) -> Failing<'_> {
+        self.stream.gone()
     }
 }
 

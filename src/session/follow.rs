@@ -3,8 +3,8 @@
 //! A cursor near the end of a room is served from the room's tail; further back, from the store, a page at a time. Nothing is
 //! queued for a session meanwhile, and it holds at most one gathering of lines.
 
-use crate::event::{Mark, RoomId, To};
-use crate::hub::{Ears, Subscription, Title};
+use crate::event::{Mark, RoomId};
+use crate::hub::{Ears, Subscription};
 use crate::limits::{FOLLOW_BYTES, READ_ENTRIES};
 use crate::names::Seq;
 use crate::session::Session;
@@ -82,10 +82,7 @@ impl Session {
 /// Appends the lines of a page of a room, all that its reader hears, and moves the cursor on.
 fn write_page(out: &mut Vec<u8>, subscription: &mut Subscription, mut page: Page, floor: Seq, lost: Seq, ears: Ears<'_>) {
     let title = subscription.room.title();
-    let to = match &title {
-        Title::Channel(name) => To::Channel(name),
-        Title::Inbox(who) => To::User(who),
-    };
+    let to = title.to();
     // Entries after the floor are in memory, with the ephemeral ones between them.
     let goal = subscription.end.map_or(floor, |end| floor.min(end.seq));
     let read = page.count();

@@ -15,6 +15,7 @@ mod replies;
 mod shared;
 mod sniff;
 mod socket;
+mod staying;
 mod throttle;
 mod transport;
 mod turn;
@@ -43,6 +44,7 @@ use present::Present;
 use reading::{Reading, Which};
 use replies::Replies;
 use socket::Socket;
+use staying::Followed;
 use throttle::Throttle;
 
 pub use budgets::Budgets;
@@ -50,7 +52,7 @@ pub use life::{Life, Lives};
 pub use passwords::Passwords;
 pub use shared::Shared;
 pub use socket::Gone;
-pub use transport::Transport;
+pub use transport::{Failing, Transport};
 
 /// Why the session takes no more input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +110,8 @@ pub struct Session {
     /// When the throttle allows the next command.
     throttled_until: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// What it FOLLOWs, if anything.
+    followed: Option<Box<Followed>>,
     ending: Option<Ending>,
 }
 
@@ -143,6 +147,7 @@ impl Session {
             line_deadline: None,
             throttled_until: None,
             timer: None,
+            followed: None,
             ending: None,
         })
     }
@@ -212,7 +217,7 @@ impl Session {
             if self.life.is_over() {
                 return Err(Gone::Node);
             }
-            self.wait().await?;
+            if self.is_input_over() { Box::pin(self.stay()).await } else { self.wait().await }?;
             tokio::task::coop::consume_budget().await;
         }
         Box::pin(async {
@@ -250,6 +255,7 @@ impl Session {
     fn may_take_lines(&self) -> bool {
         self.ending.is_none()
             && self.slow.is_none()
+            && !self.is_input_over()
             && self.throttled_until.is_none()
             && self.replies.in_flight() < IN_FLIGHT
             && self.replies.bytes() < IN_FLIGHT_BYTES

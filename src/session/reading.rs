@@ -117,9 +117,28 @@ impl Reading {
         inbox.map(|subscription| subscription.cursor.seq)
     }
 
+    /// Whether the room is read, and its reading has no end yet.
+    pub fn goes_on(&self, room: RoomId) -> bool {
+        self.rooms.iter().any(|subscription| subscription.room.id == room && subscription.end.is_none())
+    }
+
+    /// Shows again what came after this entry, as to a reader who has paused since.
+    pub fn go_back(&mut self, room: RoomId, seq: Seq) {
+        let subscription =
+            self.rooms.iter_mut().find(|subscription| subscription.room.id == room && subscription.end.is_none());
+        subscription.into_iter().for_each(|subscription| subscription.go_back(seq));
+    }
+
     /// Each room with the position where it ends now. A channel that was left and joined again may be two of them.
     pub fn ends(&self) -> Vec<(Arc<Room>, u64)> {
         self.rooms.iter().map(|subscription| (Arc::clone(&subscription.room), subscription.end_now())).collect()
+    }
+
+    /// The same of the rooms whose reading goes on: of all of them, or of this one.
+    pub fn live_ends(&self, only: Option<RoomId>) -> Vec<(Arc<Room>, u64)> {
+        let is_asked = |room: &Room| only.is_none_or(|only| only == room.id);
+        let live = self.rooms.iter().filter(|subscription| subscription.end.is_none() && is_asked(&subscription.room));
+        live.map(|subscription| (Arc::clone(&subscription.room), subscription.end_now())).collect()
     }
 
     /// Whether one of these rooms is still read, but not up to its position here.

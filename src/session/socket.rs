@@ -1,7 +1,7 @@
 //! The connection's bytes: sending what waits, and taking in what arrives.
 //!
 //! It owns the bytes that the peer has not taken yet, and no memory while there are none. Lines are written to it with LF; it
-//! turns that into CR LF for peers who want it.
+//! turns that into CR LF, and the lines into JSON, for peers who want it.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -15,6 +15,7 @@ use crate::clock;
 use crate::hub::SessionHandle;
 use crate::limits::{FLOOD_BYTES, LINGER_SECONDS, READ_BYTES};
 use crate::session::transport::Transport;
+use crate::wire::json;
 
 /// Room for the answers of a turn, in bytes: answers come together, as their messages did, and a buffer that grows with each
 /// answer is copied each time.
@@ -61,11 +62,24 @@ pub struct Socket {
     stall_seconds: u64,
     /// Whether lines end in CR LF.
     pub(super) crlf: bool,
+    /// Whether lines are JSON objects.
+    pub(super) json: bool,
 }
 
 /// Calls `take` with the thread's buffer for reading, which is [`READ_BYTES`] long.
 pub fn with_incoming<T>(take: impl FnOnce(&mut [u8]) -> T) -> T {
     INCOMING.with_borrow_mut(|buffer| take(buffer))
+}
+
+/// Makes the lines from there on what the peer wants. Most want lines as they are.
+fn show_as_wanted(json: bool, crlf: bool, bytes: &mut Vec<u8>, from: usize) {
+    if json {
+        let lines = bytes.split_off(from);
+        json::write_lines(bytes, &lines);
+    }
+    if crlf {
+        end_lines_in_crlf(bytes, from);
+    }
 }
 
 fn end_lines_in_crlf(bytes: &mut Vec<u8>, from: usize) {
@@ -83,7 +97,12 @@ fn end_lines_in_crlf(bytes: &mut Vec<u8>, from: usize) {
 
 impl Socket {
     pub fn new(transport: Box<dyn Transport>, handle: Arc<SessionHandle>, stall_seconds: u64) -> Self {
-        Self { transport, waiting: Vec::new(), handle, blocked_since: None, stall_seconds, crlf: false }
+        Self { transport, waiting: Vec::new(), handle, blocked_since: None, stall_seconds, crlf: false, json: false }
+    }
+
+    /// Lets the peer take nothing for so long from now on.
+    pub fn allow_pauses(&mut self, seconds: u64) {
+        self.stall_seconds = self.stall_seconds.max(seconds);
     }
 
     /// How many bytes wait for the peer.
@@ -98,9 +117,7 @@ impl Socket {
             self.waiting.reserve(ANSWERS_BYTES);
         }
         lines(&mut self.waiting);
-        if self.crlf {
-            end_lines_in_crlf(&mut self.waiting, from);
-        }
+        show_as_wanted(self.json, self.crlf, &mut self.waiting, from);
     }
 
     /// Adds bytes that are not lines: telnet's.
@@ -130,9 +147,7 @@ impl Socket {
             self.waiting = Vec::new();
             let from = buffer.len();
             let result = gather(buffer);
-            if self.crlf {
-                end_lines_in_crlf(buffer, from);
-            }
+            show_as_wanted(self.json, self.crlf, buffer, from);
             let sent = send(&mut *self.transport, buffer)?;
             self.waiting.extend_from_slice(&buffer[sent..]);
             self.note_progress(sent)?;

@@ -2,13 +2,17 @@
 //!
 //! The session owns its transport and uses nothing else of it, so that TLS or a simulated network takes TCP's place.
 
+use std::future::pending;
 use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::TcpStream;
+
+/// The failure of a connection, some time.
+pub type Failing<'a> = Pin<Box<dyn Future<Output = io::Error> + Send + 'a>>;
 
 /// Bytes in both directions, without ever waiting.
 pub trait Transport: Send + Sync {
@@ -43,6 +47,12 @@ pub trait Transport: Send + Sync {
     /// # Errors
     /// When the connection has failed.
     fn end_writing(&mut self) -> io::Result<()>;
+
+    /// Comes to why the connection has failed, when it has, although nobody reads or writes: for a session that has nothing to
+    /// read any more. That the peer has ended its side is no failure.
+    fn gone(&self) -> Failing<'_> {
+        Box::pin(pending())
+    }
 }
 
 impl Transport for TcpStream {
@@ -66,5 +76,12 @@ impl Transport for TcpStream {
 
     fn end_writing(&mut self) -> io::Result<()> {
         socket2::SockRef::from(&*self).shutdown(Shutdown::Write)
+    }
+
+    fn gone(&self) -> Failing<'_> {
+        Box::pin(async {
+            let failed = self.ready(Interest::ERROR).await.and_then(|_| self.take_error());
+            failed.unwrap_or_else(Some).unwrap_or_else(|| io::ErrorKind::ConnectionReset.into())
+        })
     }
 }

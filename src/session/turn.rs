@@ -4,6 +4,8 @@ use std::future::{Future, poll_fn};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::clock;
 use crate::session::reading::Which;
 use crate::session::socket::{Gone, with_incoming};
@@ -18,6 +20,9 @@ impl Session {
     /// whether that was everything.
     pub(super) fn take_lines(&mut self, context: &mut Context<'_>) -> Result<bool, Gone> {
         self.awaits_input = false;
+        if self.is_input_over() {
+            return Ok(true);
+        }
         if self.throttled_until.is_some_and(|until| until <= clock::now()) {
             self.throttled_until = None;
         }
@@ -47,7 +52,7 @@ impl Session {
             let Poll::Ready(length) = read else { return Ok(false) };
             if length == 0 {
                 self.refuse_partial_line();
-                self.ending = Some(Ending::EndOfInput);
+                self.input_ends();
             } else {
                 let used = self.take_lines_from(&buffer[..length]);
                 self.keep_unread(&buffer[used..length]);
@@ -133,7 +138,7 @@ impl Session {
     }
 
     /// Tells the hub how much is buffered here: input that is not executed yet, and answers and events that wait.
-    fn note_held(&self) {
+    pub(super) fn note_held(&self) {
         let input = self.unread.len() + self.decoder.held();
         self.shared.hub.hold(&self.handle, (input + self.socket.waiting() + self.replies.bytes()) as u64);
     }
@@ -154,7 +159,7 @@ impl Session {
         if self.socket.waiting() == 0 && self.reading.has_news(Which::All) {
             return Ok(());
         }
-        self.set_timer();
+        self.set_timer([self.line_deadline, self.throttled_until, self.socket.stall_deadline()]);
         poll_fn(|context| self.poll(context, may_read)).await?;
         if self.line_deadline.is_some_and(|deadline| deadline <= clock::now()) {
             let seconds = self.shared.limits.half_line_seconds;
@@ -164,7 +169,7 @@ impl Session {
         Ok(())
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, may_read: bool) -> Poll<Result<(), Gone>> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>, may_read: bool) -> Poll<Result<(), Gone>> {
         // If the peer takes nothing, the session need not wake for news that it could not send.
         let is_blocked = self.socket.waiting() > 0 && self.replies.in_flight() == 0;
         if !is_blocked && self.handle.poll_woken(context).is_ready() {
@@ -190,8 +195,7 @@ impl Session {
     }
 
     /// Sets a timer for the first deadline. Without a deadline there is no timer, so that silence costs nothing.
-    fn set_timer(&mut self) {
-        let deadlines = [self.line_deadline, self.throttled_until, self.socket.stall_deadline()];
+    pub(super) fn set_timer<const N: usize>(&mut self, deadlines: [Option<Instant>; N]) {
         match (deadlines.into_iter().flatten().min(), &mut self.timer) {
             (None, timer) => *timer = None,
             (Some(deadline), Some(timer)) if timer.deadline() == deadline => {}

@@ -4,7 +4,9 @@
 //! I/O, knows who is connected, or decides whether a command is allowed.
 
 pub mod command;
+pub mod forms;
 pub mod incoming;
+pub mod json;
 pub mod line;
 pub mod parse;
 mod print;

@@ -223,7 +223,7 @@ pub static VERBS: &[Verb] = &[
     Verb { name: "FOLLOW", syntax: "FOLLOW #channel|inbox [since seq]", example: "FOLLOW #rust", by: By::Anyone, answer: "<#channel>|inbox",
         brief: "read on until you go",
         summary: "shows what is said from now on, or since a seq, until you close the connection",
-        codes: &[Code::BadName, Code::NoSuchChannel, Code::NotMember, Code::NotAllowed], parse: parse::follow },
+        codes: &[Code::BadName, Code::NoSuchChannel, Code::NotAllowed, Code::RateLimited, Code::StoreFull], parse: parse::follow },
     Verb { name: "FORMAT", syntax: "FORMAT json|text", example: "FORMAT json", by: By::Anyone, answer: "json|text",
         brief: "lines as JSON",
         summary: "makes each later line of the server a JSON object, or text again",

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use socket2::{Domain, Socket, Type};
 
 use super::abnf::Grammar;
+use super::json::as_text;
 use super::raw::to_the_end;
 use super::server::PATIENCE;
 
@@ -117,7 +118,7 @@ impl Client {
             line.pop();
         }
         let text = String::from_utf8(line).expect("lines are UTF-8");
-        assert!(Grammar::load().matches("server-line", text.as_bytes()), "not in the grammar: {text:?}");
+        assert!(Grammar::load().matches("server-line", as_text(&text).as_bytes()), "not in the grammar: {text:?}");
         Some(text)
     }
 
@@ -169,6 +170,11 @@ impl Client {
     /// Ends the input, as `nc -N` does at the end of a pipe.
     pub fn end_input(&mut self) {
         self.stream.shutdown(Shutdown::Write).expect("the input can be ended");
+    }
+
+    /// Is gone, as a process that is killed with unread input: both sides of the connection end at once.
+    pub fn vanish(self) {
+        socket2::SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO)).expect("it can be reset");
     }
 
     /// All lines to the end.

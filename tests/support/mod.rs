@@ -9,6 +9,7 @@ pub mod conversation;
 pub mod diagrams;
 pub mod host;
 pub mod jetstream;
+pub mod json;
 pub mod namespaces;
 pub mod picture;
 pub mod proxy;

@@ -62,6 +62,11 @@ impl Pipe {
         wire.reader.take().into_iter().for_each(Waker::wake);
     }
 
+    /// Whether nothing has come that was not read.
+    pub fn is_silent(&self) -> bool {
+        self.wire().to_person.is_empty()
+    }
+
     /// Whether the session has closed its side.
     pub fn is_ended(&self) -> bool {
         let wire = self.wire();

@@ -15,6 +15,7 @@
 use std::collections::HashMap;
 
 use super::abnf::Grammar;
+use super::json::as_text;
 
 /// Who does what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,10 +154,12 @@ enum Word<'a> {
 fn words(line: &str) -> Vec<Word<'_>> {
     let parts: Vec<&str> = line.split(' ').collect();
     let seqs: &[usize] = match parts[..] {
-        ["OK", "MSG" | "SAY" | "ACK", ..] | ["-" | "*", "MSG", ..] => &[2],
+        ["OK", "MSG" | "SAY" | "ACK" | "WAIT", ..] | ["-" | "*", "MSG", ..] => &[2],
         ["-" | "*", "GAP", ..] => &[3, 4],
         ["ACK", ..] => &[1],
         ["HISTORY", _, "before" | "since" | "BEFORE" | "SINCE", ..] => &[3],
+        ["WAIT", "since", ..] => &[2],
+        ["WAIT" | "FOLLOW", _, "since", ..] => &[3],
         ["HISTORY", _, _, "before" | "since" | "BEFORE" | "SINCE", ..] => &[4],
         ["ERR", "KEY_REUSED", _, "you", "used", "this", "key", "for", "another", "message,", _, ..] => &[10],
         ["-" | "*", "MISSED", ..] => &[3, 4],
@@ -194,7 +197,11 @@ fn named(part: &str) -> Word<'_> {
 impl Bindings {
     /// Whether `received` is what the transcript expects, now that its seqs and ids are known or become known.
     pub fn agrees(&mut self, expected: &str, received: &str) -> bool {
-        let (mut expected, mut received) = (words(expected), words(received));
+        if expected.starts_with('{') != received.starts_with('{') {
+            return false;
+        }
+        let (expected, received) = (as_text(expected), as_text(received));
+        let (mut expected, mut received) = (words(&expected), words(&received));
         if expected.last() == Some(&Word::Plain("…")) {
             expected.pop();
             if received.len() <= expected.len() {

@@ -10,7 +10,7 @@ use crate::session::Session;
 use crate::session::verbs::{Said, done};
 
 /// What a membership may store besides its first entry: its owner, its end, and the owner after it.
-const MEMBERSHIP_BYTES: usize = 3 * ENTRY_BYTES as usize;
+pub(super) const MEMBERSHIP_BYTES: usize = 3 * ENTRY_BYTES as usize;
 
 impl Session {
     pub(super) async fn create(&mut self, name: &str, key: Option<&str>) -> Said {

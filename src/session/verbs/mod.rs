@@ -7,6 +7,7 @@ mod heard;
 mod identity;
 mod inform;
 mod lists;
+mod scripts;
 mod talk;
 
 use crate::code::{Code, Refusal};
@@ -128,6 +129,9 @@ impl Session {
             Command::Ignore { user } => self.ignore(user).await,
             Command::Unignore { user } => self.unignore(user).await,
             Command::Ignores => self.ignores().await,
+            Command::Wait { place, since, seconds } => self.wait_for(place, since, seconds).await,
+            Command::Follow { place, since } => self.follow_on(place, since).await,
+            Command::Format { json } => self.format(json),
             Command::Ack { channel: Some(_), .. }
             | Command::History { .. }
             | Command::Join { .. }
@@ -139,10 +143,7 @@ impl Session {
             | Command::Token(_)
             | Command::Unregister { .. }
             | Command::WhoIs { .. }
-            | Command::Away { .. }
-            | Command::Wait { .. }
-            | Command::Follow { .. }
-            | Command::Format { .. } => Ok(Err(Refusal::new(Code::Unavailable, "this server does not know that yet"))),
+            | Command::Away { .. } => Ok(Err(Refusal::new(Code::Unavailable, "this server does not know that yet"))),
             quick => unreachable!("invariant: {} is executed at once", quick.verb()),
         }
     }
