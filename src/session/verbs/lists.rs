@@ -1,13 +1,13 @@
 //! LIST, CHANNELS, INBOX and HISTORY: blocks of data that are made a page at a time and never interrupted by an event.
 
 use crate::code::{Code, Refusal};
-use crate::event::{Mark, RoomId, To};
+use crate::event::{Mark, Recipient, RoomId, To};
 use crate::limits::{PAGE_LINES, PAGE_LINES_MAX, READ_ENTRIES};
 use crate::names::{Name, Pattern, Seq};
 use crate::session::Session;
 use crate::session::socket::Gone;
 use crate::session::verbs::Said;
-use crate::session::verbs::heard::{Heard, recipient};
+use crate::session::verbs::heard::Heard;
 use crate::state::{ListedChannel, Part, Wanted, place_of};
 use crate::store::{Page, Start};
 use crate::wire::{Span, Target, When, reply};
@@ -35,7 +35,7 @@ impl Session {
             None => Ok(None),
             // Whoever has that id, or had it: where the list goes on, nobody need be.
             Some(Target::Id(id) | Target::Both(_, id)) => Ok(Some(id)),
-            Some(named) => self.shared.state.read().await.person(&recipient(named)).map(|who| Some(who.id)),
+            Some(named) => self.shared.state.read().await.person(&Recipient::from(named)).map(|who| Some(who.id)),
         };
         let (most, mut after) = match most.and_then(|most| Ok((most, place?))) {
             Ok(found) => found,
