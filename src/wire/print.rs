@@ -128,6 +128,29 @@ impl fmt::Display for Command<'_> {
             Self::Search { target: Some(target), words } => write!(f, " {target} {words}"),
             Self::Search { target: None, words } => write!(f, " * {words}"),
             Self::Retract { seq } => write!(f, " {seq}"),
+            Self::WhoIs { user } | Self::Ignore { user } | Self::Unignore { user } => write!(f, " {user}"),
+            Self::Away { text } | Self::Ping { text } => optional(f, " ", text),
+            Self::Wait { place, since, seconds } => {
+                optional(f, " ", place)?;
+                optional(f, " since ", since)?;
+                optional(f, " ", seconds)
+            }
+            Self::Follow { place, since } => {
+                write!(f, " {place}")?;
+                optional(f, " since ", since)
+            }
+            Self::Format { json } => f.write_str(if json { " json" } else { " text" }),
+            Self::Help { verb } => optional(f, " ", verb),
+            Self::WhoAmI | Self::Ignores | Self::Caps | Self::Quit => Ok(()),
+            _ => self.write_of_channel(f),
+        }
+    }
+}
+
+impl Command<'_> {
+    /// The arguments of what those in charge of a channel do.
+    fn write_of_channel(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
             Self::Op { channel, user }
             | Self::Deop { channel, user }
             | Self::Give { channel, user }
@@ -147,6 +170,13 @@ impl fmt::Display for Command<'_> {
                 optional(f, " ", option)?;
                 optional(f, " ", value)
             }
+            _ => self.write_of_account(f),
+        }
+    }
+
+    /// The arguments of what concerns who somebody is.
+    fn write_of_account(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
             Self::Name { name } => write!(f, " {name}"),
             Self::Register { code, name, password } => {
                 optional(f, " @", code)?;
@@ -157,20 +187,7 @@ impl fmt::Display for Command<'_> {
             Self::Passwd { old, new } => write!(f, " {old} -> {new}"),
             Self::Token(token) => write!(f, " {token}"),
             Self::Unregister { password } => write!(f, " {password}"),
-            Self::WhoIs { user } | Self::Ignore { user } | Self::Unignore { user } => write!(f, " {user}"),
-            Self::Away { text } | Self::Ping { text } => optional(f, " ", text),
-            Self::Wait { place, since, seconds } => {
-                optional(f, " ", place)?;
-                optional(f, " since ", since)?;
-                optional(f, " ", seconds)
-            }
-            Self::Follow { place, since } => {
-                write!(f, " {place}")?;
-                optional(f, " since ", since)
-            }
-            Self::Format { json } => f.write_str(if json { " json" } else { " text" }),
-            Self::Help { verb } => optional(f, " ", verb),
-            Self::WhoAmI | Self::Ignores | Self::Caps | Self::Quit => Ok(()),
+            _ => unreachable!("invariant: {} is printed elsewhere", self.verb()),
         }
     }
 }
