@@ -40,6 +40,26 @@ pub enum Event {
         /// Its text, checked.
         text: Arc<str>,
     },
+    /// A message that was retracted, in the place of the [`Event::Said`] that it was: it counts among the messages of its room, so
+    /// that all numbers stay as they are, and nobody is shown it.
+    Unsaid {
+        /// Its sender.
+        from: UserId,
+    },
+    /// A message of the room is retracted: from here on its entry is an [`Event::Unsaid`].
+    Retracted {
+        /// Who has retracted it.
+        who: Who,
+        /// The message.
+        seq: Seq,
+    },
+    /// A member of the channel has read up to and including this entry.
+    Read {
+        /// Who.
+        by: UserId,
+        /// The last entry read.
+        upto: Seq,
+    },
     /// The owner of the inbox has read up to and including this entry.
     Acked {
         /// Whose inbox.
@@ -332,6 +352,9 @@ impl Event {
             Self::Ignored { session, .. } | Self::Unignored { session, .. } => session.is_none(),
             Self::Said { .. }
             | Self::Unheard { .. }
+            | Self::Unsaid { .. }
+            | Self::Retracted { .. }
+            | Self::Read { .. }
             | Self::Acked { .. }
             | Self::Created { .. }
             | Self::Topic { .. }
@@ -369,6 +392,8 @@ impl Event {
             | Self::Invited { shown, .. } => *shown,
             Self::Unbanned { by, .. } => by.is_some(),
             Self::Said { .. }
+            | Self::Unsaid { .. }
+            | Self::Retracted { .. }
             | Self::Topic { .. }
             | Self::Closed { .. }
             | Self::Kicked { .. }
@@ -395,8 +420,8 @@ impl Event {
         }
     }
 
-    /// Whether it is a message: what HISTORY and INBOX show and count.
+    /// Whether it is, or was, a message: what HISTORY and INBOX count.
     pub fn is_message(&self) -> bool {
-        matches!(self, Self::Said { .. })
+        matches!(self, Self::Said { .. } | Self::Unsaid { .. })
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 
 use crate::code::Refusal;
-use crate::event::{Setting, Time, Unwanted};
+use crate::event::{RoomId, Setting, Time, Unwanted};
 use crate::names::{Name, Seq, UserId, Who};
 
 /// One life of a server among those that share an order, from its entry to its end: a server that enters again is another node.
@@ -128,6 +128,17 @@ pub enum Request {
     },
     /// To mark the inbox as read up to and including this seq.
     Ack(Seq),
+    /// To mark the channel as read up to and including this seq.
+    AckIn(Name, Seq),
+    /// To retract a message: where it is, and who said it, as the session has found it.
+    Retract {
+        /// The message.
+        seq: Seq,
+        /// Its room.
+        room: RoomId,
+        /// Who said it.
+        from: UserId,
+    },
     /// To set the channel's topic.
     Topic(Name, Arc<str>),
     /// To close the channel.
