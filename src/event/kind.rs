@@ -41,7 +41,7 @@ pub enum Event {
         text: Arc<str>,
     },
     /// A message that was retracted, in the place of the [`Event::Said`] that it was: it counts among the messages of its room, so
-    /// that all numbers stay as they are, and nobody is shown it.
+    /// that all numbers stay as they are, and nobody is shown it. (An [`Event::Unheard`] only loses its text.)
     Unsaid {
         /// Its sender.
         from: UserId,
@@ -52,6 +52,8 @@ pub enum Event {
         who: Who,
         /// The message.
         seq: Seq,
+        /// Whether its readers are told.
+        shown: bool,
     },
     /// A member of the channel has read up to and including this entry.
     Read {
@@ -389,11 +391,11 @@ impl Event {
             | Self::Left { shown, .. }
             | Self::Owner { shown, .. }
             | Self::Operator { shown, .. }
+            | Self::Retracted { shown, .. }
             | Self::Invited { shown, .. } => *shown,
             Self::Unbanned { by, .. } => by.is_some(),
             Self::Said { .. }
             | Self::Unsaid { .. }
-            | Self::Retracted { .. }
             | Self::Topic { .. }
             | Self::Closed { .. }
             | Self::Kicked { .. }
@@ -416,6 +418,15 @@ impl Event {
     pub fn author(&self) -> Option<UserId> {
         match self {
             Self::Said { from, .. } => Some(from.id),
+            _ => None,
+        }
+    }
+
+    /// Who said it, if it is or was a message.
+    pub fn sender(&self) -> Option<UserId> {
+        match self {
+            Self::Said { from, .. } | Self::Unheard { from, .. } => Some(from.id),
+            Self::Unsaid { from } => Some(*from),
             _ => None,
         }
     }

@@ -254,6 +254,8 @@ pub enum Answer {
     },
     /// Where the read mark is now.
     Acked(Seq),
+    /// Where the read mark in this channel is now.
+    AckedIn(Name, Seq),
 }
 
 /// The outcome of the proposal with this tag.
@@ -271,6 +273,6 @@ impl Completion {
     /// Whether rooms can begin or end with it, so that it is told in its place among the events: what follows in the same batch
     /// comes after its OK. The many others are told at the end of their batch, which wakes their sessions once.
     pub fn has_place(&self) -> bool {
-        !matches!(self.result, Ok(Answer::Said { .. } | Answer::Acked(_)) | Err(_))
+        !matches!(self.result, Ok(Answer::Said { .. } | Answer::Acked(_) | Answer::AckedIn(..)) | Err(_))
     }
 }

@@ -54,7 +54,7 @@ use crate::names::Seq;
 
 pub use backend::{Backend, StoreError};
 pub use disk::{Checked, Disk, OpenError, check, compare, copy, copy_ends, copy_path, copy_to, count};
-pub use disk::{empty_copy, is_there, open as open_disk, replace, set_aside, take_over};
+pub use disk::{empty_copy, is_there, open as open_disk, replace, search_file, set_aside, take_over};
 pub use memory::{Memory, open as open_memory};
 pub use put::Store;
 pub use trim::Keep;

@@ -2,7 +2,7 @@
 //!
 //! It owns nothing. It must never refuse a retraction: what need not or cannot be rewritten is left as it is.
 
-use crate::event::{Event, RoomId};
+use crate::event::{Entry, Event, RoomId};
 use crate::names::Seq;
 use crate::store::Store;
 use crate::store::backend::{Backend, Look, Record, StoreError};
@@ -17,17 +17,20 @@ impl<B: Backend> Store<B> {
             Ok(_) | Err(StoreError::Damaged(_)) => return Ok(()),
             Err(error) => return Err(error),
         };
-        let Event::Said { from, text, .. } = &record.entry.event else { return Ok(()) };
-        let (from, bytes) = (from.id, text.len() as u64);
+        let (left, bytes) = match &record.entry.event {
+            Event::Said { from, text, .. } => (Event::Unsaid { from: from.id }, text.len() as u64),
+            // It is none of the messages that count, and stays none.
+            Event::Unheard { from, key, .. } => (Event::Unheard { from: from.clone(), key: key.clone(), text: "".into() }, 0),
+            _ => return Ok(()),
+        };
         if let RoomId::Inbox(_) = room
             && seq > self.heads.head(&self.backend, room)?.read
         {
             let head = &mut self.heads.change(&self.backend, room)?.head;
             head.unread_bytes = head.unread_bytes.saturating_sub(bytes);
         }
-        let mut left: Record = record;
-        left.entry.event = Event::Unsaid { from };
-        self.batch.unsaid.insert(seq, left);
+        let entry = Entry { event: left, ..record.entry };
+        self.batch.unsaid.insert(seq, Record { entry, ..record });
         Ok(())
     }
 

@@ -66,6 +66,8 @@ pub struct Message {
     pub is_shared: bool,
     /// Whether its recipient did not ignore its sender.
     pub is_heard: bool,
+    /// Whether it was retracted.
+    pub is_unsaid: bool,
 }
 
 /// Everything there is.
@@ -80,6 +82,8 @@ pub struct Model {
     pub ignored: Vec<Ignored>,
     /// When the next proposal is decided.
     pub now: Time,
+    /// Up to where each member has read a channel; at first taken from the state, which knows where they joined.
+    pub reads: Vec<((Seq, UserId), Seq)>,
     /// All ids that were ever given out.
     pub ids: Vec<UserId>,
 }
@@ -164,7 +168,8 @@ impl Model {
 
     pub fn unread_bytes(&self, user: UserId) -> u64 {
         let mark = self.mark(user);
-        self.inbox(user).filter(|message| message.seq > mark).map(|message| message.text.len() as u64).sum()
+        let unread = self.inbox(user).filter(|message| message.seq > mark && !message.is_unsaid);
+        unread.map(|message| message.text.len() as u64).sum()
     }
 
     /// Whether another message counts to somebody's share: the first tenth does not.
@@ -183,6 +188,44 @@ impl Model {
     pub fn acked(&self, user: UserId, seq: Seq) -> Seq {
         let newest = self.inbox(user).map(|message| message.seq).filter(|message| *message <= seq).max();
         newest.unwrap_or(Seq(0)).max(self.mark(user))
+    }
+
+    /// Up to where a member has read a channel.
+    pub fn read_in(&self, channel: Seq, user: UserId) -> Option<Seq> {
+        self.reads.iter().find(|(whose, _)| *whose == (channel, user)).map(|(_, read)| *read)
+    }
+
+    /// Up to where they would have read it after an ACK.
+    pub fn acked_in(&self, channel: Seq, user: UserId, seq: Seq) -> Seq {
+        let said = self.messages.iter().filter(|message| message.room == RoomId::Channel(channel)).map(|message| message.seq);
+        said.max().unwrap_or_default().min(seq).max(self.read_in(channel, user).unwrap_or_default())
+    }
+
+    /// An account's mark in a channel that they are in.
+    fn marking(&self, user: &User, name: &str, seq: Seq, storage: Storage) -> Verdict {
+        let Some(channel) = self.channel(name) else { return verdict(vec!["NO_SUCH_CHANNEL"], String::new) };
+        let mark = self.acked_in(channel.id, user.id, seq);
+        let moves = Some(mark) != self.read_in(channel.id, user.id);
+        let mut codes = full(moves && storage == Storage::Nothing);
+        codes.extend((!channel.has(user.id)).then_some("NOT_MEMBER"));
+        codes.extend(user.hash.is_none().then_some("NOT_ALLOWED"));
+        verdict(codes, || format!("#{} {mark}", channel.name))
+    }
+
+    /// Whoever has said it, or owns its channel, may take it back while its room is there.
+    fn retracting(&self, user: &User, (seq, room, from): (Seq, RoomId, UserId), is_full: bool) -> Verdict {
+        let channel = |id| self.channels.iter().find(|channel| channel.id == id);
+        let denied = match room {
+            RoomId::Inbox(owner) => (self.user(owner).is_none() || from != user.id).then_some("NOT_ALLOWED"),
+            RoomId::Channel(id) => match channel(id) {
+                None => Some("NOT_ALLOWED"),
+                Some(channel) if from == user.id || channel.owner == Some(user.id) => None,
+                Some(channel) => Some(if channel.has(user.id) { "NOT_ALLOWED" } else { "NOT_MEMBER" }),
+            },
+        };
+        let mut codes = full(is_full);
+        codes.extend(denied);
+        verdict(codes, || seq.to_string())
     }
 
     /// What the proposal may come to.
@@ -211,6 +254,10 @@ impl Model {
                 let mark = self.acked(user.id, *seq);
                 let moves = mark != self.mark(user.id);
                 verdict(full(moves && storage == Storage::Nothing), || mark.to_string())
+            }
+            (Request::AckIn(name, seq), Some(user)) => self.marking(user, name.as_str(), *seq, storage),
+            (Request::Retract { seq, room, from }, Some(user)) => {
+                self.retracting(user, (*seq, *room, *from), storage != Storage::Free)
             }
             (Request::Create(name, _), Some(user)) => {
                 let address = self.connection(session).and_then(|connection| connection.address);

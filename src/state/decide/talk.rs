@@ -8,7 +8,7 @@ use crate::limits::{INBOX_UNSHARED, KEYS_REMEMBERED, KEYS_REMEMBERED_GUEST};
 use crate::names::{Seq, UserId, Who, fold};
 use crate::state::archive::{Archive, Sharer, content, near};
 use crate::state::decide::{Actor, Deciding, refused};
-use crate::state::permissions::{Act, Rank};
+use crate::state::permissions::{self, Act, Rank};
 use crate::state::{Channel, Options, State};
 
 impl Deciding<'_> {
@@ -156,28 +156,38 @@ impl Deciding<'_> {
         if upto > read {
             self.happens_in(channel, Event::Read { by, upto });
         }
-        Ok(Ok(Answer::Acked(upto)))
+        Ok(Ok(Answer::AckedIn(row.name.clone(), upto)))
     }
 
     /// Where the message is and who said it was looked up when this was proposed: nodes may have given up different ones of their
     /// old messages by now, and decide alike all the same.
     pub(super) fn retract(&mut self, actor: &Actor, seq: Seq, room: RoomId, from: UserId) -> Result<Answer, Refusal> {
+        let me = actor.who.id;
         let is_there = match room {
             RoomId::Inbox(owner) => self.state.users.has(&owner),
             RoomId::Channel(channel) => self.state.channels.has(&channel),
         };
-        let owns = |channel| self.state.channel_row(channel).is_some_and(|row| row.owner == Some(actor.who.id));
-        if !is_there || from != actor.who.id && !room.channel().is_some_and(owns) {
-            return Err(not_yours(seq));
+        let denied = match room {
+            _ if !is_there => Some(Code::NotAllowed),
+            _ if from == me => None,
+            RoomId::Inbox(_) => Some(Code::NotAllowed),
+            RoomId::Channel(channel) => {
+                permissions::refusal(Act::Retract, &[], self.rank(actor, channel)).map(|(_, code)| code)
+            }
+        };
+        if let Some(code) = denied {
+            return Err(Refusal { code, ..not_yours(seq) });
         }
-        self.happens(Some(room), Event::Retracted { who: actor.who.clone(), seq });
+        // Whoever is ignored has said nothing, and so takes nothing back.
+        let shown = !matches!(room, RoomId::Inbox(owner) if self.state.ignores(owner, me));
+        self.happens(Some(room), Event::Retracted { who: actor.who.clone(), seq, shown });
         Ok(Answer::Acked(seq))
     }
 }
 
 /// The refusal for a message that is not there or is not theirs to retract: which of the two need not be told.
 pub fn not_yours(seq: Seq) -> Refusal {
-    let text = format!("there is no message {seq} that you may retract: your own, or those in a channel that you own");
+    let text = format!("there is no message {seq} that you may retract: your own, or those in a channel that you run");
     Refusal::new(Code::NotAllowed, text)
 }
 

@@ -41,6 +41,7 @@ use table::{FLOORS, HEADS, KEY_COUNTS, NEWEST, WASTE};
 
 pub use check::{Checked, check, compare, count};
 pub use copy::{copy, copy_ends, copy_path, copy_to, empty_copy, is_there, replace, set_aside, take_over};
+pub use files::search_file;
 pub use open::{OpenError, open};
 
 /// How many rows one statement inserts: running a statement costs about as much as a row.
