@@ -16,6 +16,8 @@ mod model;
 mod order;
 #[path = "support/proposals.rs"]
 mod proposals;
+#[path = "decide/reading.rs"]
+mod reading;
 
 use std::fmt::Write;
 

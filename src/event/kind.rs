@@ -1,5 +1,5 @@
-//! The kinds of events. To add a kind, add a variant here, say whether it lasts and is shown, what it does to the compaction keys
-//! in [`crate::event::compaction`], and give it a line in [`crate::event::line`]. How it is stored follows from its fields.
+//! The kinds of events. To add a kind, add a variant here, say in `nature.rs` whether it lasts and is shown, what it does to the
+//! compaction keys in [`crate::event::compaction`], and give it a line in [`crate::event::line`]. How it is stored follows from its fields.
 //!
 //! An event that *lasts* is durable: it is stored as part of the history. An *ephemeral* one is ordered and applied in the same
 //! way and changes the state, but is not stored for reading back.
@@ -339,100 +339,4 @@ pub struct Share {
     /// The [address](crate::state::archive::near), if there is one: too few bits of it to tell which it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub near: Option<u16>,
-}
-
-impl Event {
-    /// Whether it is stored for reading back; otherwise it is ephemeral.
-    pub fn lasts(&self) -> bool {
-        match self {
-            Self::Joined { lasts, .. }
-            | Self::Left { lasts, .. }
-            | Self::Owner { lasts, .. }
-            | Self::Operator { lasts, .. }
-            | Self::Kicked { lasts, .. }
-            | Self::Invited { lasts, .. } => *lasts,
-            Self::Ignored { session, .. } | Self::Unignored { session, .. } => session.is_none(),
-            Self::Said { .. }
-            | Self::Unheard { .. }
-            | Self::Unsaid { .. }
-            | Self::Retracted { .. }
-            | Self::Read { .. }
-            | Self::Acked { .. }
-            | Self::Created { .. }
-            | Self::Topic { .. }
-            | Self::Closed { .. }
-            | Self::Registered { .. }
-            | Self::Banned(_)
-            | Self::Unbanned { .. }
-            | Self::Set { .. }
-            | Self::Ids { .. } => true,
-            Self::Renamed { .. }
-            | Self::Online { .. }
-            | Self::Offline { .. }
-            | Self::Invitation { .. }
-            | Self::Uninvited { .. }
-            | Self::Spoke { .. }
-            | Self::Came { .. }
-            | Self::Counted { .. }
-            | Self::Named { .. }
-            | Self::LoggedIn { .. }
-            | Self::Went { .. }
-            | Self::NodeEnded { .. }
-            | Self::Entered { .. }
-            | Self::Ordered { .. }
-            | Self::Given { .. } => false,
-        }
-    }
-
-    /// Whether readers of its room are shown a line.
-    pub fn is_shown(&self) -> bool {
-        match self {
-            Self::Joined { shown, .. }
-            | Self::Left { shown, .. }
-            | Self::Owner { shown, .. }
-            | Self::Operator { shown, .. }
-            | Self::Retracted { shown, .. }
-            | Self::Invited { shown, .. } => *shown,
-            Self::Unbanned { by, .. } => by.is_some(),
-            Self::Said { .. }
-            | Self::Unsaid { .. }
-            | Self::Topic { .. }
-            | Self::Closed { .. }
-            | Self::Kicked { .. }
-            | Self::Banned(_)
-            | Self::Invitation { .. }
-            | Self::Set { .. }
-            | Self::Renamed { .. }
-            | Self::Online { .. }
-            | Self::Offline { .. } => true,
-            _ => false,
-        }
-    }
-
-    /// Whether it is linked among what can be read of its room, and grows old with that.
-    pub fn is_linked(&self) -> bool {
-        self.is_shown() || matches!(self, Self::Unheard { .. })
-    }
-
-    /// Who says it, if somebody does: whoever ignores them is not shown it.
-    pub fn author(&self) -> Option<UserId> {
-        match self {
-            Self::Said { from, .. } => Some(from.id),
-            _ => None,
-        }
-    }
-
-    /// Who said it, if it is or was a message.
-    pub fn sender(&self) -> Option<UserId> {
-        match self {
-            Self::Said { from, .. } | Self::Unheard { from, .. } => Some(from.id),
-            Self::Unsaid { from } => Some(*from),
-            _ => None,
-        }
-    }
-
-    /// Whether it is, or was, a message: what HISTORY and INBOX count.
-    pub fn is_message(&self) -> bool {
-        matches!(self, Self::Said { .. } | Self::Unsaid { .. })
-    }
 }

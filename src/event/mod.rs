@@ -8,6 +8,7 @@ pub mod compaction;
 pub mod government;
 pub mod kind;
 pub mod line;
+mod nature;
 pub mod proposal;
 
 use std::fmt;
