@@ -216,6 +216,14 @@ const FIXED: &[(&str, u64, &str, &str)] = &[
     ("password-length", PASSWORD_BYTES as u64, "bytes, at least", "a shorter password is guessed too soon"),
     ("hashes-at-once", HASHES_AT_ONCE as u64, "hashes", "passwords hashed at the same time; each takes 19 MiB and a core"),
     ("page-lines", PAGE_LINES_MAX, "lines", "the most that INBOX, HISTORY, LIST and CHANNELS give at a time"),
+    ("search-lines", SEARCH_LINES_MAX, "messages", "the most that SEARCH shows at a time"),
+    ("search-words", SEARCH_WORDS as u64, "words", "words and phrases of one SEARCH; each is looked up in the whole index"),
+    (
+        "search-cost",
+        SEARCH_TOKENS,
+        "commands",
+        "what a SEARCH, and a HISTORY of a user, count as; no other line costs the machine as much",
+    ),
     (
         "wait-seconds",
         WAIT_SECONDS_MAX,
