@@ -52,6 +52,7 @@ pub mod menu;
 pub mod names;
 pub mod order;
 pub mod replica;
+pub mod search;
 pub mod server;
 pub mod session;
 pub mod state;

@@ -155,7 +155,7 @@ impl Server {
         let hub = Arc::new(Hub::new(&limits));
         let (mut supervisor, stopping) = (Supervisor::default(), CancellationToken::new());
         let parts = Parts { hub: &hub, limits: &limits, supervisor: &mut supervisor, stopping: stopping.clone() };
-        let Journal { order, state, reader, node, membership, nats } = journal::open(config, parts).await?;
+        let Journal { order, state, reader, search, node, membership, nats } = journal::open(config, parts).await?;
         let (listeners, tls_listeners) = (listen_all(sockets)?, listen_all(tls_sockets)?);
         let shared = Arc::new(Shared {
             lives: Lives::new(Life::begin(node)),
@@ -163,6 +163,7 @@ impl Server {
             order,
             state,
             reader,
+            search,
             clock: Clock::System,
             hub,
             passwords: Passwords::new(&limits),
@@ -232,6 +233,7 @@ impl Server {
             },
             failure = supervisor.failure() => return Err(fail(&shared, failure).await),
         }
+        shared.search.close();
         shared.order.close();
         // Whatever was answered is stored already. Closing the store only makes it smaller, and the next start does that, too.
         match tokio::time::timeout_at(until, supervisor.finish()).await {
@@ -268,6 +270,7 @@ fn be_a_node(
 /// Tells the sessions that wait for an answer that nobody knows it. The end is not delayed for slow ones.
 async fn fail(shared: &Shared, failure: Failure) -> Failure {
     shared.failed.cancel();
+    shared.search.close();
     shared.stopping.cancel();
     shared.hub.wake_all();
     shared.tracker.close();

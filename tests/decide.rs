@@ -16,6 +16,8 @@ mod model;
 mod order;
 #[path = "support/proposals.rs"]
 mod proposals;
+#[path = "decide/reading.rs"]
+mod reading;
 
 use std::fmt::Write;
 
@@ -77,6 +79,7 @@ fn words(answer: &Answer) -> (String, u64) {
         Answer::Said { seq, time, dup: true } => (format!("{seq} {} dup", time.0), seq.0),
         Answer::Said { seq, time, dup: false } => (format!("{seq} {}", time.0), seq.0),
         Answer::Acked(seq) => (seq.to_string(), 0),
+        Answer::AckedIn(name, seq) => (format!("#{name} {seq}"), 0),
     }
 }
 
@@ -366,6 +369,9 @@ fn what_is_marked_already_is_not_looked_up_again() {
         type Error = &'static str;
         fn inbox(&mut self, _: UserId) -> Result<Inbox, Self::Error> {
             Ok(Inbox { count: 3, newest: Seq(9), read_count: 2, read: Seq(5), unread_bytes: 1 })
+        }
+        fn newest_in(&mut self, _: Seq) -> Result<Seq, Self::Error> {
+            Err("damaged")
         }
         fn newest_until(&mut self, _: UserId, _: Seq) -> Result<Seq, Self::Error> {
             Err("damaged")

@@ -19,10 +19,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("state", &["event", "code", "names", "limits"]),
     ("order", &["wire", "event", "code", "clock", "names", "limits"]),
     ("store", &["state", "event", "names", "limits", "clock"]),
+    ("search", &["store", "event", "names", "limits", "clock"]),
     ("hub", &["event", "names", "limits"]),
     ("replica", &["order", "state", "store", "hub", "event", "code", "clock", "names", "limits"]),
     ("wire", &["event", "code", "names", "limits"]),
-    ("session", &["wire", "hub", "order", "state", "store", "event", "code", "clock", "names", "limits"]),
+    ("session", &["wire", "hub", "order", "state", "store", "search", "event", "code", "clock", "names", "limits"]),
     ("tls", &[]),
     ("menu", &["wire", "tls"]),
     ("bench", &["wire"]),
@@ -30,8 +31,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "config", "session", "replica", "hub", "order", "state", "store", "wire", "event", "code", "clock", "names",
-            "limits", "tls",
+            "config", "session", "replica", "hub", "order", "state", "store", "search", "wire", "event", "code", "clock",
+            "names", "limits", "tls",
         ],
     ),
     ("cli", &["config", "names", "limits", "bench"]),

@@ -152,10 +152,10 @@ fn every_type_of_line_is_shown() {
         let mut words = line.split(' ');
         seen.insert((words.next().unwrap_or_default(), words.next().unwrap_or_default()));
     }
-    let data = ["MSG", "USER", "IGNORED", "CHANNEL", "OPTION", "BAN", "HELP"].map(|word| ("-", word));
+    let data = ["MSG", "USER", "IGNORED", "CHANNEL", "UNREAD", "OPTION", "BAN", "HELP"].map(|word| ("-", word));
     let events = [
         "HELLO", "MSG", "JOIN", "LEAVE", "NAME", "OWNER", "OP", "DEOP", "INVITE", "KICK", "BAN", "UNBAN", "SET", "TOPIC",
-        "CLOSE", "GAP", "SHUTDOWN", "BYE",
+        "CLOSE", "RETRACT", "GAP", "SHUTDOWN", "BYE",
     ];
     for (mark, word) in data.into_iter().chain(events.map(|word| ("*", word))) {
         assert!(seen.contains(&(mark, word)), "{mark} {word}");

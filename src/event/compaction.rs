@@ -52,6 +52,7 @@ impl Event {
                 hold: Some(below(format_args!("/m/{}", who.id))),
                 free: Some(below(format_args!("/i/{}", who.id))),
             },
+            Self::Read { by, .. } => hold(below(format_args!("/m/{by}/r"))),
             Self::Operator { who, is: true, .. } => hold(below(format_args!("/m/{}/o", who.id))),
             Self::Operator { who, is: false, .. } => free(below(format_args!("/m/{}/o", who.id))),
             Self::Spoke { who } => hold(below(format_args!("/m/{who}/s"))),
@@ -81,6 +82,8 @@ impl Event {
             | Self::Acked { .. }
             | Self::Invitation { .. }
             | Self::Unheard { .. }
+            | Self::Unsaid { .. }
+            | Self::Retracted { .. }
             | Self::Renamed { .. }
             | Self::Online { .. }
             | Self::Offline { .. } => Compaction::default(),

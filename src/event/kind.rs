@@ -1,6 +1,5 @@
-//! The kinds of events. To add a kind, add a variant here, say whether it lasts and is shown in
-//! [`crate::event::nature`], what it does to the compaction keys in [`crate::event::compaction`], and give it a line in
-//! [`crate::event::line`]. How it is stored follows from its fields.
+//! The kinds of events. To add a kind, add a variant here, say in `nature.rs` whether it lasts and is shown, what it does to the
+//! compaction keys in [`crate::event::compaction`], and give it a line in [`crate::event::line`]. How it is stored follows from its fields.
 //!
 //! An event that *lasts* is durable: it is stored as part of the history. An *ephemeral* one is ordered and applied in the same
 //! way and changes the state, but is not stored for reading back.
@@ -40,6 +39,28 @@ pub enum Event {
         key: Option<Arc<str>>,
         /// Its text, checked.
         text: Arc<str>,
+    },
+    /// A message that was retracted, in the place of the [`Event::Said`] that it was: it counts among the messages of its room, so
+    /// that all numbers stay as they are, and nobody is shown it. (An [`Event::Unheard`] only loses its text.)
+    Unsaid {
+        /// Its sender.
+        from: UserId,
+    },
+    /// A message of the room is retracted: from here on its entry is an [`Event::Unsaid`].
+    Retracted {
+        /// Who has retracted it.
+        who: Who,
+        /// The message.
+        seq: Seq,
+        /// Whether its readers are told.
+        shown: bool,
+    },
+    /// A member of the channel has read up to and including this entry.
+    Read {
+        /// Who.
+        by: UserId,
+        /// The last entry read.
+        upto: Seq,
     },
     /// The owner of the inbox has read up to and including this entry.
     Acked {

@@ -131,6 +131,7 @@ impl Event {
             }
             Self::Set { who, setting } => line(format_args!("SET {to} {who} {time} {} {setting}", setting.option())),
             Self::Closed { who } => line(format_args!("CLOSE {to} {who} {time}")),
+            Self::Retracted { who, seq, .. } => line(format_args!("RETRACT {to} {seq} {who} {time}")),
             _ => {}
         }
     }

@@ -8,7 +8,7 @@ pub mod compaction;
 pub mod government;
 pub mod kind;
 pub mod line;
-pub mod nature;
+mod nature;
 pub mod proposal;
 
 use std::fmt;
@@ -25,7 +25,7 @@ pub use line::{Mark, Stamp, To};
 pub use proposal::{Answer, Batch, Completion, NodeId, Origin, Proposal, Read, Recipient, Request, SessionId, Slot};
 
 /// A sequence of entries: a channel, or one user's inbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum RoomId {
     /// One user's inbox.
     Inbox(UserId),

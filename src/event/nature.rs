@@ -1,7 +1,5 @@
-//! What kind of a kind an event is: whether it lasts, whether it is shown, and who says it.
-//!
-//! An event that *lasts* is durable: it is stored as part of the history. An *ephemeral* one is ordered and applied in the same
-//! way and changes the state, but is not stored for reading back. Nothing here looks at the state.
+//! What the kinds of events are like: whether one lasts, whether its room's readers are shown it, and who says it. What a kind does to
+//! the compaction keys is in `compaction.rs`, what it looks like in `line.rs`. This file must never look at the state.
 
 use crate::event::Event;
 use crate::names::UserId;
@@ -19,6 +17,9 @@ impl Event {
             Self::Ignored { session, .. } | Self::Unignored { session, .. } => session.is_none(),
             Self::Said { .. }
             | Self::Unheard { .. }
+            | Self::Unsaid { .. }
+            | Self::Retracted { .. }
+            | Self::Read { .. }
             | Self::Acked { .. }
             | Self::Created { .. }
             | Self::Topic { .. }
@@ -53,9 +54,11 @@ impl Event {
             | Self::Left { shown, .. }
             | Self::Owner { shown, .. }
             | Self::Operator { shown, .. }
+            | Self::Retracted { shown, .. }
             | Self::Invited { shown, .. } => *shown,
             Self::Unbanned { by, .. } => by.is_some(),
             Self::Said { .. }
+            | Self::Unsaid { .. }
             | Self::Topic { .. }
             | Self::Closed { .. }
             | Self::Kicked { .. }
@@ -82,8 +85,17 @@ impl Event {
         }
     }
 
-    /// Whether it is a message: what HISTORY and INBOX show and count.
+    /// Who said it, if it is or was a message.
+    pub fn sender(&self) -> Option<UserId> {
+        match self {
+            Self::Said { from, .. } | Self::Unheard { from, .. } => Some(from.id),
+            Self::Unsaid { from } => Some(*from),
+            _ => None,
+        }
+    }
+
+    /// Whether it is, or was, a message: what HISTORY and INBOX count.
     pub fn is_message(&self) -> bool {
-        matches!(self, Self::Said { .. })
+        matches!(self, Self::Said { .. } | Self::Unsaid { .. })
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 
 use crate::code::Refusal;
-use crate::event::{Setting, Time, Unwanted};
+use crate::event::{RoomId, Setting, Time, Unwanted};
 use crate::names::{Name, Seq, UserId, Who};
 
 /// One life of a server among those that share an order, from its entry to its end: a server that enters again is another node.
@@ -128,6 +128,17 @@ pub enum Request {
     },
     /// To mark the inbox as read up to and including this seq.
     Ack(Seq),
+    /// To mark the channel as read up to and including this seq.
+    AckIn(Name, Seq),
+    /// To retract a message: where it is, and who said it, as the session has found it.
+    Retract {
+        /// The message.
+        seq: Seq,
+        /// Its room.
+        room: RoomId,
+        /// Who said it.
+        from: UserId,
+    },
     /// To set the channel's topic.
     Topic(Name, Arc<str>),
     /// To close the channel.
@@ -243,6 +254,8 @@ pub enum Answer {
     },
     /// Where the read mark is now.
     Acked(Seq),
+    /// Where the read mark in this channel is now.
+    AckedIn(Name, Seq),
 }
 
 /// The outcome of the proposal with this tag.
@@ -260,6 +273,6 @@ impl Completion {
     /// Whether rooms can begin or end with it, so that it is told in its place among the events: what follows in the same batch
     /// comes after its OK. The many others are told at the end of their batch, which wakes their sessions once.
     pub fn has_place(&self) -> bool {
-        !matches!(self.result, Ok(Answer::Said { .. } | Answer::Acked(_)) | Err(_))
+        !matches!(self.result, Ok(Answer::Said { .. } | Answer::Acked(_) | Answer::AckedIn(..)) | Err(_))
     }
 }

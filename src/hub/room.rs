@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::event::{Entry, Mark, RoomId};
+use crate::event::{Entry, Event, Mark, RoomId};
 use crate::hub::handle::SessionHandle;
 use crate::hub::news::Title;
 use crate::hub::tail::{Ears, Tail};
@@ -174,6 +174,9 @@ impl Room {
         let mut locked = self.inner();
         let inner = &mut *locked;
         let to = inner.title.to();
+        if let Event::Retracted { seq, .. } = entry.event {
+            inner.tail.blank(seq);
+        }
         inner.tail.push(entry, |line| {
             entry.event.write_line(line, Mark::Event, entry.seq, entry.time, to);
         });

@@ -28,6 +28,8 @@ struct Line {
     author: UserId,
     /// Whether its entry is in the store.
     lasts: bool,
+    /// Whether it was retracted: its bytes are blank, and nobody is shown them.
+    is_blank: bool,
 }
 
 /// Who reads, and what they are not shown.
@@ -128,8 +130,18 @@ impl Tail {
         let Entry { seq, via, event, .. } = entry;
         let (via, author) = (via.unwrap_or(NOBODY), event.author().unwrap_or(NOBODY));
         self.newest = *seq;
-        self.lines.push_back(Line { at: self.end(), seq: *seq, via, author, lasts: event.lasts() });
+        self.lines.push_back(Line { at: self.end(), seq: *seq, via, author, lasts: event.lasts(), is_blank: false });
         write(&mut self.bytes);
+    }
+
+    /// Blanks the line of a message that was retracted, for those who have not read it. Its place stays, so that all positions do.
+    pub fn blank(&mut self, seq: Seq) {
+        let index = self.lines.partition_point(|line| line.seq < seq);
+        let next = self.lines.get(index + 1).map_or(self.end(), |line| line.at);
+        if let Some(line) = self.lines.get_mut(index).filter(|line| line.seq == seq) {
+            line.is_blank = true;
+            self.bytes[(line.at - self.start) as usize..(next - self.start) as usize].fill(0);
+        }
     }
 
     /// Gives up all lines and their memory.
@@ -169,7 +181,7 @@ impl Tail {
     }
 
     /// Copies whole lines after the cursor and before the position `until` to `out`, until that holds about `budget` bytes.
-    /// Leaves out lines that its reader does not hear. Moves the cursor on.
+    /// Leaves out lines that its reader does not hear, and blank ones. Moves the cursor on.
     pub fn read(&self, cursor: &mut Cursor, until: u64, ears: Ears<'_>, budget: usize, out: &mut Vec<u8>) -> Read {
         if cursor.position < self.start && !self.rejoin(cursor) {
             return Read::Behind { floor: self.floor, lost: self.lost.to(ears.me) };
@@ -183,7 +195,7 @@ impl Tail {
                 break;
             }
             let next = self.lines.get(index + 1).map_or(self.end(), |line| line.at);
-            if !ears.hear_line(line) {
+            if line.is_blank || !ears.hear_line(line) {
                 self.copy(run, line.at, out);
                 run = next;
             }
@@ -217,6 +229,23 @@ mod tests {
     use crate::event::{Event, Time};
     use crate::hub::Ignores;
     use crate::names::{Name, Who};
+
+    #[test]
+    fn whoever_is_behind_is_not_shown_what_was_retracted() {
+        let mut tail = Tail::after(Seq(0));
+        for seq in [2, 4, 6] {
+            let said = Event::Topic { who: Who { name: Name::new("ana"), id: UserId(7) }, text: "x".into() };
+            let entry = Entry { seq: Seq(seq), time: Time(0), room: None, via: None, event: said };
+            tail.push(&entry, |line| line.extend_from_slice(format!("{seq}\n").as_bytes()));
+        }
+        let ears = Ears { me: UserId(1), ignoring: None };
+        let (mut cursor, mut out) = (Cursor { position: 0, seq: Seq(0) }, Vec::new());
+        tail.blank(Seq(4));
+        tail.blank(Seq(5));
+        assert_eq!(tail.read(&mut cursor, u64::MAX, ears, 1000, &mut out), Read::UpToDate);
+        assert_eq!((out, cursor), (b"2\n6\n".to_vec(), tail.cursor()));
+        assert!(!tail.bytes.contains(&b'4'), "not even in memory");
+    }
 
     /// Entries are numbered 2, 4, 6 …, so that cursors can lie between them, too.
     #[derive(Debug, Clone)]

@@ -129,6 +129,26 @@ pub const TIDIED_AT_ONCE: usize = 256;
 pub const TRIMMED_AT_ONCE: usize = 16;
 /// Seconds until all rooms are looked at again for messages that are no longer kept.
 pub const TRIM_SECONDS: u64 = 60;
+/// Seconds that a search waits until the index of messages has caught up; then it is refused for now.
+pub const SEARCH_SECONDS: u64 = 5;
+/// Seconds that LOGIN waits for the index of messages to say which of the unread ones are one's own.
+pub const UNREAD_SECONDS: u64 = 1;
+/// Searches that wait for their turn; one takes a few milliseconds.
+pub const SEARCHES_WAITING: usize = 256;
+/// Messages that one search shows when no number is asked for.
+pub const SEARCH_LINES: u64 = 20;
+/// Messages that may be asked for.
+pub const SEARCH_LINES_MAX: u64 = 100;
+/// Words and phrases of one search: each is looked up in the whole index.
+pub const SEARCH_WORDS: usize = 16;
+/// Commands for which a search counts: it costs the machine more than any other line.
+pub const SEARCH_TOKENS: u64 = 100;
+/// Entries that the index of messages takes at a time: a few milliseconds' work, which a question waits for.
+pub const INDEXED_AT_ONCE: usize = 512;
+/// The index rests so many times as long as it has worked while nobody asks: of one core it has a fifth, and messages have the rest.
+pub const INDEX_RESTS: u32 = 4;
+/// Seconds until it looks again whether something was said, if nobody asks.
+pub const INDEX_LOOK_SECONDS: u64 = 1;
 /// Seconds by which the clock may run ahead of the time that has passed; `keep-days` counts days.
 pub const CLOCK_JUMP_SECONDS: u64 = 3600;
 /// Seconds for which a clock that jumped ahead makes no message old, so that an operator can set it right.
@@ -196,6 +216,14 @@ const FIXED: &[(&str, u64, &str, &str)] = &[
     ("password-length", PASSWORD_BYTES as u64, "bytes, at least", "a shorter password is guessed too soon"),
     ("hashes-at-once", HASHES_AT_ONCE as u64, "hashes", "passwords hashed at the same time; each takes 19 MiB and a core"),
     ("page-lines", PAGE_LINES_MAX, "lines", "the most that INBOX, HISTORY, LIST and CHANNELS give at a time"),
+    ("search-lines", SEARCH_LINES_MAX, "messages", "the most that SEARCH shows at a time"),
+    ("search-words", SEARCH_WORDS as u64, "words", "words and phrases of one SEARCH; each is looked up in the whole index"),
+    (
+        "search-cost",
+        SEARCH_TOKENS,
+        "commands",
+        "what a SEARCH, and a HISTORY of a user, count as; no other line costs the machine as much",
+    ),
     (
         "wait-seconds",
         WAIT_SECONDS_MAX,

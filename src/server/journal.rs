@@ -4,7 +4,7 @@
 //! been read and, in a cluster, when the others know of it.
 
 use std::hash::{BuildHasher, RandomState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use crate::order::local::{self, Runs};
 use crate::order::nats::{self, Nats};
 use crate::order::{Batches, Order};
 use crate::replica::{Node, Outlet, Replica, ReplicaError, SharedState};
+use crate::search::{self, Search};
 use crate::server::StartError;
 use crate::server::cluster::{Kept, refuse};
 use crate::server::snapshots;
@@ -43,6 +44,8 @@ pub struct Journal {
     pub state: SharedState,
     /// Reads what is stored.
     pub reader: Arc<dyn Reader>,
+    /// Finds messages in it.
+    pub search: Search,
     /// The node that the server is.
     pub node: NodeId,
     /// Where it stands among others.
@@ -81,7 +84,23 @@ pub async fn open(config: &Config, mut parts: Parts<'_>) -> Result<Journal, Star
             (reader, in_task(replica, batches, &mut parts))
         }
     };
-    Ok(Journal { order: Arc::new(order), state, reader, node: ALONE, membership: None, nats: None })
+    let directory = (runs == Runs::InThread).then_some(config.data_dir.as_path());
+    let search = index(&reader, directory, &mut parts)?;
+    Ok(Journal { order: Arc::new(order), state, reader, search, node: ALONE, membership: None, nats: None })
+}
+
+/// Lets an index follow what this reader reads, in a file of this directory or in memory.
+fn index(reader: &Arc<dyn Reader>, directory: Option<&Path>, parts: &mut Parts<'_>) -> Result<Search, StartError> {
+    let (search, follower) = search::open(Arc::clone(reader), directory);
+    let (closed, work) = (parts.stopping.clone(), follower.run());
+    let following = async move {
+        work.await;
+        // Nobody asks any more; if the server has to end for another reason, that is to be reported.
+        closed.cancelled().await;
+        Ok(())
+    };
+    parts.supervisor.thread("the index of messages", "search", following).map_err(StartError::Thread)?;
+    Ok(search)
 }
 
 /// A replica with the state from the store. Nobody is connected yet, so the guests of the last run are gone and their channels
@@ -135,7 +154,8 @@ async fn shared(config: &Config, cluster: &Cluster, mut parts: Parts<'_>) -> Res
             return Err(error);
         }
     };
-    Ok(Journal { order: Arc::new(order), state, reader, node, membership: Some(membership), nats: Some(broker) })
+    let search = index(&reader, Some(&config.data_dir), &mut parts)?;
+    Ok(Journal { order: Arc::new(order), state, reader, search, node, membership: Some(membership), nats: Some(broker) })
 }
 
 pub async fn connect(cluster: &Cluster, stream_bytes: u64) -> Result<Nats, StartError> {
@@ -226,7 +246,7 @@ fn run_in_thread(
     told: mpsc::Receiver<Vec<News>>,
     parts: &mut Parts<'_>,
 ) -> Result<(), StartError> {
-    parts.supervisor.thread(JOURNAL, work).map_err(StartError::Thread)?;
+    parts.supervisor.thread(JOURNAL, "replica", work).map_err(StartError::Thread)?;
     parts.supervisor.task("telling what happened", carry(Arc::clone(parts.hub), told, parts.stopping.clone()));
     Ok(())
 }

@@ -40,14 +40,19 @@ impl Supervisor {
         handle
     }
 
-    /// Runs work in a thread of its own, where it may wait for the disk, and watches it.
+    /// Runs work in a thread of its own, which the system shows as `thread`, where it may wait for the disk, and watches it.
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn thread(&mut self, name: &'static str, work: impl Future<Output = Ended> + Send + 'static) -> std::io::Result<()> {
+    pub fn thread(
+        &mut self,
+        name: &'static str,
+        thread: &str,
+        work: impl Future<Output = Ended> + Send + 'static,
+    ) -> std::io::Result<()> {
         let (ended, end) = oneshot::channel();
         let runtime = tokio::runtime::Handle::current();
-        std::thread::Builder::new().name("replica".into()).spawn(move || {
+        std::thread::Builder::new().name(thread.to_owned()).spawn(move || {
             let _ = ended.send(runtime.block_on(work));
         })?;
         // A thread that panics drops its sender without a word; the panic itself is on stderr.
@@ -120,7 +125,7 @@ mod tests {
         assert_eq!(supervisor.failure().await, failed("the third", "no more"));
         supervisor.task("the fourth", async { Ok(()) });
         assert_eq!(supervisor.failure().await, failed("the fourth", &format!("it ended; {START_AGAIN}")));
-        supervisor.thread("the fifth", async { panic!("in a thread") }).unwrap();
+        supervisor.thread("the fifth", "fifth", async { panic!("in a thread") }).unwrap();
         assert_eq!(supervisor.failure().await, failed("the fifth", &format!("it panicked; {START_AGAIN}")));
     }
 

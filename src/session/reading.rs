@@ -117,6 +117,12 @@ impl Reading {
         inbox.map(|subscription| subscription.cursor.seq)
     }
 
+    /// Up to which entry a room was read, if it is read and goes on.
+    pub fn cursor_in(&self, room: RoomId) -> Option<Seq> {
+        let is_it = |subscription: &&Subscription| subscription.room.id == room && subscription.end.is_none();
+        self.rooms.iter().find(is_it).map(|subscription| subscription.cursor.seq)
+    }
+
     /// Whether the room is read, and its reading has no end yet.
     pub fn goes_on(&self, room: RoomId) -> bool {
         self.rooms.iter().any(|subscription| subscription.room.id == room && subscription.end.is_none())

@@ -105,6 +105,7 @@ fn answer(out: &mut Vec<u8>, verb: &'static str, result: &Result<Answer, Refusal
     match result {
         Ok(Answer::Said { seq, time, dup }) => reply::ok_said(out, verb, *seq, *time, *dup),
         Ok(Answer::Acked(seq)) => reply::ok(out, verb, format_args!(" {seq}")),
+        Ok(Answer::AckedIn(channel, seq)) => reply::ok(out, verb, format_args!(" #{channel} {seq}")),
         Ok(other) => unreachable!("invariant: {verb} comes to a seq, and not {other:?}"),
         Err(refusal) => reply::err(out, verb, refusal),
     }

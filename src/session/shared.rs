@@ -11,6 +11,7 @@ use crate::hub::Hub;
 use crate::limits::Limits;
 use crate::order::Order;
 use crate::order::cluster::Membership;
+use crate::search::Search;
 use crate::session::budgets::Budgets;
 use crate::session::life::Lives;
 use crate::session::passwords::Passwords;
@@ -29,6 +30,8 @@ pub struct Shared {
     pub state: Arc<RwLock<State>>,
     /// Reads what is stored.
     pub reader: Arc<dyn Reader>,
+    /// Finds messages.
+    pub search: Search,
     /// Tells the time of day, for questions such as what has been said since.
     pub clock: Clock,
     /// Reaches the sessions.

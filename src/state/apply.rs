@@ -74,12 +74,14 @@ impl State {
             }
             (Event::Joined { who, since, rank, lasts, .. }, Some(channel)) => {
                 self.memberships.insert((who.id, channel), ());
-                let row = Member { since: *since, rank: *rank, lasts: *lasts, is_operator: false, spoke: None };
+                let (since, rank, lasts) = (*since, *rank, *lasts);
+                let row = Member { since, rank, lasts, read: rank, is_operator: false, spoke: None };
                 if self.members.insert((channel, who.id), row) {
                     self.channels.change(&channel, |channel| channel.members += 1);
                 }
                 self.uninvite(channel, who.id);
             }
+            (Event::Read { by, upto }, Some(channel)) => self.members.change(&(channel, *by), |member| member.read = *upto),
             (Event::Left { who, .. } | Event::Kicked { who, .. }, Some(channel)) => {
                 self.memberships.remove(&(who.id, channel));
                 if self.members.remove(&(channel, who.id)).is_some() {

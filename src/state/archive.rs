@@ -51,6 +51,12 @@ pub trait Archive {
     /// When the store fails or is damaged.
     fn inbox(&mut self, owner: UserId) -> Result<Inbox, Self::Error>;
 
+    /// The newest message that was ever said in a channel; 0 when there is none.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    fn newest_in(&mut self, channel: Seq) -> Result<Seq, Self::Error>;
+
     /// The newest message of an inbox at or before `seq`; 0 when there is none.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ use crate::event::{Ban, Kept, NodeId, Outcast, SessionId, Time};
 use crate::names::{Name, Seq, UserId, Who};
 
 pub use archive::{Archive, Inbox, Sharer, Used};
-pub use decide::{Context, Decision, Storage, decide, preview};
+pub use decide::{Context, Decision, Storage, decide, not_yours, preview};
 pub use listing::{ListedChannel, ListedUser, Part, Wanted, place_of};
 pub use nodes::{Node, deciding};
 pub use view::ListedIgnored;
@@ -92,6 +92,8 @@ struct Member {
     rank: Seq,
     /// Whether the membership outlives its connection.
     lasts: bool,
+    /// Up to where they have read the channel: at first, up to where they joined.
+    read: Seq,
     is_operator: bool,
     /// When they last spoke, in a channel where they must wait.
     spoke: Option<Time>,

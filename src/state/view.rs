@@ -117,6 +117,11 @@ impl State {
         self.members.has(&(channel, user))
     }
 
+    /// Up to where a member has read the channel.
+    pub fn read_in(&self, channel: Seq, user: UserId) -> Option<Seq> {
+        self.members.get(&(channel, user)).map(|member| member.read)
+    }
+
     /// The members of a channel, ordered by id.
     pub fn member_ids(&self, channel: Seq) -> impl Iterator<Item = UserId> {
         self.members.range((channel, UserId(0))..=(channel, UserId(u64::MAX))).map(|((_, member), _)| *member)

@@ -13,7 +13,7 @@ use crate::event::{Entry, Event, RoomId};
 use crate::names::{Seq, UserId};
 use crate::state::archive::Sharer;
 use crate::store::backend::{Backend, Batch, Change, Floor, Head, KeyUse, Keys, Look, Record, StoreError, Waste, below};
-use crate::store::{Page, Presence, Promise, Query, ReadError, Reader, Store, chain};
+use crate::store::{Page, Presence, Promise, Query, ReadError, Reader, Store, Stretch, chain};
 
 /// About how many bytes a record costs besides its text.
 const RECORD_BYTES: u64 = 256;
@@ -140,6 +140,15 @@ impl Kept {
             records.shrink_to_fit();
         }
         self.forget(&record);
+    }
+
+    /// Puts a record in the place of the one with its seq, if that is kept.
+    fn replace(&mut self, record: Record) {
+        let Some(chunk) = self.chunk(record.entry.seq) else { return };
+        let records = &mut self.chunks[chunk].records;
+        let Ok(at) = records.binary_search_by_key(&record.entry.seq, |record| record.entry.seq) else { return };
+        self.bytes = self.bytes - cost(&records[at]) + cost(&record);
+        records[at] = record;
     }
 
     fn change(&mut self, change: &Change) {
@@ -287,6 +296,9 @@ impl Backend for Memory {
         for record in batch.records.drain(..) {
             kept.push(record, self.most_bytes);
         }
+        while let Some((_, record)) = batch.unsaid.pop_first() {
+            kept.replace(record);
+        }
         for owner in &batch.shares.forgotten {
             kept.shares.remove(owner);
         }
@@ -306,6 +318,32 @@ impl Reader for MemoryReader {
         let kept = self.0.read().expect("invariant: nothing panics under this lock");
         let page = chain::read(&*kept, query).map_err(|error| ReadError(error.to_string()));
         Box::pin(std::future::ready(page))
+    }
+
+    fn stretch(&self, after: Seq, count: usize) -> Promise<'_, Result<Stretch, ReadError>> {
+        let kept = self.0.read().expect("invariant: nothing panics under this lock");
+        let first = kept.chunk(Seq(after.0.saturating_add(1))).unwrap_or(0);
+        let records = kept.chunks.range(first..).flat_map(|chunk| &chunk.records);
+        let entries: Vec<_> =
+            records.map(|record| &record.entry).filter(|entry| entry.seq > after).take(count).cloned().collect();
+        let (newest, last) = (kept.last, entries.last().map_or(after, |entry| entry.seq));
+        let upto = if entries.len() < count { newest.max(after) } else { last };
+        Box::pin(std::future::ready(Ok(Stretch { entries, upto, newest })))
+    }
+
+    fn entries(&self, seqs: Vec<Seq>) -> Promise<'_, Result<Vec<Entry>, ReadError>> {
+        let kept = self.0.read().expect("invariant: nothing panics under this lock");
+        let found = seqs.into_iter().filter_map(|seq| kept.record(seq).transpose());
+        let entries = found.map(|record| record.map(|record| record.entry)).collect::<Result<_, _>>();
+        Box::pin(std::future::ready(entries.map_err(|error| ReadError(error.to_string()))))
+    }
+
+    fn floors(&self, rooms: Vec<RoomId>) -> Promise<'_, Result<Vec<Option<Seq>>, ReadError>> {
+        let kept = self.0.read().expect("invariant: nothing panics under this lock");
+        let has_ended = |room: RoomId| !kept.heads.contains_key(&room) || kept.waste.contains_key(&Waste::Room(room));
+        let floor = |room| if has_ended(room) { Ok(None) } else { kept.floor(room).map(Some) };
+        let floors = rooms.into_iter().map(floor).collect::<Result<_, _>>();
+        Box::pin(std::future::ready(floors.map_err(|error| ReadError(error.to_string()))))
     }
 
     fn durability(&self) -> &'static str {

@@ -34,6 +34,7 @@
 //! `tests/store.rs` checks every implementation against this contract.
 
 pub mod backend;
+mod batch;
 mod chain;
 mod digest;
 mod disk;
@@ -43,6 +44,7 @@ mod memory;
 mod put;
 mod tidy;
 mod trim;
+mod unsay;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -52,7 +54,7 @@ use crate::names::Seq;
 
 pub use backend::{Backend, StoreError};
 pub use disk::{Checked, Disk, OpenError, check, compare, copy, copy_ends, copy_path, copy_to, count};
-pub use disk::{empty_copy, is_there, open as open_disk, replace, set_aside, take_over};
+pub use disk::{empty_copy, is_there, open as open_disk, replace, search_file, set_aside, take_over};
 pub use memory::{Memory, open as open_memory};
 pub use put::Store;
 pub use trim::Keep;
@@ -147,6 +149,17 @@ impl Page {
     }
 }
 
+/// Entries of all rooms, in their order: what a follower of the whole store reads.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stretch {
+    /// The sound ones.
+    pub entries: Vec<Entry>,
+    /// Up to here it was read: what is not among the entries up to here is damaged or no longer there.
+    pub upto: Seq,
+    /// The newest seq that was committed by then.
+    pub newest: Seq,
+}
+
 /// Reading failed. The text is for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -159,6 +172,24 @@ pub trait Reader: Send + Sync {
     /// # Errors
     /// [`ReadError`] when the store is damaged or cannot be read.
     fn read(&self, query: Query) -> Promise<'_, Result<Page, ReadError>>;
+
+    /// Reads the committed entries of all rooms after a seq: so many at most, and fewer only if there are no more.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store cannot be read.
+    fn stretch(&self, after: Seq, count: usize) -> Promise<'_, Result<Stretch, ReadError>>;
+
+    /// The committed entries with these seqs, in this order: those that are there and sound.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store cannot be read.
+    fn entries(&self, seqs: Vec<Seq>) -> Promise<'_, Result<Vec<Entry>, ReadError>>;
+
+    /// Of each of these rooms the seq below which everything may have been given up; `None` of those that have ended or never were.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store is damaged or cannot be read.
+    fn floors(&self, rooms: Vec<RoomId>) -> Promise<'_, Result<Vec<Option<Seq>>, ReadError>>;
 
     /// What committed entries survive: `fsync` (a power loss, on an honest disk) or `memory` (nothing). CAPS shows this word.
     fn durability(&self) -> &'static str;

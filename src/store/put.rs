@@ -49,6 +49,8 @@ pub struct Store<B> {
     /// The message that was looked up last in an inbox, and its number: a read mark is looked up once to decide it and again to
     /// put it.
     sought: Option<(RoomId, Seq, u64)>,
+    /// Whether a message was retracted, and something of it may still be beside the entries.
+    pub(super) has_unsaid: bool,
 }
 
 /// Everything that was put: the batch, and beneath it the committed entries.
@@ -93,6 +95,7 @@ impl<B: Backend> Store<B> {
             keep: Keep::default(),
             trimmed: (None, None),
             sought: None,
+            has_unsaid: false,
         }
     }
 
@@ -104,7 +107,8 @@ impl<B: Backend> Store<B> {
 
     /// Whether there may be something to [tidy](Store::tidy) or to [trim](Store::trim).
     pub fn is_untidy(&self) -> bool {
-        self.keep != Keep::default() || !self.due.is_empty() || !self.resting.is_empty() || !self.orphans.is_empty()
+        let has_waste = !self.due.is_empty() || !self.resting.is_empty() || !self.orphans.is_empty();
+        has_waste || self.has_unsaid || self.keep != Keep::default()
     }
 
     /// What happens to ephemeral events.
@@ -173,6 +177,7 @@ impl<B: Backend> Store<B> {
                 self.use_key(from.id, key, used)?;
             }
             (Event::Acked { upto, .. }, RoomId::Inbox(owner)) => self.mark(owner, *upto)?,
+            (Event::Retracted { seq, .. }, _) => self.unsay(room, *seq)?,
             _ => {}
         }
         if let (Event::Said { from, share: Some(share), .. }, RoomId::Inbox(owner)) = (&entry.event, room) {
@@ -258,6 +263,7 @@ impl<B: Backend> Store<B> {
                 }
             }
         }
+        self.has_unsaid |= !self.batch.unsaid.is_empty();
         self.batch.clear();
         Ok(())
     }
@@ -319,6 +325,10 @@ impl<B: Backend> Archive for Store<B> {
     fn inbox(&mut self, owner: UserId) -> Result<Inbox, StoreError> {
         let Head { said_n, said, read_n, read, unread_bytes, .. } = self.heads.head(&self.backend, RoomId::Inbox(owner))?;
         Ok(Inbox { count: said_n, newest: said, read_count: read_n, read, unread_bytes })
+    }
+
+    fn newest_in(&mut self, channel: Seq) -> Result<Seq, StoreError> {
+        Ok(self.heads.head(&self.backend, RoomId::Channel(channel))?.said)
     }
 
     fn newest_until(&mut self, owner: UserId, seq: Seq) -> Result<Seq, StoreError> {

@@ -88,6 +88,7 @@ impl<B: Backend> Store<B> {
         if !self.batch.is_empty() {
             return Ok(self.is_untidy());
         }
+        self.forget_unsaid();
         let step = self.tidy_some().and_then(|finished| {
             let is_step = !self.batch.is_empty();
             self.commit().map(|()| (finished, is_step))

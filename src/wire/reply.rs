@@ -78,6 +78,11 @@ pub fn ban(out: &mut Vec<u8>, channel: &Name, fields: &str) {
     line(out, Mark::Data, format_args!("BAN #{channel} {fields}"));
 }
 
+/// `- UNREAD <#channel> <n> <seq>`: so many messages after that one are not read.
+pub fn unread(out: &mut Vec<u8>, channel: &Name, count: u64, read: Seq) {
+    line(out, Mark::Data, format_args!("UNREAD #{channel} {count} {read}"));
+}
+
 /// `GAP <room> <first> <last>`: messages from the first to the last seq are no longer available.
 pub fn gap(out: &mut Vec<u8>, mark: Mark, room: To<'_>, first: Seq, last: Seq) {
     line(out, mark, format_args!("GAP {room} {first} {last}"));

@@ -12,6 +12,7 @@ use linechat::hub::Hub;
 use linechat::limits::Limits;
 use linechat::order::cluster::{self, Cluster, Features, Membership};
 use linechat::replica::{self, Outlet, Replica, SharedState};
+use linechat::search::Search;
 use linechat::server::cluster as serving;
 use linechat::session::{Budgets, Life, Lives, Passwords, Session, Shared};
 use linechat::store::{Memory, Presence, Store};
@@ -95,6 +96,7 @@ impl Node {
             order: Arc::new(order),
             state,
             reader,
+            search: Search::nowhere(),
             clock,
             hub,
             passwords: Passwords::simulated(limits),

@@ -39,6 +39,7 @@ pub fn agree(order: &Order, model: &mut Model, turn: usize) -> Result<(), String
     people(state, model, turn)?;
     empty_channels(state, model)?;
     channels(state, model)?;
+    marks(state, model)?;
     memberships(state, model, turn)?;
     names_are_found(state, model, turn)?;
     inboxes_agree(&order.memory, model, turn)?;
@@ -89,6 +90,21 @@ fn empty_channels(state: &State, model: &mut Model) -> Result<(), String> {
     expected.sort_by_key(|channel| channel.id);
     let expected: Vec<_> = expected.into_iter().map(|channel| (channel.id, channel.empty_since.unwrap_or_default())).collect();
     same(&empty, &expected, format_args!("the empty channels"))?;
+    Ok(())
+}
+
+/// The model takes from the state where a new member has joined.
+fn marks(state: &State, model: &mut Model) -> Result<(), String> {
+    let members = model.channels.iter().flat_map(|channel| channel.members.iter().map(|(member, _)| (channel.id, *member)));
+    let members: Vec<_> = members.collect();
+    model.reads.retain(|(whose, _)| members.contains(whose));
+    for (channel, member) in members {
+        let read = state.read_in(channel, member);
+        if model.read_in(channel, member).is_none() {
+            model.reads.extend(read.map(|read| ((channel, member), read)));
+        }
+        same(&read, &model.read_in(channel, member), format_args!("up to where {member} has read {channel}"))?;
+    }
     Ok(())
 }
 

@@ -140,6 +140,14 @@ impl Model {
                 self.unignore(me, whom);
                 vec![]
             }
+            (Request::AckIn(name, seq), Some(me)) => {
+                let channel = self.channel(name.as_str()).expect("it was found").id;
+                let mark = self.acked_in(channel, me, *seq);
+                self.reads.retain(|(whose, _)| *whose != (channel, me));
+                self.reads.push(((channel, me), mark));
+                vec![]
+            }
+            (Request::Retract { seq, room, .. }, Some(me)) => self.retract(me, *seq, *room),
             (governing, Some(me)) => self.govern(me, governing, time),
         }
     }
@@ -163,24 +171,37 @@ impl Model {
             // A retry: nobody sees it twice.
             return vec![];
         }
-        let title = match room {
+        let title = self.title(room);
+        let shown = Line { room, text: format!("MSG {seq} {title} {} {text}", self.who(me)), must: true };
+        let (key, text) = (key.as_deref().map(str::to_owned), text.to_string());
+        let is_shared = matches!(room, RoomId::Inbox(owner) if self.is_shared(owner));
+        let is_heard = !matches!(room, RoomId::Inbox(owner) if self.ignores(owner, me));
+        let (is_shared, is_unsaid) = (is_shared && is_heard, false);
+        if let RoomId::Channel(id) = room {
+            let channel = self.channels.iter_mut().find(|channel| channel.id == id).expect("it was found");
+            channel.rules.spoke(me, time);
+        }
+        self.messages.push(Message { seq, time, room, from: me, key, text, address, is_shared, is_heard, is_unsaid });
+        if is_heard { vec![shown] } else { vec![] }
+    }
+
+    fn retract(&mut self, me: UserId, seq: Seq, room: RoomId) -> Lines {
+        let is_it = |message: &&mut Message| message.seq == seq && message.room == room;
+        self.messages.iter_mut().filter(is_it).for_each(|message| message.is_unsaid = true);
+        if matches!(room, RoomId::Inbox(owner) if self.ignores(owner, me)) {
+            return vec![];
+        }
+        vec![Line { room, text: format!("RETRACT {} {seq} {}", self.title(room), self.who(me)), must: true }]
+    }
+
+    fn title(&self, room: RoomId) -> String {
+        match room {
             RoomId::Inbox(owner) => self.who(owner),
             RoomId::Channel(id) => {
                 let channel = self.channels.iter().find(|channel| channel.id == id).expect("it was found");
                 format!("#{}", channel.name)
             }
-        };
-        let shown = Line { room, text: format!("MSG {seq} {title} {} {text}", self.who(me)), must: true };
-        let (key, text) = (key.as_deref().map(str::to_owned), text.to_string());
-        let is_shared = matches!(room, RoomId::Inbox(owner) if self.is_shared(owner));
-        let is_heard = !matches!(room, RoomId::Inbox(owner) if self.ignores(owner, me));
-        let is_shared = is_shared && is_heard;
-        if let RoomId::Channel(id) = room {
-            let channel = self.channels.iter_mut().find(|channel| channel.id == id).expect("it was found");
-            channel.rules.spoke(me, time);
         }
-        self.messages.push(Message { seq, time, room, from: me, key, text, address, is_shared, is_heard });
-        if is_heard { vec![shown] } else { vec![] }
     }
 
     fn rename(&mut self, me: UserId, name: &str) -> Lines {

@@ -66,6 +66,8 @@ pub struct Message {
     pub is_shared: bool,
     /// Whether its recipient did not ignore its sender.
     pub is_heard: bool,
+    /// Whether it was retracted.
+    pub is_unsaid: bool,
 }
 
 /// Everything there is.
@@ -80,6 +82,8 @@ pub struct Model {
     pub ignored: Vec<Ignored>,
     /// When the next proposal is decided.
     pub now: Time,
+    /// Up to where each member has read a channel; at first taken from the state, which knows where they joined.
+    pub reads: Vec<((Seq, UserId), Seq)>,
     /// All ids that were ever given out.
     pub ids: Vec<UserId>,
 }
@@ -164,7 +168,8 @@ impl Model {
 
     pub fn unread_bytes(&self, user: UserId) -> u64 {
         let mark = self.mark(user);
-        self.inbox(user).filter(|message| message.seq > mark).map(|message| message.text.len() as u64).sum()
+        let unread = self.inbox(user).filter(|message| message.seq > mark && !message.is_unsaid);
+        unread.map(|message| message.text.len() as u64).sum()
     }
 
     /// Whether another message counts to somebody's share: the first tenth does not.
@@ -211,6 +216,10 @@ impl Model {
                 let mark = self.acked(user.id, *seq);
                 let moves = mark != self.mark(user.id);
                 verdict(full(moves && storage == Storage::Nothing), || mark.to_string())
+            }
+            (Request::AckIn(name, seq), Some(user)) => self.marking(user, name.as_str(), *seq, storage),
+            (Request::Retract { seq, room, from }, Some(user)) => {
+                self.retracting(user, (*seq, *room, *from), storage != Storage::Free)
             }
             (Request::Create(name, _), Some(user)) => {
                 let address = self.connection(session).and_then(|connection| connection.address);

@@ -16,6 +16,8 @@ pub struct Memory {
     /// The messages of each inbox and their bytes, the oldest first.
     inboxes: BTreeMap<UserId, Vec<(Seq, u64)>>,
     marks: BTreeMap<UserId, Seq>,
+    /// The newest message of each channel.
+    newest: BTreeMap<Seq, Seq>,
     /// How much of the shares of each inbox is used.
     shares: BTreeMap<UserId, BTreeMap<Sharer, u64>>,
     /// The keys that each sender used, the oldest first; and nothing where a guest became an account, whose keys then are as old
@@ -28,6 +30,9 @@ impl Memory {
         let &Entry { seq, time, room, .. } = entry;
         match (&entry.event, room) {
             (Event::Said { from, key, text, share }, Some(room)) => {
+                if let RoomId::Channel(channel) = room {
+                    self.newest.insert(channel, seq);
+                }
                 if let RoomId::Inbox(owner) = room {
                     self.inboxes.entry(owner).or_default().push((seq, text.len() as u64));
                     let near = share.and_then(|share| share.near).map(Sharer::Near);
@@ -43,6 +48,10 @@ impl Memory {
             (Event::Unheard { from, key: Some(key), text }, Some(room)) => {
                 let used = Used { seq, time, content: content(room, text) };
                 self.keys.entry(from.id).or_default().push(Some((key.to_string(), used)));
+            }
+            (Event::Retracted { seq, .. }, Some(RoomId::Inbox(owner))) => {
+                let messages = self.inboxes.entry(owner).or_default();
+                messages.iter_mut().filter(|(message, _)| message == seq).for_each(|(_, bytes)| *bytes = 0);
             }
             (Event::Acked { by, upto }, _) => {
                 self.marks.insert(*by, *upto);
@@ -73,6 +82,10 @@ impl Archive for Memory {
 
     fn inbox(&mut self, owner: UserId) -> Result<Inbox, Infallible> {
         Ok(self.holds(owner))
+    }
+
+    fn newest_in(&mut self, channel: Seq) -> Result<Seq, Infallible> {
+        Ok(self.newest.get(&channel).copied().unwrap_or_default())
     }
 
     fn newest_until(&mut self, owner: UserId, seq: Seq) -> Result<Seq, Infallible> {

@@ -12,6 +12,7 @@ use linechat::limits::Limits;
 use linechat::order::local::{self, LocalBatches, Runs};
 use linechat::order::{Batches, OrderError};
 use linechat::replica::{Node, Outlet, Replica};
+use linechat::search::Search;
 use linechat::session::{Budgets, Life, Lives, Passwords, Session, Shared};
 use linechat::store::{Presence, Store};
 use tokio::sync::mpsc;
@@ -124,6 +125,7 @@ impl Server {
             order: Arc::new(order),
             state,
             reader,
+            search: Search::nowhere(),
             clock,
             hub,
             passwords: Passwords::simulated(limits),

@@ -14,6 +14,7 @@ use linechat::hub::Hub;
 use linechat::limits::Limits;
 use linechat::order::local::{self, Runs};
 use linechat::replica::{Node, Outlet, Replica};
+use linechat::search::Search;
 use linechat::session::{Budgets, Life, Lives, Passwords, Session, Shared, Transport};
 use linechat::store::{self, Presence};
 use tokio::time::Instant;
@@ -162,7 +163,8 @@ pub fn shared_with(outlet: impl FnOnce(&Arc<Hub>) -> Outlet) -> Arc<Shared> {
         order: Arc::new(order),
         state,
         reader,
-        clock: linechat::clock::Clock::System,
+        search: Search::nowhere(),
+        clock,
         hub,
         passwords: Passwords::new(&limits),
         budgets: Budgets::new(&limits),

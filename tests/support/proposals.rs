@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use linechat::event::proposal::Key;
-use linechat::event::{Kept, NodeId, Origin, Outcast, Proposal, Recipient, Request, SessionId, Setting, Unwanted};
+use linechat::event::{Kept, NodeId, Origin, Outcast, Proposal, Recipient, Request, RoomId, SessionId, Setting, Unwanted};
 use linechat::names::{Name, Seq, UserId};
 use linechat::state::{State, Wanted};
 
@@ -185,7 +185,9 @@ fn request(what: u8, [a, b, c]: [u8; 3], session: SessionId, state: &State) -> R
         0..18 => {
             Request::Say { to: recipient([a, b], session, state), key: key(c, state), text: (*pick(&TEXTS, c / 8)).into() }
         }
-        18..22 => Request::Ack(seq(a, state)),
+        18..20 => Request::Ack(seq(a, state)),
+        20 => Request::AckIn(own_channel(b, session, state), seq(a, state)),
+        21 => retract([a, b, c], session, state),
         22 => Request::Ignore(recipient([a, b], session, state)),
         23 => Request::Unignore(ignored([a, b], session, state)),
         24..30 => Request::Name(name(a, session, state)),
@@ -261,6 +263,17 @@ fn setting(draw: u8, value: u8) -> Setting {
         6 => Setting::Keep([Kept::All, Kept::Seconds(3600), Kept::Messages(9)][usize::from(value) % 3]),
         _ => Setting::Guests(is_on),
     }
+}
+
+/// What a session may have found: a message that was said lately in some room, by somebody.
+fn retract([a, b, c]: [u8; 3], session: SessionId, state: &State) -> Request {
+    let me = state.user_of(session).unwrap_or(UserId(0));
+    let online = state.list_online(&Wanted { after: None, pattern: None, most: CONNECTIONS }).found;
+    let somebody = online.get(usize::from(b % 8)).map_or(me, |user| user.who.id);
+    let channel = state.channel_named(own_channel(b, session, state).as_str()).map(RoomId::Channel);
+    let room = channel.filter(|_| c % 3 != 0).unwrap_or(RoomId::Inbox(somebody));
+    let seq = Seq(state.seq().0.saturating_sub(u64::from(a / 8)));
+    Request::Retract { seq, room, from: if c % 4 == 0 { somebody } else { me } }
 }
 
 /// Every other message has one; some of them go out of use with time.

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use crate::event::{Answer, Request, proposal::Key};
+use crate::event::{Answer, Request, RoomId, proposal::Key};
 use crate::limits::ENTRY_BYTES;
-use crate::names::Name;
+use crate::names::{Name, Seq};
 use crate::session::Session;
+use crate::session::verbs::history::{Shown, page_lines};
 use crate::session::verbs::{Said, done};
 
 /// What a membership may store besides its first entry: its owner, its end, and the owner after it.
@@ -30,8 +31,12 @@ impl Session {
         self.ask_paid(Request::Create(name, key), MEMBERSHIP_BYTES).await
     }
 
-    pub(super) async fn join(&mut self, name: &str, key: Option<&str>) -> Said {
-        let name = Name::new(name);
+    pub(super) async fn join(&mut self, channel: &str, key: Option<&str>, last: Option<u64>) -> Said {
+        let count = match last.map(|last| page_lines(Some(last))).transpose() {
+            Ok(count) => count,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let name = Name::new(channel);
         let key = match key {
             Some(key) => match self.check_key(&name, key).await {
                 Ok(key) => key,
@@ -39,7 +44,27 @@ impl Session {
             },
             None => Key::Missing,
         };
-        self.ask_paid(Request::Join(name, key), MEMBERSHIP_BYTES).await
+        let joined = self.ask_paid(Request::Join(name, key), MEMBERSHIP_BYTES).await?;
+        if let (Ok(_), Some(count)) = (&joined, count)
+            && let Err(refusal) = self.show_before_joining(channel, count).await?
+        {
+            return Ok(Err(refusal));
+        }
+        Ok(joined)
+    }
+
+    /// Shows the last messages of a channel that the user is in now, up to where what is said there is shown as it happens.
+    async fn show_before_joining(&mut self, channel: &str, count: usize) -> Said {
+        let found = {
+            let state = self.shared.state.read().await;
+            // Whoever was made to leave at once, by another connection of theirs, sees nothing.
+            let id = state.may_read(self.who.id, channel).ok();
+            id.and_then(|id| Some((id, state.channel_name(id)?.clone())))
+        };
+        let Some((id, name)) = found else { return Ok(Ok(String::new())) };
+        let room = RoomId::Channel(id);
+        let Some(Seq(read)) = self.reading.cursor_in(room) else { return Ok(Ok(String::new())) };
+        self.show_last(Shown { room, channel: Some(&name), before: Seq(read + 1) }, count).await
     }
 
     /// Asks for something that lasts, and pays for what it stores by its end, so many bytes besides its first entry; if it is

@@ -3,7 +3,7 @@
 //! Whoever ignores nobody reads as if none of this were here. Whoever does pays for what is read and not shown.
 
 use crate::code::{Code, Refusal};
-use crate::event::{Entry, Request, RoomId};
+use crate::event::{Entry, Event, Request, RoomId};
 use crate::limits::{ENTRY_BYTES, READ_ENTRIES};
 use crate::names::{Seq, UserId};
 use crate::session::Session;
@@ -22,6 +22,11 @@ pub struct Heard {
 /// What this entry of a page is called.
 fn seq(entry: Result<&Entry, Seq>) -> Seq {
     entry.map_or_else(|damaged| damaged, |entry| entry.seq)
+}
+
+/// Whether the message was retracted: nobody is shown it, or told that it was there.
+fn is_unsaid(entry: &Entry) -> bool {
+    matches!(entry.event, Event::Unsaid { .. })
 }
 
 /// Leaves the first `most` entries of a page that was read forward, or the last ones.
@@ -61,7 +66,7 @@ impl Session {
         self.reading.ignoring().is_some_and(|ignoring| ignoring.hides(author))
     }
 
-    /// Reads at most `most` messages of a room, without those of whom the user ignores. Fewer do not mean that there are no more;
+    /// Reads at most `most` messages of a room, without those of whom the user ignores, and those that were retracted. Fewer do not mean that there are no more;
     /// only [`Page::remaining`] says that.
     ///
     /// # Errors
@@ -70,12 +75,14 @@ impl Session {
         let is_backward = matches!(start, Start::Before(_));
         let ends = |page: &Page| if is_backward { page.first() } else { page.last() };
         if self.reading.ignoring().is_none() {
-            let page = self.read(Query { room, start, count: most, what: What::Messages }).await?;
-            return Ok(Heard { until: ends(&page), page });
+            let mut page = self.read(Query { room, start, count: most, what: What::Messages }).await?;
+            let until = ends(&page);
+            page.entries.retain(|entry| !is_unsaid(entry));
+            return Ok(Heard { until, page });
         }
         let mut page = self.read(Query { room, start, count: READ_ENTRIES, what: What::Messages }).await?;
         let (all, read_until) = (page.count(), ends(&page));
-        page.entries.retain(|entry| !entry.event.author().is_some_and(|author| self.is_hidden(author)));
+        page.entries.retain(|entry| !is_unsaid(entry) && !entry.event.author().is_some_and(|author| self.is_hidden(author)));
         self.pay(u64::from(page.count() < all));
         let is_whole = page.count() <= most;
         shorten(&mut page, most, is_backward);
@@ -99,9 +106,12 @@ impl Session {
         }
     }
 
-    async fn read(&self, query: Query) -> Result<Page, Refusal> {
-        // The reader has told the log why.
-        let refusal = |_| Refusal::new(Code::Internal, "the messages cannot be read; the server's log says why");
-        self.shared.reader.read(query).await.map_err(refusal)
+    pub(super) async fn read(&self, query: Query) -> Result<Page, Refusal> {
+        self.shared.reader.read(query).await.map_err(|_| unreadable())
     }
+}
+
+/// Why messages are not shown; the reader has told the log why.
+pub(super) fn unreadable() -> Refusal {
+    Refusal::new(Code::Internal, "the messages cannot be read; the server's log says why")
 }

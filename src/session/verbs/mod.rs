@@ -4,10 +4,13 @@
 mod channels;
 mod govern;
 mod heard;
+mod history;
 mod identity;
 mod inform;
 mod lists;
+mod marks;
 mod scripts;
+mod search;
 mod talk;
 
 use crate::code::{Code, Refusal};
@@ -16,7 +19,7 @@ use crate::session::reading::Which;
 use crate::session::socket::Gone;
 use crate::session::{Ending, Session, replies, sniff};
 use crate::state;
-use crate::wire::{Command, Rejected, Target, parse, reply};
+use crate::wire::{Command, Rejected, parse, reply};
 
 /// The result of a slow verb: what its OK says after the verb, or why it was refused.
 type Said = Result<Result<String, Refusal>, Gone>;
@@ -52,6 +55,7 @@ impl Session {
             Command::Msg { key, target, text } => self.msg(key, target, text),
             Command::Say { key, channel, text } => self.say(key, channel, text),
             Command::Ack { channel: None, upto } => self.ack(upto),
+            Command::Ack { channel: Some(channel), upto } => self.ack_in(channel, upto),
             Command::Ping { text } if self.is_up_to_date() => self.ping(text),
             Command::WhoAmI => self.whoami(),
             Command::Caps => self.caps(),
@@ -108,10 +112,12 @@ impl Session {
             Command::List { channel, pattern, count, after } => self.list(channel, pattern, count, after).await,
             Command::Inbox { count } => self.inbox(count).await,
             Command::Channels { pattern, count, after } => self.channels(pattern, count, after).await,
-            Command::History { target: Target::Channel(channel), count, span } => self.history(channel, count, span).await,
+            Command::History { target, count, span } => self.history(target, count, span).await,
+            Command::Search { target, words } => self.search(target, words).await,
+            Command::Retract { seq } => self.retract(seq).await,
             Command::Name { name } => self.name(name).await,
             Command::Create { channel, key } => self.create(channel, key).await,
-            Command::Join { channel, key, last: None } => self.join(channel, key).await,
+            Command::Join { channel, key, last } => self.join(channel, key, last).await,
             Command::Leave { channel } => self.leave(channel).await,
             Command::Topic { channel, text } => self.topic(channel, text).await,
             Command::Close { channel } => self.close(channel).await,
@@ -132,12 +138,7 @@ impl Session {
             Command::Wait { place, since, seconds } => self.wait_for(place, since, seconds).await,
             Command::Follow { place, since } => self.follow_on(place, since).await,
             Command::Format { json } => self.format(json),
-            Command::Ack { channel: Some(_), .. }
-            | Command::History { .. }
-            | Command::Join { .. }
-            | Command::Search { .. }
-            | Command::Retract { .. }
-            | Command::Register { .. }
+            Command::Register { .. }
             | Command::LoginToken { .. }
             | Command::Passwd { .. }
             | Command::Token(_)
@@ -159,5 +160,6 @@ fn done(outcome: Result<Answer, Refusal>) -> Said {
         Answer::About(name, what) => format!("#{name} {what}"),
         Answer::Joined(name, members) => format!("#{name} {members}"),
         Answer::Said { seq, .. } | Answer::Acked(seq) => seq.to_string(),
+        Answer::AckedIn(name, seq) => format!("#{name} {seq}"),
     }))
 }

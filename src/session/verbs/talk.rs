@@ -2,7 +2,7 @@
 
 use crate::code::{Code, Refusal};
 use crate::event::{Recipient, Request};
-use crate::names::Seq;
+use crate::names::{Name, Seq};
 use crate::session::Session;
 use crate::wire::Target;
 
@@ -34,6 +34,11 @@ impl Session {
 
     pub(super) fn ack(&mut self, upto: Option<Seq>) {
         let tag = self.propose(Request::Ack(upto.unwrap_or(Seq(u64::MAX))));
+        self.replies.await_completion(tag, "ACK", 0);
+    }
+
+    pub(super) fn ack_in(&mut self, channel: &str, upto: Option<Seq>) {
+        let tag = self.propose(Request::AckIn(Name::new(channel), upto.unwrap_or(Seq(u64::MAX))));
         self.replies.await_completion(tag, "ACK", 0);
     }
 }

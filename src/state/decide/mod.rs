@@ -23,6 +23,8 @@ use crate::names::{Seq, UserId, Who};
 use crate::state::archive::{Archive, Inbox, Sharer, Used};
 use crate::state::{Channel, Session, State};
 
+pub use talk::not_yours;
+
 /// Everything from outside the state; it is the same for a whole batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
@@ -98,6 +100,10 @@ impl Archive for Nothing {
         Ok(Inbox::default())
     }
 
+    fn newest_in(&mut self, _: Seq) -> Result<Seq, Infallible> {
+        Ok(Seq(0))
+    }
+
     fn newest_until(&mut self, _: UserId, _: Seq) -> Result<Seq, Infallible> {
         Ok(Seq(0))
     }
@@ -115,7 +121,10 @@ fn may_be_stored(event: &Event, storage: Storage) -> bool {
     match storage {
         Storage::Free => true,
         // A channel passes on because somebody goes, which cannot be refused.
-        Storage::Marks => !event.lasts() || matches!(event, Event::Acked { .. } | Event::Ids { .. } | Event::Owner { .. }),
+        Storage::Marks => {
+            !event.lasts()
+                || matches!(event, Event::Acked { .. } | Event::Read { .. } | Event::Ids { .. } | Event::Owner { .. })
+        }
         Storage::Nothing => !event.lasts(),
     }
 }
@@ -166,6 +175,8 @@ impl<'a> Deciding<'a> {
         Ok(match &proposal.request {
             Request::Say { to, key, text } => return self.say(&actor, to, key.as_ref(), text, archive),
             Request::Ack(upto) => return self.ack(&actor, *upto, archive),
+            Request::AckIn(name, upto) => return self.ack_in(&actor, name.as_str(), *upto, archive),
+            Request::Retract { seq, room, from } => self.retract(&actor, *seq, *room, *from),
             Request::LogIn(name, password) => return self.log_in(&actor, name, password, archive),
             Request::Name(name) => self.name(&actor, name),
             Request::Register(name, password) => self.register(&actor, name, password),

@@ -8,7 +8,7 @@ use crate::limits::{INBOX_UNSHARED, KEYS_REMEMBERED, KEYS_REMEMBERED_GUEST};
 use crate::names::{Seq, UserId, Who, fold};
 use crate::state::archive::{Archive, Sharer, content, near};
 use crate::state::decide::{Actor, Deciding, refused};
-use crate::state::permissions::{Act, Rank};
+use crate::state::permissions::{self, Act, Rank};
 use crate::state::{Channel, Options, State};
 
 impl Deciding<'_> {
@@ -133,6 +133,62 @@ impl Deciding<'_> {
         self.happens(Some(RoomId::Inbox(by)), Event::Acked { by, upto });
         Ok(Ok(Answer::Acked(upto)))
     }
+
+    /// A mark is a member's own, and goes no further than the newest message: what comes later is not read yet.
+    pub(super) fn ack_in<A: Archive>(
+        &mut self,
+        actor: &Actor,
+        channel: &str,
+        upto: Seq,
+        archive: &mut A,
+    ) -> Result<Result<Answer, Refusal>, A::Error> {
+        let by = actor.who.id;
+        let (channel, row) = match self.joined(actor, channel) {
+            Ok(joined) => joined,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if !actor.is_account {
+            let text = format!("only an account has a mark in #{}, which lasts; REGISTER first", row.name);
+            return Ok(refused(Code::NotAllowed, text));
+        }
+        let read = self.state.read_in(channel, by).unwrap_or_default();
+        let upto = if upto <= read { read } else { upto.min(archive.newest_in(channel)?).max(read) };
+        if upto > read {
+            self.happens_in(channel, Event::Read { by, upto });
+        }
+        Ok(Ok(Answer::AckedIn(row.name.clone(), upto)))
+    }
+
+    /// Where the message is and who said it was looked up when this was proposed: nodes may have given up different ones of their
+    /// old messages by now, and decide alike all the same.
+    pub(super) fn retract(&mut self, actor: &Actor, seq: Seq, room: RoomId, from: UserId) -> Result<Answer, Refusal> {
+        let me = actor.who.id;
+        let is_there = match room {
+            RoomId::Inbox(owner) => self.state.users.has(&owner),
+            RoomId::Channel(channel) => self.state.channels.has(&channel),
+        };
+        let denied = match room {
+            _ if !is_there => Some(Code::NotAllowed),
+            _ if from == me => None,
+            RoomId::Inbox(_) => Some(Code::NotAllowed),
+            RoomId::Channel(channel) => {
+                permissions::refusal(Act::Retract, &[], self.rank(actor, channel)).map(|(_, code)| code)
+            }
+        };
+        if let Some(code) = denied {
+            return Err(Refusal { code, ..not_yours(seq) });
+        }
+        // Whoever is ignored has said nothing, and so takes nothing back.
+        let shown = !matches!(room, RoomId::Inbox(owner) if self.state.ignores(owner, me));
+        self.happens(Some(room), Event::Retracted { who: actor.who.clone(), seq, shown });
+        Ok(Answer::Acked(seq))
+    }
+}
+
+/// The refusal for a message that is not there or is not theirs to retract: which of the two need not be told.
+pub fn not_yours(seq: Seq) -> Refusal {
+    let text = format!("there is no message {seq} that you may retract: your own, or those in a channel that you run");
+    Refusal::new(Code::NotAllowed, text)
 }
 
 impl State {

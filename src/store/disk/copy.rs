@@ -90,6 +90,7 @@ pub fn take_over(from: &Path, to: &Path) -> Result<(), OpenError> {
     let store = Connection::open(from.join(files::DATABASE)).map_err(failed)?;
     store.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(failed)?;
     store.close().map_err(|(_, error)| failed(error))?;
+    remove_index(to);
     fs::rename(from.join(files::DATABASE), to.join(files::DATABASE)).map_err(not_writable)
 }
 
@@ -102,6 +103,7 @@ pub fn set_aside(directory: &Path) -> Result<(), OpenError> {
     let _lock = lock(directory)?;
     // The log has to go with its store, and to have its name. One of an earlier time must not stay beside it.
     let _ = fs::remove_file(directory.join(files::ASIDE_LOG));
+    remove_index(directory);
     for (name, aside) in [(files::LOG, files::ASIDE_LOG), (files::DATABASE, files::ASIDE)] {
         match fs::rename(directory.join(name), directory.join(aside)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(not_writable(error)),
@@ -126,5 +128,14 @@ pub fn replace(directory: &Path) -> Result<(), OpenError> {
             _ => {}
         }
     }
+    remove_index(directory);
     fs::rename(copy_path(directory), directory.join(files::DATABASE)).map_err(not_writable)
+}
+
+/// Removes the index of messages of the store that was in this directory: it would be one of another.
+fn remove_index(directory: &Path) {
+    for name in [files::SEARCH, files::SEARCH_LOG, files::SEARCH_INDEX] {
+        // One that stays is found to be of another journal when it is opened.
+        let _ = fs::remove_file(directory.join(name));
+    }
 }

@@ -47,8 +47,8 @@ impl Damage {
         tracing::error!(%seq, ?room, "a stored entry is damaged: its readers are shown GAP; restore the store from a backup");
     }
 
-    /// Tells that a page could not be read.
-    pub fn failed(&self, room: RoomId, error: &StoreError) {
+    /// Tells that something could not be read, of this room or of all.
+    pub fn failed(&self, room: Option<RoomId>, error: &StoreError) {
         if self.lines.check().is_ok() {
             tracing::error!(%error, ?room, "the store cannot be read");
         }

@@ -6,7 +6,7 @@
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
@@ -28,15 +28,31 @@ pub const ASIDE_LOG: &str = "wrong.db-wal";
 pub const RESERVE: &str = "reserve";
 /// Ids for newcomers when the disk is full.
 pub const IDS: &str = "ids";
+/// The index of messages, which is made anew when it is missing.
+pub const SEARCH: &str = "search.db";
+/// Its write-ahead log.
+pub const SEARCH_LOG: &str = "search.db-wal";
+/// The index of that log.
+pub const SEARCH_INDEX: &str = "search.db-shm";
 /// Locked while a server runs.
 pub const LOCK: &str = "lock";
 /// All files of a store.
-const ALL: [&str; 9] = [DATABASE, LOG, INDEX, COPY, ASIDE, ASIDE_LOG, RESERVE, IDS, LOCK];
+const ALL: [&str; 12] = [DATABASE, LOG, INDEX, COPY, ASIDE, ASIDE_LOG, RESERVE, IDS, SEARCH, SEARCH_LOG, SEARCH_INDEX, LOCK];
 
 /// Opens a file for writing, and creates it if it does not exist; never through a link, and never readable for others.
 pub fn create(path: &Path) -> io::Result<File> {
     let no_follow = OFlags::NOFOLLOW.bits().cast_signed();
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_follow).open(path)
+}
+
+/// Where the index of messages of the store in this directory is: a file that nobody else may read, empty if it is new.
+///
+/// # Errors
+/// When it cannot be created.
+pub fn search_file(directory: &Path) -> io::Result<PathBuf> {
+    // SQLite creates its other files with this one's mode, and must not follow a link to any.
+    let path = directory.canonicalize()?.join(SEARCH);
+    create(&path).map(|_| path)
 }
 
 /// Creates a file in place of whatever has its name: a link that somebody has put there is removed, and what it leads to stays as

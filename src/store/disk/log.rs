@@ -43,7 +43,7 @@ impl Log {
         if length <= BALLAST_BYTES {
             return;
         }
-        if self.again.is_none_or(|again| clock::now() >= again) && self.fold(connection) {
+        if self.fold_if_due(connection) {
             return;
         }
         if length >= self.told_at {
@@ -55,6 +55,11 @@ impl Log {
                  with a transaction that was left open), or the log goes on growing until the disk is full"
             );
         }
+    }
+
+    /// Folds the log, unless that failed a short while ago; returns whether it is folded.
+    pub fn fold_if_due(&mut self, connection: &Connection) -> bool {
+        self.again.is_none_or(|again| clock::now() >= again) && self.fold(connection)
     }
 
     /// Writes the log's contents into the database and empties the log. Returns false when another program uses the log or

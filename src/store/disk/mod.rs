@@ -9,6 +9,7 @@ mod aside;
 mod check;
 mod copy;
 mod damage;
+mod error;
 mod files;
 mod log;
 mod mend;
@@ -24,7 +25,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, ffi, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::event::{Entry, RoomId};
 use crate::limits::BALLAST_BYTES;
@@ -33,12 +34,14 @@ use crate::state::archive::Sharer;
 use crate::store::backend::{Backend, Batch, Change, Floor, Head, KeyUse, Look, Record, StoreError, Waste, below};
 use aside::Aside;
 use damage::Damage;
+use error::{is_full, store_error};
 use log::Log;
 use reader::Watched;
 use table::{FLOORS, HEADS, KEY_COUNTS, NEWEST, WASTE};
 
 pub use check::{Checked, check, compare, count};
 pub use copy::{copy, copy_ends, copy_path, copy_to, empty_copy, is_there, replace, set_aside, take_over};
+pub use files::search_file;
 pub use open::{OpenError, open};
 
 /// How many rows one statement inserts: running a statement costs about as much as a row.
@@ -64,29 +67,16 @@ pub struct Disk {
     _lock: File,
 }
 
-fn store_error(error: rusqlite::Error) -> StoreError {
-    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
-    if matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..)) {
-        return StoreError::Damaged(error.to_string());
-    }
-    if is_full(&error) {
-        return StoreError::Full;
-    }
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged(error.to_string()),
-        _ => StoreError::Failed(format!("the disk failed: {error}; the next start looks at what was stored")),
-    }
-}
-
-/// Whether the disk was full, for a page or for the index of the write-ahead log.
-fn is_full(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
-        || error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE)
-}
-
 fn run(connection: &Connection, sql: &str, parameters: impl rusqlite::Params) -> Result<(), StoreError> {
     connection.prepare_cached(sql).and_then(|mut statement| statement.execute(parameters)).map_err(store_error)?;
     Ok(())
+}
+
+/// The newest seq that was ever committed, 0 when there is none.
+fn newest(connection: &Connection) -> Result<Seq, StoreError> {
+    let last = connection.query_row("SELECT coalesce(max(seq), 0) FROM entries", [], |row| row.get(0));
+    let newest = NEWEST.get(connection, 1)?.map_or(0, |[newest]| newest);
+    Ok(Seq(row::unsigned(newest.max(last.map_err(store_error)?))))
 }
 
 impl Look for Connection {
@@ -149,6 +139,11 @@ impl Disk {
         Ok(())
     }
 
+    fn replace(&mut self, record: &Record) -> Result<(), StoreError> {
+        self.run("DELETE FROM entries WHERE seq = ?", [row::signed(record.entry.seq.0)])?;
+        self.insert(std::slice::from_ref(record))
+    }
+
     fn use_key(&self, sender: UserId, key: &str, found: &KeyUse) -> Result<(), StoreError> {
         let sql = "INSERT OR REPLACE INTO keys (sender, key, n, seq, time, content, sum) VALUES (?, ?, ?, ?, ?, ?, ?)";
         let KeyUse { n, used } = found;
@@ -189,10 +184,7 @@ impl Disk {
                 WASTE.set(connection, row::waste(*waste), [row::signed(*n), row::signed(seq.0)])
             }
             Change::Delete(seq) => self.run("DELETE FROM entries WHERE seq = ?", [row::signed(seq.0)]),
-            Change::Relink(record) => {
-                self.run("DELETE FROM entries WHERE seq = ?", [row::signed(record.entry.seq.0)])?;
-                self.insert(std::slice::from_ref(record))
-            }
+            Change::Relink(record) => self.replace(record),
             Change::Trimmed(room, Floor { n, seq }) => {
                 FLOORS.set(connection, row::room(*room), [row::signed(*n), row::signed(seq.0)])
             }
@@ -217,6 +209,7 @@ impl Disk {
             keys.iter().try_for_each(|(key, found)| self.use_key(*sender, key, found))?;
         }
         shares::write(&self.connection, &batch.shares)?;
+        batch.unsaid.values().try_for_each(|record| self.replace(record))?;
         let deletes = batch.changes.iter().any(|change| matches!(change, Change::Delete(_)));
         let newest = if deletes { self.last()? } else { Seq(0) }.max(batch.newest);
         if newest > Seq(0) {
@@ -228,9 +221,7 @@ impl Disk {
 
 impl Backend for Disk {
     fn last(&self) -> Result<Seq, StoreError> {
-        let last = self.connection.query_row("SELECT coalesce(max(seq), 0) FROM entries", [], |row| row.get(0));
-        let newest = NEWEST.get(&self.connection, 1)?.map_or(0, |[newest]| newest);
-        Ok(Seq(row::unsigned(newest.max(last.map_err(store_error)?))))
+        newest(&self.connection)
     }
 
     fn key(&self, sender: UserId, key: &str) -> Result<Option<KeyUse>, StoreError> {
@@ -380,6 +371,10 @@ impl Backend for Disk {
 
     fn ids_aside(&self) -> UserId {
         self.ids.below()
+    }
+
+    fn forget_overwritten(&mut self) -> bool {
+        self.log.fold_if_due(&self.connection)
     }
 
     fn close(&mut self) {

@@ -142,6 +142,10 @@ pub fn open(directory: &Path, presence: Presence) -> Result<(Store<Disk>, Arc<dy
     let waits = presence == Presence::Forgotten;
     let mut disk = Disk { connection, waits, is_full_sync: true, json: Vec::new(), reserve, ids, log, damage, _lock: lock };
     disk.take_reserve();
+    // What a crash has left in the log may be the text of a message that was retracted.
+    if std::fs::metadata(directory.join(files::LOG)).is_ok_and(|log| log.len() > 0) {
+        disk.log.fold(&disk.connection);
+    }
     Ok((Store::new(disk, presence), Arc::new(reader)))
 }
 

@@ -4,6 +4,7 @@
 //! A line that parses allocates nothing. The refusal of one that does not says what its verb expects.
 
 pub(super) mod verbs;
+mod wanted;
 mod words;
 
 use std::borrow::Cow;
@@ -17,6 +18,8 @@ use crate::names::NameError;
 use crate::wire::command::Command;
 use crate::wire::text;
 use crate::wire::verbs::{self as table, Verb};
+
+pub use wanted::{Wanted, wanted};
 
 /// A line that is no command: what ERR says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
