@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Ban, NodeId, Outcast, SessionId, Setting, Time};
+use crate::event::{Access, Ban, NodeId, Outcast, SessionId, Setting, Time};
 use crate::names::{Name, Seq, UserId, Who};
 
 /// What happened. The variants and fields are stored as JSON, under their names in lower case.
@@ -255,6 +255,9 @@ pub enum Event {
         guest: UserId,
         /// The account.
         account: UserId,
+        /// The label of the token, if it was not the password.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<Name>,
     },
     /// The connection has ended, and with it the guest, if it was one.
     Went {
@@ -263,6 +266,16 @@ pub enum Event {
         /// The guest.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         guest: Option<UserId>,
+    },
+    /// The connection is ended by somebody else, and with it the guest, if it was one: its peer is told why.
+    Dismissed {
+        /// The connection.
+        session: SessionId,
+        /// The guest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        guest: Option<UserId>,
+        /// Why, for whoever is there.
+        reason: Arc<str>,
     },
     /// All connections of the node have ended, and these guests with them.
     NodeEnded {
@@ -299,6 +312,13 @@ pub enum Event {
         /// Up to which level the features of linechat are in use.
         features: u8,
     },
+    /// Who may come in, and as whom, has changed. Boxed, because messages must not pay for what is rare.
+    Access(Box<Access>),
+    /// The operator tells everybody something.
+    Noticed {
+        /// What.
+        text: Arc<str>,
+    },
     /// This id and all before it have been given out.
     Given {
         /// The newest.
@@ -317,86 +337,4 @@ pub struct Share {
     /// The [address](crate::state::archive::near), if there is one: too few bits of it to tell which it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub near: Option<u16>,
-}
-
-impl Event {
-    /// Whether it is stored for reading back; otherwise it is ephemeral.
-    pub fn lasts(&self) -> bool {
-        match self {
-            Self::Joined { lasts, .. }
-            | Self::Left { lasts, .. }
-            | Self::Owner { lasts, .. }
-            | Self::Operator { lasts, .. }
-            | Self::Kicked { lasts, .. }
-            | Self::Invited { lasts, .. } => *lasts,
-            Self::Ignored { session, .. } | Self::Unignored { session, .. } => session.is_none(),
-            Self::Said { .. }
-            | Self::Unheard { .. }
-            | Self::Acked { .. }
-            | Self::Created { .. }
-            | Self::Topic { .. }
-            | Self::Closed { .. }
-            | Self::Registered { .. }
-            | Self::Banned(_)
-            | Self::Unbanned { .. }
-            | Self::Set { .. }
-            | Self::Ids { .. } => true,
-            Self::Renamed { .. }
-            | Self::Online { .. }
-            | Self::Offline { .. }
-            | Self::Invitation { .. }
-            | Self::Uninvited { .. }
-            | Self::Spoke { .. }
-            | Self::Came { .. }
-            | Self::Counted { .. }
-            | Self::Named { .. }
-            | Self::LoggedIn { .. }
-            | Self::Went { .. }
-            | Self::NodeEnded { .. }
-            | Self::Entered { .. }
-            | Self::Ordered { .. }
-            | Self::Given { .. } => false,
-        }
-    }
-
-    /// Whether readers of its room are shown a line.
-    pub fn is_shown(&self) -> bool {
-        match self {
-            Self::Joined { shown, .. }
-            | Self::Left { shown, .. }
-            | Self::Owner { shown, .. }
-            | Self::Operator { shown, .. }
-            | Self::Invited { shown, .. } => *shown,
-            Self::Unbanned { by, .. } => by.is_some(),
-            Self::Said { .. }
-            | Self::Topic { .. }
-            | Self::Closed { .. }
-            | Self::Kicked { .. }
-            | Self::Banned(_)
-            | Self::Invitation { .. }
-            | Self::Set { .. }
-            | Self::Renamed { .. }
-            | Self::Online { .. }
-            | Self::Offline { .. } => true,
-            _ => false,
-        }
-    }
-
-    /// Whether it is linked among what can be read of its room, and grows old with that.
-    pub fn is_linked(&self) -> bool {
-        self.is_shown() || matches!(self, Self::Unheard { .. })
-    }
-
-    /// Who says it, if somebody does: whoever ignores them is not shown it.
-    pub fn author(&self) -> Option<UserId> {
-        match self {
-            Self::Said { from, .. } => Some(from.id),
-            _ => None,
-        }
-    }
-
-    /// Whether it is a message: what HISTORY and INBOX show and count.
-    pub fn is_message(&self) -> bool {
-        matches!(self, Self::Said { .. })
-    }
 }

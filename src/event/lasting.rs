@@ -1,0 +1,90 @@
+//! Which events last, which are shown, and which are messages. It must never look at the state.
+
+use crate::event::{Access, Event};
+use crate::names::UserId;
+
+impl Event {
+    /// Whether it is stored for reading back; otherwise it is ephemeral.
+    pub fn lasts(&self) -> bool {
+        match self {
+            Self::Joined { lasts, .. }
+            | Self::Left { lasts, .. }
+            | Self::Owner { lasts, .. }
+            | Self::Operator { lasts, .. }
+            | Self::Kicked { lasts, .. }
+            | Self::Invited { lasts, .. } => *lasts,
+            Self::Ignored { session, .. } | Self::Unignored { session, .. } => session.is_none(),
+            Self::Said { .. }
+            | Self::Unheard { .. }
+            | Self::Acked { .. }
+            | Self::Created { .. }
+            | Self::Topic { .. }
+            | Self::Closed { .. }
+            | Self::Registered { .. }
+            | Self::Banned(_)
+            | Self::Unbanned { .. }
+            | Self::Set { .. }
+            | Self::Access(_)
+            | Self::Ids { .. } => true,
+            Self::Renamed { .. }
+            | Self::Online { .. }
+            | Self::Offline { .. }
+            | Self::Invitation { .. }
+            | Self::Uninvited { .. }
+            | Self::Spoke { .. }
+            | Self::Came { .. }
+            | Self::Counted { .. }
+            | Self::Named { .. }
+            | Self::LoggedIn { .. }
+            | Self::Went { .. }
+            | Self::Dismissed { .. }
+            | Self::Noticed { .. }
+            | Self::NodeEnded { .. }
+            | Self::Entered { .. }
+            | Self::Ordered { .. }
+            | Self::Given { .. } => false,
+        }
+    }
+
+    /// Whether readers of its room are shown a line.
+    pub fn is_shown(&self) -> bool {
+        match self {
+            Self::Joined { shown, .. }
+            | Self::Left { shown, .. }
+            | Self::Owner { shown, .. }
+            | Self::Operator { shown, .. }
+            | Self::Invited { shown, .. } => *shown,
+            Self::Unbanned { by, .. } => by.is_some(),
+            Self::Said { .. }
+            | Self::Topic { .. }
+            | Self::Closed { .. }
+            | Self::Kicked { .. }
+            | Self::Banned(_)
+            | Self::Invitation { .. }
+            | Self::Set { .. }
+            | Self::Renamed { .. }
+            | Self::Online { .. }
+            | Self::Offline { .. } => true,
+            Self::Access(access) => matches!(**access, Access::Operated { .. }),
+            _ => false,
+        }
+    }
+
+    /// Whether it is linked among what can be read of its room, and grows old with that.
+    pub fn is_linked(&self) -> bool {
+        self.is_shown() || matches!(self, Self::Unheard { .. })
+    }
+
+    /// Who says it, if somebody does: whoever ignores them is not shown it.
+    pub fn author(&self) -> Option<UserId> {
+        match self {
+            Self::Said { from, .. } => Some(from.id),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a message: what HISTORY and INBOX show and count.
+    pub fn is_message(&self) -> bool {
+        matches!(self, Self::Said { .. })
+    }
+}
