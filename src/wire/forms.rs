@@ -25,6 +25,8 @@ pub enum Kind {
     Number,
     /// A time: a string.
     Time,
+    /// A time, or `-` for never: null.
+    Until,
     /// `#rust`: a string.
     Channel,
     /// `nina:8763`: an object of `name` and `id`.
@@ -185,7 +187,7 @@ pub static FORMS: &[Form] = &[
     ok("NAME", &[USER]),
     ok("REGISTER", &[USER]),
     ok("LOGIN", &[USER, is("unread", Kind::Number)]),
-    ok("PASSWD", &[]),
+    ok("PASSWD", &[USER, is("ended", Kind::Number)]),
     ok("TOKEN", &[maybe("count", Kind::Number), maybe("label", Kind::Word), maybe("secret", Kind::Word)]),
     ok("UNREGISTER", &[USER]),
     ok("WHOAMI", &[USER, is("kind", Kind::Word)]),
@@ -206,6 +208,7 @@ pub static FORMS: &[Form] = &[
     data("IGNORED", &[USER, is("since", Kind::Time)]),
     data("CHANNEL", &[CHANNEL, is("members", Kind::Number), is("owner", Kind::Owner), maybe("topic", Kind::Text)]),
     data("GAP", GAP),
+    data("TOKEN", &[is("label", Kind::Word), is("since", Kind::Time), is("until", Kind::Until), is("scopes", Kind::Text)]),
     data("HELP", &[TEXT]),
     event("HELLO", &[is("software", Kind::Word), is("protocol", Kind::Number), USER, TEXT]),
     event("JOIN", &[CHANNEL, USER, TIME]),
@@ -216,6 +219,7 @@ pub static FORMS: &[Form] = &[
     event("CLOSE", &[CHANNEL, USER, TIME]),
     event("GAP", GAP),
     event("MISSED", &[CHANNEL, is("first", Kind::Number), is("last", Kind::Number)]),
+    event("NOTICE", &[TIME, TEXT]),
     event("SHUTDOWN", &[TEXT]),
     event("BYE", &[TEXT]),
 ];
