@@ -1,5 +1,6 @@
 //! The command line: what may be typed after `linechat`, and what it means.
 
+pub mod admin;
 mod copy;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -10,8 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
 use crate::bench;
-use crate::config::{Cluster, Config, JournalKind, PORT, PlainPasswords, TLS_PORT, Tls, default_data_dir};
-use crate::limits::{Limits, NONE};
+use crate::config::{ADMIN_SOCKET, Cluster, Config, JournalKind, PORT, PlainPasswords, TLS_PORT, Tls, default_data_dir};
+use crate::limits::{Limits, NONE, Registration};
 use crate::names::is_name;
 
 pub use copy::Copy;
@@ -40,6 +41,8 @@ pub enum Command {
     Tls(Certify),
     /// Copies a journal from a disk into the stream of a cluster, or back, and checks each entry.
     Copy(Copy),
+    /// Asks or tells a running server what only its operator may.
+    Admin(admin::Admin),
     /// Loads a running server, and checks and measures what it does.
     Bench(bench::Options),
     /// Lists every limit with its value and reason.
@@ -88,6 +91,12 @@ pub struct Serve {
     /// Where to keep the data [default: $STATE_DIRECTORY, or $XDG_STATE_HOME/linechat, or ~/.local/state/linechat].
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Where 'linechat admin' finds this server [default: admin.sock in the data directory, except with --journal memory].
+    #[arg(long, value_name = "PATH")]
+    pub admin_socket: Option<PathBuf>,
+    /// Who may register an account.
+    #[arg(long, value_enum, default_value = "open")]
+    pub registration: Registration,
     /// What keeps messages: the disk, synced before each OK; memory, gone with the server; or NATS JetStream, shared by many servers.
     #[arg(long, value_enum, default_value = "disk")]
     pub journal: JournalKind,
@@ -165,8 +174,12 @@ impl Serve {
         let default = if tls.is_some() { PlainPasswords::Loopback } else { PlainPasswords::Allow };
         let plain_passwords = self.plain_passwords.unwrap_or(default);
         let (proxies, limits) = (self.proxy_from.clone(), set_limits(&self.limits)?);
+        let limits = Limits { registration: self.registration, ..limits };
+        let usual = || (self.journal != JournalKind::Memory).then(|| data_dir.join(ADMIN_SOCKET));
+        let admin_socket = self.admin_socket.clone().or_else(usual);
         let cluster = self.cluster()?;
-        Ok(Config { listen, tls, plain_passwords, proxies, data_dir, journal: self.journal, cluster, limits })
+        let journal = self.journal;
+        Ok(Config { listen, tls, plain_passwords, proxies, data_dir, admin_socket, journal, cluster, limits })
     }
 
     fn cluster(&self) -> Result<Option<Cluster>> {

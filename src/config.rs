@@ -117,6 +117,8 @@ pub struct Config {
     pub proxies: Vec<IpNet>,
     /// The directory of the store on disk; not used for one in memory.
     pub data_dir: PathBuf,
+    /// Where the operator's socket is, if there is one.
+    pub admin_socket: Option<PathBuf>,
     /// Where entries are kept; what `--journal` says.
     pub journal: JournalKind,
     /// The cluster, for the journal that is shared.
@@ -124,6 +126,9 @@ pub struct Config {
     /// Every bound.
     pub limits: Limits,
 }
+
+/// The operator's socket in a data directory.
+pub const ADMIN_SOCKET: &str = "admin.sock";
 
 /// Where data lives unless `--data-dir` is given: `$STATE_DIRECTORY` (set by systemd), else `$XDG_STATE_HOME/linechat`, else
 /// `~/.local/state/linechat` (XDG Base Directory Specification). `None` when there is no home either. `variable` looks up an

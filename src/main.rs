@@ -14,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use linechat::bench;
+use linechat::cli::admin::{Admin, Done};
 use linechat::cli::{Certify, Cli, Command, Copy, LogFormat, Menu, Serve, describe, greeting, host_name, set_limits};
 use linechat::config::{Config, TLS_PORT, default_data_dir};
 use linechat::menu::{self, Outcome, Trust};
@@ -35,11 +36,25 @@ fn main() -> ExitCode {
         Some(Command::Copy(arguments)) => copy(&arguments),
         Some(Command::Bench(options)) => bench(&options),
         Some(Command::Menu(arguments)) => return menu(arguments),
+        Some(Command::Admin(arguments)) => return admin(&arguments),
         Some(Command::Limits { limits }) => set_limits(&limits).map(|limits| print(&describe(&limits))),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
+    }
+}
+
+fn admin(arguments: &Admin) -> ExitCode {
+    match arguments.run() {
+        Ok(Done { text, code }) => {
+            print(&text);
+            ExitCode::from(code)
+        }
+        Err(error) => {
+            eprintln!("linechat: {error:#}");
+            ExitCode::from(2)
+        }
     }
 }
 

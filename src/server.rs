@@ -3,6 +3,7 @@
 //! It starts all the other parts and decides how they end; its supervisor watches the parts that must not end. It parses
 //! nothing and knows no verb.
 
+mod admin;
 mod admission;
 pub mod cluster;
 pub mod copy;
@@ -119,6 +120,17 @@ pub enum StartError {
     /// A part has failed before the server could serve.
     #[error(transparent)]
     Failed(Failure),
+    /// Another server listens on the operator's socket.
+    #[error("another server listens on {}; give this one another --data-dir or --admin-socket", .0.display())]
+    AdminInUse(PathBuf),
+    /// The operator's socket cannot be made.
+    #[error("cannot make the operator's socket {}: {error}; give another --admin-socket PATH, at most 100 bytes long", .path.display())]
+    Admin {
+        /// Where.
+        path: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
     /// The system gives no thread.
     #[error("the system gives no thread for the journal ({0}); raise its limit of processes (ulimit -u)")]
     Thread(io::Error),
@@ -136,6 +148,8 @@ pub struct Server {
     supervisor: Supervisor,
     /// Where snapshots go, and the directory that they are made of.
     snapshots: Option<(Arc<Nats>, PathBuf)>,
+    /// The operator's.
+    admin: Option<admin::Socket>,
 }
 
 impl Server {
@@ -157,6 +171,8 @@ impl Server {
         let parts = Parts { hub: &hub, limits: &limits, supervisor: &mut supervisor, stopping: stopping.clone() };
         let Journal { order, state, reader, search, node, membership, nats } = journal::open(config, parts).await?;
         let (listeners, tls_listeners) = (listen_all(sockets)?, listen_all(tls_sockets)?);
+        // The directory is there, and is this server's.
+        let admin = config.admin_socket.as_deref().map(admin::Socket::bind).transpose()?;
         let shared = Arc::new(Shared {
             lives: Lives::new(Life::begin(node)),
             membership,
@@ -176,7 +192,18 @@ impl Server {
         let admission = Arc::new(Admission::new(Arc::clone(&shared.limits)));
         let snapshots = nats.map(|nats| (nats, config.data_dir.clone()));
         let (plain_passwords, proxies) = (config.plain_passwords, Proxies::new(&config.proxies));
-        Ok(Self { shared, admission, listeners, tls_listeners, certificates, plain_passwords, proxies, supervisor, snapshots })
+        Ok(Self {
+            shared,
+            admission,
+            listeners,
+            tls_listeners,
+            certificates,
+            plain_passwords,
+            proxies,
+            supervisor,
+            snapshots,
+            admin,
+        })
     }
 
     /// Where it listens, with the real ports in place of 0.
@@ -202,6 +229,9 @@ impl Server {
         let Self { shared, admission, listeners, tls_listeners, certificates, plain_passwords, proxies, .. } = self;
         let (mut supervisor, snapshots) = (self.supervisor, self.snapshots);
         let mut until_stopped = vec![supervisor.task("sweeping", sweep::run(Arc::clone(&shared)))];
+        if let Some(socket) = self.admin {
+            until_stopped.push(supervisor.task("the operator's socket", admin::accept(Arc::clone(&shared), socket)));
+        }
         if let (Some(membership), Some((nats, directory))) = (shared.membership.clone(), snapshots) {
             until_stopped.extend(be_a_node(&shared, &membership, &nats, directory, &mut supervisor));
         }

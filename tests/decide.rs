@@ -80,6 +80,7 @@ fn words(answer: &Answer) -> (String, u64) {
         Answer::Said { seq, time, dup: false } => (format!("{seq} {}", time.0), seq.0),
         Answer::Acked(seq) => (seq.to_string(), 0),
         Answer::AckedIn(name, seq) => (format!("#{name} {seq}"), 0),
+        Answer::Text(text) => (text.to_string(), 0),
     }
 }
 
@@ -325,7 +326,7 @@ fn the_last_keys_are_remembered() {
         take(say(from + window, "a")).expect("it is stored");
         assert!(!take(say(from, "b")).expect("the key is forgotten").ends_with("dup"));
         // An account has more of them.
-        drop(take(Request::Register(Name::new("ana"), "$hash$1".into())));
+        drop(take(Request::Register(Name::new("ana"), "$hash$1".into(), None)));
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use linechat::code::Retry;
+use linechat::event::Needs;
 use linechat::limits::Limits;
 use linechat::wire::verbs::{ANY, By, VERBS};
 use linechat::wire::{Code, parse};
@@ -124,6 +125,34 @@ fn every_verb_has_its_section_with_a_conversation() {
     }
 }
 
+/// Each command that is shown beside a scope needs just that, and every verb is shown.
+#[test]
+fn the_table_of_scopes_is_the_one_in_force() {
+    let (_, table) = PAGE.split_once("| scope | what it allows |\n|---|---|\n").expect("the table of scopes");
+    let mut seen = BTreeSet::new();
+    for row in table.lines().take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        for line in cells[2].split('`').skip(1).step_by(2) {
+            let command = parse(line.as_bytes()).expect("it is a command").expect("it is not empty");
+            seen.insert(command.verb());
+            let scope = match command.needs() {
+                // Where it goes is looked up first.
+                Needs::Nothing if line == "MSG #ops hi" => "`say:#ops`",
+                Needs::Nothing if line == "MSG nina hi" => "`say:nina`",
+                Needs::Nothing => "any",
+                Needs::SayIn("ops") => "`say:#ops`",
+                Needs::Read("ops") => "`read:#ops`",
+                Needs::Inbox => "`inbox`",
+                Needs::Everything => "none",
+                Needs::Password => "only the password",
+                other => panic!("{line}: {other:?}"),
+            };
+            assert_eq!(cells[1], scope, "{line}");
+        }
+    }
+    assert!(VERBS.iter().all(|verb| seen.contains(verb.name)), "{seen:?}");
+}
+
 #[test]
 fn every_code_has_its_row_and_no_other() {
     let mut rows = String::new();
@@ -152,10 +181,10 @@ fn every_type_of_line_is_shown() {
         let mut words = line.split(' ');
         seen.insert((words.next().unwrap_or_default(), words.next().unwrap_or_default()));
     }
-    let data = ["MSG", "USER", "IGNORED", "CHANNEL", "UNREAD", "OPTION", "BAN", "HELP"].map(|word| ("-", word));
+    let data = ["MSG", "USER", "IGNORED", "CHANNEL", "UNREAD", "OPTION", "BAN", "TOKEN", "HELP"].map(|word| ("-", word));
     let events = [
         "HELLO", "MSG", "JOIN", "LEAVE", "NAME", "OWNER", "OP", "DEOP", "INVITE", "KICK", "BAN", "UNBAN", "SET", "TOPIC",
-        "CLOSE", "RETRACT", "GAP", "SHUTDOWN", "BYE",
+        "CLOSE", "RETRACT", "GAP", "NOTICE", "SHUTDOWN", "BYE",
     ];
     for (mark, word) in data.into_iter().chain(events.map(|word| ("*", word))) {
         assert!(seen.contains(&(mark, word)), "{mark} {word}");

@@ -77,7 +77,10 @@ impl<B: Backend> Node<B> {
                 News::Gone { session, rooms } => {
                     assert_eq!(self.reads.remove(session), Some(rooms.iter().copied().collect()), "{news:?}");
                 }
-                News::Ignores { .. } | News::Renamed { .. } | News::UpTo { .. } => {}
+                News::Dismissed { session, .. } => {
+                    assert_eq!(self.reads.remove(session), Some(BTreeSet::new()), "{news:?}: it was told of the ends before");
+                }
+                News::Ignores { .. } | News::Renamed { .. } | News::Noticed { .. } | News::UpTo { .. } => {}
                 News::Completed { session, completion } if completion.has_place() => {
                     placed.push((*session, completion.clone()));
                 }
@@ -95,7 +98,7 @@ impl<B: Backend> Node<B> {
             state.all_sessions_of(self.node).into_iter().filter_map(|session| Some((session, state.user_of(session)?)));
         let may_read = sessions.map(|(session, user)| {
             let rooms = state.channels_of(user).map(RoomId::Channel).chain([RoomId::Inbox(user)]);
-            (session.number, rooms.collect())
+            (session.number, rooms.filter(|room| state.is_shown(session, *room)).collect())
         });
         assert_eq!(self.reads, may_read.collect());
     }

@@ -18,11 +18,11 @@ pub struct Compaction {
     pub free: Option<String>,
 }
 
-fn hold(key: String) -> Compaction {
+pub(super) fn hold(key: String) -> Compaction {
     Compaction { hold: Some(key), free: None }
 }
 
-fn free(key: String) -> Compaction {
+pub(super) fn free(key: String) -> Compaction {
     Compaction { hold: None, free: Some(key) }
 }
 
@@ -69,12 +69,13 @@ impl Event {
             Self::Registered { who, .. } => hold(format!("a/{}", who.id)),
             Self::Ignored { by, session, who, .. } => hold(ignored(*by, session.as_ref(), who.id)),
             Self::Unignored { by, session, id } => free(ignored(*by, session.as_ref(), *id)),
+            Self::Access(access) => access.compaction(),
             Self::Ids { .. } => hold("ids".to_owned()),
             Self::Given { .. } => hold("given".to_owned()),
             Self::Came { session: it, .. } => hold(session(it)),
             Self::Named { session: it, .. } => hold(session(it) + "/n"),
             Self::LoggedIn { session: it, .. } => Compaction { hold: Some(session(it) + "/l"), free: Some(session(it) + "/n") },
-            Self::Went { session: it, .. } => free(session(it)),
+            Self::Went { session: it, .. } | Self::Dismissed { session: it, .. } => free(session(it)),
             Self::Entered { node, .. } => hold(format!("s/{}", node.0)),
             Self::NodeEnded { node, .. } => free(format!("s/{}", node.0)),
             Self::Ordered { .. } => hold("order".to_owned()),
@@ -86,7 +87,8 @@ impl Event {
             | Self::Retracted { .. }
             | Self::Renamed { .. }
             | Self::Online { .. }
-            | Self::Offline { .. } => Compaction::default(),
+            | Self::Offline { .. }
+            | Self::Noticed { .. } => Compaction::default(),
         }
     }
 }

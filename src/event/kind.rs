@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Ban, NodeId, Outcast, SessionId, Setting, Time};
+use crate::event::{Access, Ban, NodeId, Outcast, SessionId, Setting, Time};
 use crate::names::{Name, Seq, UserId, Who};
 
 /// What happened. The variants and fields are stored as JSON, under their names in lower case.
@@ -277,6 +277,9 @@ pub enum Event {
         guest: UserId,
         /// The account.
         account: UserId,
+        /// The label of the token, if it was not the password.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<Name>,
     },
     /// The connection has ended, and with it the guest, if it was one.
     Went {
@@ -285,6 +288,16 @@ pub enum Event {
         /// The guest.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         guest: Option<UserId>,
+    },
+    /// The connection is ended by somebody else, and with it the guest, if it was one: its peer is told why.
+    Dismissed {
+        /// The connection.
+        session: SessionId,
+        /// The guest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        guest: Option<UserId>,
+        /// Why, for whoever is there.
+        reason: Arc<str>,
     },
     /// All connections of the node have ended, and these guests with them.
     NodeEnded {
@@ -320,6 +333,13 @@ pub enum Event {
         numbers: Vec<(NodeId, u64, Time)>,
         /// Up to which level the features of linechat are in use.
         features: u8,
+    },
+    /// Who may come in, and as whom, has changed. Boxed, because messages must not pay for what is rare.
+    Access(Box<Access>),
+    /// The operator tells everybody something.
+    Noticed {
+        /// What.
+        text: Arc<str>,
     },
     /// This id and all before it have been given out.
     Given {

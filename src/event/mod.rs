@@ -3,6 +3,8 @@
 //! Values only: no I/O, no rules about who may do what. [`crate::state`] decides which events follow from a proposal, and
 //! everything else follows from the events.
 
+pub mod access;
+pub mod act;
 pub mod age;
 pub mod compaction;
 pub mod government;
@@ -10,6 +12,7 @@ pub mod kind;
 pub mod line;
 mod nature;
 pub mod proposal;
+pub mod scope;
 
 use std::fmt;
 
@@ -17,12 +20,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{Seq, UserId};
 
+pub use access::Access;
+pub use act::{Act, Barred};
 pub use age::{Age, UNITS};
 pub use compaction::Compaction;
 pub use government::{Ban, Kept, Outcast, Setting, Unwanted};
 pub use kind::{Event, Share};
 pub use line::{Mark, Stamp, To};
 pub use proposal::{Answer, Batch, Completion, NodeId, Origin, Proposal, Read, Recipient, Request, SessionId, Slot};
+pub use scope::{Needs, Rights, Scope};
 
 /// A sequence of entries: a channel, or one user's inbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,6 +61,9 @@ pub struct Entry {
 }
 
 impl RoomId {
+    /// Where the acts of the operator are noted. Seqs begin with 1, so no channel is this one; nobody joins it.
+    pub const OPERATOR: Self = Self::Channel(Seq(0));
+
     /// The seq of the channel; `None` for an inbox.
     pub fn channel(self) -> Option<Seq> {
         match self {

@@ -1,7 +1,7 @@
 //! What the kinds of events are like: whether one lasts, whether its room's readers are shown it, and who says it. What a kind does to
 //! the compaction keys is in `compaction.rs`, what it looks like in `line.rs`. This file must never look at the state.
 
-use crate::event::Event;
+use crate::event::{Access, Event};
 use crate::names::UserId;
 
 impl Event {
@@ -28,6 +28,7 @@ impl Event {
             | Self::Banned(_)
             | Self::Unbanned { .. }
             | Self::Set { .. }
+            | Self::Access(_)
             | Self::Ids { .. } => true,
             Self::Renamed { .. }
             | Self::Online { .. }
@@ -40,6 +41,8 @@ impl Event {
             | Self::Named { .. }
             | Self::LoggedIn { .. }
             | Self::Went { .. }
+            | Self::Dismissed { .. }
+            | Self::Noticed { .. }
             | Self::NodeEnded { .. }
             | Self::Entered { .. }
             | Self::Ordered { .. }
@@ -68,6 +71,7 @@ impl Event {
             | Self::Renamed { .. }
             | Self::Online { .. }
             | Self::Offline { .. } => true,
+            Self::Access(access) => matches!(**access, Access::Operated { .. }),
             _ => false,
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 
 use crate::code::Refusal;
-use crate::event::{RoomId, Setting, Time, Unwanted};
+use crate::event::{Act, RoomId, Scope, Setting, Time, Unwanted};
 use crate::names::{Name, Seq, UserId, Who};
 
 /// One life of a server among those that share an order, from its entry to its end: a server that enters again is another node.
@@ -106,8 +106,9 @@ pub enum Request {
     },
     /// To take this name.
     Name(Name),
-    /// To become an account of this name, with the PHC string of its password.
-    Register(Name, Arc<str>),
+    /// To become an account of this name, with the PHC string of its password, and the hash of the invitation's code, if one was
+    /// given.
+    Register(Name, Arc<str>, Option<Arc<str>>),
     /// To become the account of this name. The session has verified the password against this hash, which must still be the
     /// account's.
     LogIn(Name, Arc<str>),
@@ -172,6 +173,37 @@ pub enum Request {
     Unignore(Recipient),
     /// To be gone: the connection has ended.
     Go,
+    /// To become the account whose token has this hash.
+    LogInToken(Arc<str>),
+    /// To have a token.
+    NewToken {
+        /// How its owner calls it.
+        label: Name,
+        /// Its hash.
+        hash: Arc<str>,
+        /// What it is for; `None` for all but what needs the password.
+        scopes: Option<Vec<Scope>>,
+        /// For how long; for ever, if nothing is said.
+        seconds: Option<u64>,
+    },
+    /// To end the token of this label.
+    DropToken(Name),
+    /// To change the password of which the session has verified the first PHC string, which must still be the account's, to that of
+    /// the second.
+    SetPassword(Arc<str>, Arc<str>),
+    /// To remove the account, whose password the session has verified against this hash.
+    Unregister(Arc<str>),
+    /// By a node: to end the connections of tokens that have expired.
+    Lapse,
+    /// By the operator of a node.
+    Operate {
+        /// Who that is on their machine.
+        by: Arc<str>,
+        /// What.
+        act: Act,
+        /// Why.
+        reason: Option<Arc<str>>,
+    },
     /// By a node: to end the channel (the first seq), which has had neither owner nor members since an entry (the second) for
     /// long enough.
     Expire(Seq, Seq),
@@ -213,6 +245,8 @@ impl Request {
                 | Self::Ban { .. }
                 | Self::Set(..)
                 | Self::Ignore(_)
+                | Self::NewToken { .. }
+                | Self::SetPassword(..)
         )
     }
 }
@@ -256,6 +290,8 @@ pub enum Answer {
     Acked(Seq),
     /// Where the read mark in this channel is now.
     AckedIn(Name, Seq),
+    /// What else its OK says.
+    Text(Arc<str>),
 }
 
 /// The outcome of the proposal with this tag.

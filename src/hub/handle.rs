@@ -5,13 +5,13 @@
 //! it bounds, and the rooms in which its reading began or ended meanwhile.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 
 use atomic_waker::AtomicWaker;
 use tokio::task::AbortHandle;
 
-use crate::event::{Completion, RoomId};
+use crate::event::{Completion, RoomId, Time};
 use crate::hub::ignoring::Ignores;
 use crate::hub::room::{Cursor, Subscription};
 use crate::limits::NOTICES;
@@ -28,6 +28,10 @@ pub enum Notice {
     Ends(RoomId, Cursor),
     /// Whom its user does not hear has changed with this entry.
     Ignores(Ignores, Seq),
+    /// The operator tells everybody this.
+    Told(Time, Arc<str>),
+    /// Somebody has ended it, for this reason: it tells its peer, and closes. It reads no room any more.
+    Dismissed(Arc<str>),
 }
 
 /// The peer takes all that it is sent.
@@ -45,6 +49,7 @@ pub struct SessionHandle {
     woken: AtomicBool,
     has_notices: AtomicBool,
     is_overrun: AtomicBool,
+    is_dismissed: AtomicBool,
     /// How often its reading of a room has ended without its knowing so far.
     ends: AtomicU32,
     /// What the peer does with what it is sent: one of the three above.
@@ -64,6 +69,7 @@ impl SessionHandle {
             woken: AtomicBool::new(false),
             has_notices: AtomicBool::new(false),
             is_overrun: AtomicBool::new(false),
+            is_dismissed: AtomicBool::new(false),
             ends: AtomicU32::new(0),
             takes: AtomicU8::new(TAKES_ALL),
             waker: AtomicWaker::new(),
@@ -100,6 +106,17 @@ impl SessionHandle {
     /// Whether there were more notices than the session may leave unread: it has missed something, and must end.
     pub fn is_overrun(&self) -> bool {
         self.is_overrun.load(Ordering::Acquire)
+    }
+
+    /// Gives the session the notice that it is dismissed.
+    pub(super) fn dismiss(&self, reason: Arc<str>) {
+        self.is_dismissed.store(true, Ordering::Release);
+        self.give(std::iter::once(Notice::Dismissed(reason)));
+    }
+
+    /// Whether the session was dismissed: it may not wait any longer for a peer that takes nothing.
+    pub fn is_dismissed(&self) -> bool {
+        self.is_dismissed.load(Ordering::Acquire)
     }
 
     /// Notes that the session's reading of a room ends now, under the room's lock; a [`Notice::Ends`] will say where.

@@ -178,6 +178,12 @@ impl Hub {
         sessions.iter().for_each(|(_, handle)| handle.wake());
     }
 
+    /// Gives every session a notice.
+    fn give_all(&self, notice: impl Fn() -> Notice) {
+        let sessions = self.sessions.read().expect("invariant: nothing panics under this lock");
+        sessions.iter().for_each(|(_, handle)| handle.give(std::iter::once(notice())));
+    }
+
     /// Gives back the tails of rooms that have had no new line since the last call, and others that there is no memory for. It
     /// is called once a second.
     pub fn sweep_tails(&self) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::event::{Completion, Entry, RoomId, To};
+use crate::event::{Completion, Entry, RoomId, Time, To};
 use crate::hub::handle::Notice;
 use crate::hub::ignoring::Ignores;
 use crate::hub::room::{Cursor, Room};
@@ -78,6 +78,20 @@ pub enum News {
         /// The rooms that it was reading.
         rooms: SmallVec<[RoomId; 2]>,
     },
+    /// Somebody has ended the session. The ends of the rooms that it was reading were told before.
+    Dismissed {
+        /// The session.
+        session: u64,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// The operator tells everybody something.
+    Noticed {
+        /// When.
+        time: Time,
+        /// What.
+        text: Arc<str>,
+    },
     /// A user has a new name.
     Renamed {
         /// The user, by the new name.
@@ -117,6 +131,12 @@ impl Hub {
                 }
                 News::Closed { room, seq } => self.closed(room, seq),
                 News::Gone { session, rooms } => rooms.iter().for_each(|room| drop(self.leave(*room, session))),
+                News::Dismissed { session, reason } => {
+                    if let Some(handle) = self.handle(session) {
+                        handle.dismiss(reason);
+                    }
+                }
+                News::Noticed { time, text } => self.give_all(|| Notice::Told(time, Arc::clone(&text))),
                 News::Renamed { who } => self.renamed(who),
                 News::UpTo { seq } => upto = Some(seq),
                 News::Completed { session, completion } if completion.has_place() => {

@@ -6,7 +6,7 @@
 
 mod settable;
 
-pub use settable::{LimitError, Limits, Row};
+pub use settable::{LimitError, Limits, Registration, Row};
 
 /// The value of a limit that is switched off.
 pub const NONE: u64 = u64::MAX;
@@ -42,6 +42,16 @@ pub const SUBNEGOTIATION_BYTES: usize = 256;
 pub const TELNET_ANSWERS: u16 = 256;
 /// The shortest password in bytes.
 pub const PASSWORD_BYTES: usize = 8;
+/// Tokens that one account may have: one for each script and machine of a busy person, and few enough to list.
+pub const TOKENS_EACH: usize = 50;
+/// Scopes of one token: what needs more is for everything, or for two tokens.
+pub const SCOPES: usize = 32;
+/// Bytes of a reason or a notice of the operator: with what is said around it, a line holds it.
+pub const REASON_BYTES: usize = 1000;
+/// Networks that the operator may ban at a time; each connection is held against them, and a list by hand is shorter.
+pub const SERVER_BANS: usize = 10_000;
+/// Invitations that may be open at a time; each is kept in memory.
+pub const INVITE_CODES: usize = 10_000;
 /// Passwords and channel keys hashed at the same time.
 pub const HASHES_AT_ONCE: usize = 2;
 /// Passwords and channel keys that wait to be hashed; beyond it whoever has had the most hashes is refused, and not the newcomer.
@@ -177,6 +187,9 @@ pub const PROXY_HEADER_BYTES: usize = 2048;
 pub const TLS_RECORD_BYTES: usize = 16 * 1024;
 /// Seconds that the peer has to close its side after the last line, so that no reset overtakes the last answers.
 pub const LINGER_SECONDS: u64 = 1;
+/// Seconds that a connection which somebody has ended has to take what waits for it and the reason: no longer, because it must end
+/// whatever its peer does.
+pub const FAREWELL_SECONDS: u64 = 5;
 /// Seconds that the messages of a closed channel, or of a guest who has gone, stay on the disk: a slow reader may still be
 /// reading them. Later it is told of a gap.
 pub const ENDED_ROOMS_SECONDS: u64 = 600;

@@ -45,17 +45,42 @@ pub enum LimitError {
     },
 }
 
+/// Who may register an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Registration {
+    /// Everybody.
+    #[default]
+    Open,
+    /// Whoever has a code that the operator has made with 'linechat admin invite'.
+    Invite,
+    /// Nobody.
+    Closed,
+}
+
+impl Registration {
+    /// The word for it, on the command line and in CAPS.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Invite => "invite",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 macro_rules! limits {
     ($($field:ident $name:literal = $default:literal $unit:literal $min:literal ..= $max:literal $none:ident, $reason:literal;)*) => {
         /// The limits that an operator may set.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct Limits {
             $(#[doc = $reason] pub $field: u64,)*
+            /// Who may register; what `--registration` says. No number, but decided by like one.
+            pub registration: Registration,
         }
 
         impl Default for Limits {
             fn default() -> Self {
-                Self { $($field: $default,)* }
+                Self { $($field: $default,)* registration: Registration::Open }
             }
         }
 
@@ -146,6 +171,8 @@ limits! {
         "channel keys a minute tried from one address, whatever the channels; each costs a hash";
     channel_keys_per_channel "channel-keys-per-channel" = 300 "keys" 1..=1000000 or_none,
         "channel keys a minute tried for one channel from all addresses where nobody had the right one lately; guessing from many stays slow, and a school can join";
+    wrong_secrets_per_address "wrong-secrets-per-address" = 60 "secrets" 1..=1000000 or_none,
+        "wrong tokens and invitation codes a minute from one address that are told so; nobody guesses one, and a script with an old one need not try faster";
     errors_in_a_row "errors-in-a-row" = 20 "lines" 1..=1000000 or_none,
         "lines in a row that were no command before the connection is closed; whatever speaks there is not speaking this protocol";
     announce_members "announce-members" = 100 "users" 0..=1000000 or_none,

@@ -15,7 +15,12 @@ impl Pattern {
     /// Whether the whole name is of this form. It takes at most as many steps as the product of both lengths, of which neither is
     /// long: only the last `*` is ever tried again, because whatever an earlier one could take, the last one can take as well.
     pub fn fits(&self, name: &Name) -> bool {
-        let folded = fold(name.as_str());
+        self.fits_text(name.as_str())
+    }
+
+    /// The same, of a text that is no name.
+    pub fn fits_text(&self, text: &str) -> bool {
+        let folded = fold(text);
         let (mut rest, mut at) = (folded.chars(), 0);
         // Behind the last `*`, and what of the name is left if that takes one character more.
         let mut again = None;

@@ -2,6 +2,8 @@
 //!
 //! It owns nothing: whatever it has changed is committed, or taken back, by its replica.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::code::{Code, Refusal};
@@ -20,6 +22,9 @@ pub struct Work<'a> {
     pub news: &'a mut Vec<News>,
     pub completions: &'a mut Vec<News>,
 }
+
+/// A connection that ends, and the rooms that it has read.
+type Gone = (u64, SmallVec<[RoomId; 2]>);
 
 /// Which of this node's sessions stop reading which room: these, or everybody who reads it.
 #[derive(Default)]
@@ -102,6 +107,13 @@ impl Work<'_> {
         self.who_begins(state, &entry);
         self.who_ignores(state, &entry);
         let (seq, room, ends) = (entry.seq, entry.room, self.who_ends(state, &entry));
+        let dismissed = match &entry.event {
+            Event::Dismissed { reason, .. } => Some(Arc::clone(reason)),
+            _ => None,
+        };
+        if let Event::Noticed { text } = &entry.event {
+            self.news.push(News::Noticed { time: entry.time, text: Arc::clone(text) });
+        }
         if entry.event.is_shown() {
             self.news.push(News::Happened(entry));
         }
@@ -111,9 +123,15 @@ impl Work<'_> {
         if ends.is_close {
             self.news.extend(room.map(|room| News::Closed { room, seq }));
         }
-        for (session, user) in gone {
-            let rooms = std::iter::once(RoomId::Inbox(user)).chain(state.channels_of(user).map(RoomId::Channel));
-            self.news.push(News::Gone { session, rooms: rooms.collect() });
+        for (session, rooms) in gone {
+            match &dismissed {
+                // It is there still, and is shown what came before.
+                Some(reason) => {
+                    self.news.extend(rooms.into_iter().map(|room| News::Ends { session, room, seq }));
+                    self.news.push(News::Dismissed { session, reason: Arc::clone(reason) });
+                }
+                None => self.news.push(News::Gone { session, rooms }),
+            }
         }
         Ok(())
     }
@@ -123,16 +141,29 @@ impl Work<'_> {
     }
 
     /// This node's connections of a user.
-    fn sessions<'s>(&self, state: &'s State, user: UserId) -> impl Iterator<Item = u64> + use<'s> {
+    fn sessions<'s>(&self, state: &'s State, user: UserId) -> impl Iterator<Item = SessionId> + use<'s> {
         let node = self.node;
-        state.sessions_of_user(user).filter(move |session| node == Some(session.node)).map(|session| session.number)
+        state.sessions_of_user(user).filter(move |session| node == Some(session.node))
     }
 
-    /// This node's connections that end with an entry, and their users.
-    fn who_goes(&self, state: &State, entry: &Entry) -> SmallVec<[(u64, UserId); 1]> {
-        let of = |session: &SessionId| Some((session.number, state.user_of(*session)?));
+    /// Those of them that are shown what happens in the channel.
+    fn readers<'s>(&self, state: &'s State, user: UserId, channel: Seq) -> impl Iterator<Item = u64> + use<'s> {
+        let is_shown = move |session: &SessionId| state.is_shown(*session, RoomId::Channel(channel));
+        self.sessions(state, user).filter(is_shown).map(|session| session.number)
+    }
+
+    /// This node's connections that end with an entry, and the rooms that they read until then: memberships that end have ended
+    /// before.
+    fn who_goes(&self, state: &State, entry: &Entry) -> SmallVec<[Gone; 1]> {
+        let of = |session: &SessionId| {
+            let user = state.user_of(*session)?;
+            let rooms = std::iter::once(RoomId::Inbox(user)).chain(state.channels_of(user).map(RoomId::Channel));
+            Some((session.number, rooms.filter(|room| state.is_shown(*session, *room)).collect()))
+        };
         match &entry.event {
-            Event::Went { session, .. } if self.is_here(session) => of(session).into_iter().collect(),
+            Event::Went { session, .. } | Event::Dismissed { session, .. } if self.is_here(session) => {
+                of(session).into_iter().collect()
+            }
             Event::NodeEnded { node, .. } if self.node == Some(*node) => {
                 state.all_sessions_of(*node).iter().filter_map(of).collect()
             }
@@ -149,15 +180,16 @@ impl Work<'_> {
             }
             (Event::Named { who, .. } | Event::Registered { who, .. }, _) => self.news.push(News::Renamed { who: who.clone() }),
             (Event::Joined { who, .. }, Some(RoomId::Channel(channel))) => {
-                for session in self.sessions(state, who.id) {
+                for session in self.readers(state, who.id, channel) {
                     self.channel_begins(state, session, after, channel);
                 }
             }
             (Event::LoggedIn { session, account, .. }, _) if self.is_here(session) => {
-                if let Some(who) = state.user(*account) {
+                let is_shown = |room| state.is_shown(*session, room);
+                if let Some(who) = state.user(*account).filter(|who| is_shown(RoomId::Inbox(who.id))) {
                     self.inbox_begins(session.number, after, who);
                 }
-                for channel in state.channels_of(*account) {
+                for channel in state.channels_of(*account).filter(|channel| is_shown(RoomId::Channel(*channel))) {
                     self.channel_begins(state, session.number, after, channel);
                 }
             }
@@ -177,7 +209,7 @@ impl Work<'_> {
             }
             _ => return,
         };
-        let sessions = self.sessions(state, user);
+        let sessions = self.sessions(state, user).map(|session| session.number);
         self.news.extend(sessions.map(|session| News::Ignores { session, change: change.clone(), seq }));
     }
 
@@ -185,7 +217,9 @@ impl Work<'_> {
     fn who_ends(&self, state: &State, entry: &Entry) -> Ends {
         match &entry.event {
             Event::Left { who, .. } | Event::Kicked { who, .. } => {
-                Ends { room: entry.room, sessions: self.sessions(state, who.id).collect(), is_close: false }
+                let sessions =
+                    entry.room.and_then(RoomId::channel).map(|channel| self.readers(state, who.id, channel).collect());
+                Ends { room: entry.room, sessions: sessions.unwrap_or_default(), is_close: false }
             }
             Event::LoggedIn { session, guest, .. } if self.is_here(session) => {
                 let sessions = SmallVec::from_buf([session.number]);

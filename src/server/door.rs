@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tracing::Instrument;
 
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::code::{Code, Refusal};
 use crate::config::PlainPasswords;
 use crate::limits::NONE;
@@ -171,6 +171,12 @@ impl Door {
             return Err(Refusal::new(Code::Unavailable, text));
         }
         let address = admission::counted(peer.ip(), shared.limits.ipv6_prefix);
+        // While a batch is being committed nobody is asked, and the decision about the newcomer says the same.
+        if let Ok(state) = shared.state.try_read()
+            && let Some(ban) = state.ban_of(address, Clock::System.time())
+        {
+            return Err(Refusal::new(Code::NotAllowed, format!("your address is {}", ban.words())));
+        }
         let permit = Admission::admit(&self.admission, address, most_each, shared.hub.buffered())?;
         Ok(Caller { peer, address, is_encrypted, is_local: peer.ip().to_canonical().is_loopback(), permit })
     }

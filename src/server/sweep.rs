@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::event::{Origin, Proposal, Request, SessionId};
 use crate::limits::{IN_FLIGHT, NONE};
 use crate::names::Seq;
@@ -38,8 +38,20 @@ pub async fn run(shared: Arc<Shared>) -> Ended {
         if lasts != NONE && second % every == 0 {
             end_orphaned(&shared, &mut orphaned, Duration::from_secs(lasts)).await.map_err(|error| error.to_string())?;
         }
+        end_lapsed(&shared).await.map_err(|error| error.to_string())?;
     }
     Ok(())
+}
+
+/// Proposes the end of connections whose tokens have expired. Whether they have is decided by the order's time.
+async fn end_lapsed(shared: &Shared) -> Result<(), crate::order::Closed> {
+    let node = shared.lives.newest().node;
+    let lapsed = shared.state.read().await.lapsed(Clock::System.time());
+    if !lapsed.iter().any(|session| session.node == node) {
+        return Ok(());
+    }
+    let origin = Origin { session: SessionId { node, number: 0 }, tag: 0 };
+    shared.order.propose(vec![Proposal { origin, request: Request::Lapse }]).await
 }
 
 /// Proposes the end of channels that have been orphaned for long enough. Time is measured from when this node first saw them

@@ -6,12 +6,14 @@
 //! the session's own or the order's.
 
 mod budgets;
+mod ending;
 mod follow;
 mod life;
 mod passwords;
 mod present;
 mod reading;
 mod replies;
+pub mod secrets;
 mod shared;
 mod sniff;
 mod socket;
@@ -26,13 +28,11 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::Poll;
-use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use crate::clock;
-use crate::code::{Code, Refusal};
-use crate::event::{Answer, Completion, Origin, Proposal, Request, SessionId};
+use crate::code::Refusal;
+use crate::event::{Answer, Completion, Origin, Proposal, Request, Rights, SessionId};
 use crate::hub::{Notice, SessionHandle};
 use crate::limits::{ENDING_ROOMS, IN_FLIGHT, IN_FLIGHT_BYTES, OUT_BYTES, SAID_A_TOKEN};
 use crate::names::{Name, UserId, Who};
@@ -65,6 +65,8 @@ enum Ending {
     EndOfInput,
     /// The server closes the connection and has said why.
     Closed,
+    /// Somebody has ended the connection, and the peer is still to be told why.
+    Dismissed,
 }
 
 /// Who a session's user is until the order knows of the connection.
@@ -96,6 +98,8 @@ pub struct Session {
     /// The user, as the session knows it.
     who: Who,
     is_account: bool,
+    /// What it may do, if it has logged in with a token; boxed, because most have not.
+    token: Option<Box<Rights>>,
     /// Whether passwords may come over this connection; where it is not encrypted, that is the operator's to say.
     takes_passwords: bool,
     proposals: Vec<Proposal>,
@@ -113,6 +117,8 @@ pub struct Session {
     /// What it FOLLOWs, if anything.
     followed: Option<Box<Followed>>,
     ending: Option<Ending>,
+    /// Why it was dismissed, if it was. It is boxed, because a silent connection must not pay for what is rare.
+    farewell: Option<Box<Arc<str>>>,
 }
 
 impl Session {
@@ -137,6 +143,7 @@ impl Session {
             connection: NOBODY.id,
             who: NOBODY.clone(),
             is_account: false,
+            token: None,
             takes_passwords: true,
             proposals: Vec::new(),
             next_tag: 0,
@@ -149,6 +156,7 @@ impl Session {
             timer: None,
             followed: None,
             ending: None,
+            farewell: None,
         })
     }
 
@@ -221,34 +229,15 @@ impl Session {
             tokio::task::coop::consume_budget().await;
         }
         Box::pin(async {
-            self.settle().await?;
-            self.flush().await
+            match self.farewell {
+                Some(_) => self.say_goodbye().await,
+                None => {
+                    self.settle().await?;
+                    self.flush().await
+                }
+            }
         })
         .await
-    }
-
-    /// The server is stopping: answers what was received, and then tells the peer. A peer that never pauses is cut off in time.
-    async fn stop(&mut self) -> Result<(), Gone> {
-        let deadline = clock::now() + Duration::from_secs(self.shared.limits.shutdown_seconds) / 2;
-        loop {
-            self.throttled_until = None;
-            let took_all = poll_fn(|context| Poll::Ready(self.take_lines(context))).await?;
-            if let Some(line) = self.slow.take() {
-                self.execute_slow(&line).await?;
-            }
-            self.settle().await?;
-            self.flush().await?;
-            if took_all || self.ending.is_some() {
-                break;
-            }
-            if clock::now() >= deadline {
-                let text = "the server is stopping; this line and those after it were not executed";
-                self.refuse("-", &Refusal::new(Code::ShuttingDown, text));
-                break;
-            }
-        }
-        self.socket.write(reply::shutdown);
-        self.flush().await
     }
 
     /// Whether another line may be executed before something else happens.
@@ -311,6 +300,11 @@ impl Session {
                 Notice::Ends(room, at) => {
                     self.handle.has_ended();
                     self.reading.end(room, at);
+                }
+                Notice::Told(time, text) => self.socket.write(|out| reply::notice(out, time, &text)),
+                Notice::Dismissed(reason) => {
+                    self.farewell = Some(Box::new(reason));
+                    self.ending = Some(Ending::Dismissed);
                 }
             }
         }

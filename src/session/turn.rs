@@ -171,7 +171,7 @@ impl Session {
 
     pub(super) fn poll(&mut self, context: &mut Context<'_>, may_read: bool) -> Poll<Result<(), Gone>> {
         // If the peer takes nothing, the session need not wake for news that it could not send.
-        let is_blocked = self.socket.waiting() > 0 && self.replies.in_flight() == 0;
+        let is_blocked = self.socket.waiting() > 0 && self.replies.in_flight() == 0 && !self.handle.is_dismissed();
         if !is_blocked && self.handle.poll_woken(context).is_ready() {
             return Poll::Ready(Ok(()));
         }

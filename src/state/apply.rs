@@ -4,8 +4,9 @@
 //! their seqs, make the same state as all entries did.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use crate::event::{Entry, Event, NodeId, SessionId};
+use crate::event::{Access, Entry, Event, NodeId, SessionId};
 use crate::names::{Name, Seq, UserId, Who, fold, skeletons};
 use crate::state::{Channel, Ignored, Member, Node, Options, Session, State, User};
 
@@ -28,8 +29,12 @@ impl State {
                 self.ignored.insert((*by, who.id), Ignored { name: who.name.clone(), since: *since });
             }
             (Event::Unignored { by, id, .. }, _) => drop(self.ignored.remove(&(*by, *id))),
-            (Event::LoggedIn { session, guest, account }, _) => self.log_in(*session, *guest, *account, entry),
-            (Event::Went { session, guest }, _) => {
+            (Event::LoggedIn { session, guest, account, token }, _) => {
+                self.log_in(*session, *guest, *account, entry);
+                token.iter().for_each(|label| self.tokens.used(*session, *account, label));
+            }
+            (Event::Access(access), _) => self.access(access, entry),
+            (Event::Went { session, guest } | Event::Dismissed { session, guest, .. }, _) => {
                 self.end_session(*session);
                 guest.iter().for_each(|guest| self.forget(*guest));
             }
@@ -102,6 +107,21 @@ impl State {
         }
     }
 
+    fn access(&mut self, access: &Access, entry: &Entry) {
+        self.tokens.apply(access, entry.time);
+        self.barred.apply(access, entry.time);
+        match access {
+            Access::PasswordSet { account, password } => {
+                self.users.change(account, |user| user.password = Some(Arc::clone(password)));
+            }
+            Access::Unregistered { who } => {
+                self.forget(who.id);
+                self.counters.accounts -= 1;
+            }
+            _ => {}
+        }
+    }
+
     fn node_enters(&mut self, node: NodeId, entry: &Entry) {
         if let Event::Entered { name, incarnation, token, limits, features, .. } = &entry.event {
             let (name, heard, features) = (name.clone(), entry.time, *features);
@@ -156,15 +176,16 @@ impl State {
         if let Some(Session { user, .. }) = self.sessions.remove(&session) {
             self.connections.remove(&(user, session));
         }
+        self.tokens.ended(session);
     }
 
-    /// Removes a guest, whose memberships have ended before. That others ignore them stays: so does what they said.
-    fn forget(&mut self, guest: UserId) {
-        if let Some(user) = self.users.remove(&guest) {
-            self.free_name(&user.name, guest);
+    /// Removes a user, whose memberships have ended before. That others ignore them stays: so does what they said.
+    fn forget(&mut self, user: UserId) {
+        if let Some(User { name, .. }) = self.users.remove(&user) {
+            self.free_name(&name, user);
         }
-        for id in self.ignored_by(guest).collect::<Vec<_>>() {
-            self.ignored.remove(&(guest, id));
+        for id in self.ignored_by(user).collect::<Vec<_>>() {
+            self.ignored.remove(&(user, id));
         }
     }
 

@@ -115,6 +115,17 @@ impl State {
         })
     }
 
+    /// Some of all channels, ordered by folded name, as nobody but the operator may see them.
+    pub fn list_all_channels(&self, wanted: &Wanted<'_, Arc<str>>) -> Part<ListedChannel, Arc<str>> {
+        let from = wanted.after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let names = self.channel_names.range::<str>((from, Bound::Unbounded)).map(|(name, _)| Arc::from(&**name));
+        wanted.among(names, |name: &Arc<str>| {
+            let id = *self.channel_names.get(&**name)?;
+            let row = self.channel_row(id).filter(|row| wanted.fits(&row.name))?;
+            Some(self.listed(id, row))
+        })
+    }
+
     /// The channel as this user may see it: only members see the topic of one with a key.
     fn as_seen(&self, viewer: UserId, id: Seq, row: &Channel) -> ListedChannel {
         let mut channel = self.listed(id, row);

@@ -10,10 +10,13 @@ pub mod decide;
 pub mod permissions;
 
 mod apply;
+mod barred;
 mod government;
 mod listing;
 mod nodes;
+mod oversight;
 mod table;
+mod tokens;
 mod view;
 
 use std::fmt::Write;
@@ -24,12 +27,18 @@ use crate::event::{Ban, Kept, NodeId, Outcast, SessionId, Time};
 use crate::names::{Name, Seq, UserId, Who};
 
 pub use archive::{Archive, Inbox, Sharer, Used};
+pub use barred::{Invitation, ServerBan, holds};
 pub use decide::{Context, Decision, Storage, decide, not_yours, preview};
+pub use decide::{no_such_token, not_for_a_token};
 pub use listing::{ListedChannel, ListedUser, Part, Wanted, place_of};
 pub use nodes::{Node, deciding};
+pub use oversight::{ConnectionRow, Counts};
+pub use tokens::Token;
 pub use view::ListedIgnored;
 
+use barred::BarredOut;
 use table::Table;
+use tokens::Tokens;
 
 /// The first id that is given out: ids of four digits are easy to type and easy to tell from text.
 pub const FIRST_ID: UserId = UserId(1000);
@@ -149,6 +158,8 @@ pub struct State {
     ignored: Table<(UserId, UserId), Ignored>,
     /// The servers that share the order.
     nodes: Table<NodeId, Node>,
+    tokens: Tokens,
+    barred: BarredOut,
     counters: Counters,
     /// The counters as they were at the last [`State::commit`].
     committed: Counters,
@@ -183,6 +194,8 @@ impl Default for State {
             invitations: Table::default(),
             ignored: Table::default(),
             nodes: Table::default(),
+            tokens: Tokens::default(),
+            barred: BarredOut::default(),
             counters,
             committed: counters,
         }
@@ -208,6 +221,8 @@ macro_rules! every_table {
         $state.invitations.$method();
         $state.ignored.$method();
         $state.nodes.$method();
+        $state.tokens.$method();
+        $state.barred.$method();
     }};
 }
 
@@ -273,7 +288,7 @@ impl State {
         }
         hash! {
             users names skeletons sessions connections channels channel_names channel_skeletons channel_counts members memberships
-            bans invited invitations ignored nodes counters
+            bans invited invitations ignored nodes tokens barred counters
         }
         u64::from_le_bytes(hashing.0.finalize()[..8].try_into().expect("invariant: a hash has 64 bytes"))
     }

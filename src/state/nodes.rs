@@ -99,6 +99,7 @@ pub fn deciding(limits: &Limits) -> u64 {
         limits.inbox_per_address,
         limits.inbox_per_sender,
         limits.members,
+        limits.registration as u64,
     ];
     let hash = Blake2b512::digest(decide.map(u64::to_le_bytes).as_flattened());
     u64::from_le_bytes(hash[..8].try_into().expect("invariant: a hash has 64 bytes"))

@@ -11,7 +11,7 @@ use foldhash::{HashSet, HashSetExt};
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::event::{Compaction, Entry, Event, RoomId, Time};
+use crate::event::{Access, Compaction, Entry, Event, RoomId, Time};
 use crate::limits::{KEYS_REMEMBERED, KEYS_REMEMBERED_GUEST};
 use crate::names::{Seq, UserId};
 use crate::state::archive::{Archive, Inbox, Sharer, Used, content};
@@ -224,13 +224,22 @@ impl<B: Backend> Store<B> {
     /// Marks as waste whatever ends with this entry.
     fn waste(&mut self, entry: &Entry) {
         let mut waste = |waste| self.batch.changes.push(Change::Waste(waste));
-        let guests = match &entry.event {
+        let gone = match &entry.event {
             Event::Closed { .. } => return entry.room.into_iter().for_each(|room| waste(Waste::Room(room))),
-            Event::Went { guest: Some(guest), .. } | Event::LoggedIn { guest, .. } => std::slice::from_ref(guest),
+            Event::Went { guest: Some(guest), .. }
+            | Event::Dismissed { guest: Some(guest), .. }
+            | Event::LoggedIn { guest, .. } => std::slice::from_ref(guest),
             Event::NodeEnded { guests, .. } => guests,
+            Event::Access(access) => {
+                // What an account had may be from an earlier run, of which nobody has kept a list.
+                if let Access::Unregistered { who } = &**access {
+                    [Waste::Room(RoomId::Inbox(who.id)), Waste::Keys(who.id)].into_iter().for_each(waste);
+                }
+                return;
+            }
             _ => return,
         };
-        for &guest in guests {
+        for &guest in gone {
             for owned in [Waste::Room(RoomId::Inbox(guest)), Waste::Keys(guest)] {
                 if self.owned.contains(&owned) {
                     waste(owned);
@@ -257,6 +266,9 @@ impl<B: Backend> Store<B> {
         for change in self.batch.changes.drain(..) {
             if let Change::Waste(waste) = change {
                 self.owned.remove(&waste);
+                if let Waste::Keys(gone) = waste {
+                    self.accounts.remove(&gone);
+                }
                 match waste {
                     Waste::Room(room) if !self.rest.is_zero() => self.resting.push_back((clock::now() + self.rest, room)),
                     waste => self.due.push_back(waste),

@@ -25,6 +25,8 @@ pub enum Kind {
     Number,
     /// A time: a string.
     Time,
+    /// A time, or `-` for never: null.
+    Until,
     /// `#rust`: a string.
     Channel,
     /// `nina:8763`: an object of `name` and `id`.
@@ -185,7 +187,7 @@ pub static FORMS: &[Form] = &[
     ok("NAME", &[USER]),
     ok("REGISTER", &[USER]),
     ok("LOGIN", &[USER, is("unread", Kind::Number)]),
-    ok("PASSWD", &[]),
+    ok("PASSWD", &[USER, is("ended", Kind::Number)]),
     ok("TOKEN", &[maybe("count", Kind::Number), maybe("label", Kind::Word), maybe("secret", Kind::Word)]),
     ok("UNREGISTER", &[USER]),
     ok("WHOAMI", &[USER, is("kind", Kind::Word)]),
@@ -207,6 +209,7 @@ pub static FORMS: &[Form] = &[
     data("CHANNEL", &[CHANNEL, is("members", Kind::Number), is("owner", Kind::Owner), maybe("topic", Kind::Text)]),
     data("UNREAD", &[CHANNEL, COUNT, SEQ]),
     data("GAP", GAP),
+    data("TOKEN", &[is("label", Kind::Word), is("since", Kind::Time), is("until", Kind::Until), is("scopes", Kind::Text)]),
     data("HELP", &[TEXT]),
     event("HELLO", &[is("software", Kind::Word), is("protocol", Kind::Number), USER, TEXT]),
     event("JOIN", &[CHANNEL, USER, TIME]),
@@ -218,6 +221,7 @@ pub static FORMS: &[Form] = &[
     event("RETRACT", &[is("room", Kind::Room), SEQ, USER, TIME]),
     event("GAP", GAP),
     event("MISSED", &[CHANNEL, is("first", Kind::Number), is("last", Kind::Number)]),
+    event("NOTICE", &[TIME, TEXT]),
     event("SHUTDOWN", &[TEXT]),
     event("BYE", &[TEXT]),
 ];

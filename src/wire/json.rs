@@ -62,9 +62,9 @@ fn write_field(out: &mut Vec<u8>, field: &Field, rest: &mut Rest<'_>) {
         Kind::Number => out.extend_from_slice(word),
         Kind::Retry => out.extend_from_slice(word.strip_prefix(RETRY).unwrap_or(b"0")),
         Kind::Flag => out.extend_from_slice(b"true"),
-        Kind::Owner | Kind::Verb if word == b"-" => out.extend_from_slice(b"null"),
+        Kind::Owner | Kind::Verb | Kind::Until if word == b"-" => out.extend_from_slice(b"null"),
         Kind::User | Kind::Owner | Kind::Room | Kind::Who => user(out, word),
-        Kind::Time | Kind::Channel | Kind::Word | Kind::Verb | Kind::Text => string(out, word),
+        Kind::Time | Kind::Until | Kind::Channel | Kind::Word | Kind::Verb | Kind::Text => string(out, word),
         Kind::Pairs => pairs(out, word),
     }
 }

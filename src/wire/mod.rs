@@ -8,6 +8,7 @@ pub mod forms;
 pub mod incoming;
 pub mod json;
 pub mod line;
+mod needs;
 pub mod parse;
 mod print;
 pub mod reply;

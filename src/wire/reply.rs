@@ -93,6 +93,12 @@ pub fn missed(out: &mut Vec<u8>, room: To<'_>, first: Seq, last: Seq) {
     line(out, Mark::Event, format_args!("MISSED {room} {first} {last}"));
 }
 
+/// `- TOKEN <label> <made> <until> <scopes>`; `-` when it does not expire, `*` when it may do all but change the account.
+pub fn token(out: &mut Vec<u8>, label: &Name, made: Time, until: Option<Time>, scopes: &str) {
+    let until = until.map_or_else(|| "-".to_owned(), |until| until.to_string());
+    line(out, Mark::Data, format_args!("TOKEN {label} {made} {until} {scopes}"));
+}
+
 /// `- HELP <text>`.
 pub fn help(out: &mut Vec<u8>, text: impl Display) {
     line(out, Mark::Data, format_args!("HELP {text}"));
@@ -101,6 +107,11 @@ pub fn help(out: &mut Vec<u8>, text: impl Display) {
 /// `* SHUTDOWN <text>`: the server is stopping.
 pub fn shutdown(out: &mut Vec<u8>) {
     line(out, Mark::Event, format_args!("SHUTDOWN the server is stopping; everything that was answered OK is kept"));
+}
+
+/// `* NOTICE <time> <text>`: the operator tells everybody something.
+pub fn notice(out: &mut Vec<u8>, time: Time, text: &str) {
+    line(out, Mark::Event, format_args!("NOTICE {time} {text}"));
 }
 
 /// `* BYE <text>`: why the server closes this connection.

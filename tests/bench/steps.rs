@@ -139,7 +139,7 @@ async fn serve() -> SocketAddr {
     limits.channel_keys_per_channel = NONE;
     let (tls, plain_passwords) = (None, PlainPasswords::Allow);
     let (proxies, data_dir, journal) = (Vec::new(), PathBuf::new(), JournalKind::Memory);
-    let config = Config { listen, tls, plain_passwords, proxies, data_dir, journal, cluster: None, limits };
+    let config = Config { listen, tls, plain_passwords, proxies, data_dir, admin_socket: None, journal, cluster: None, limits };
     let server = Server::start(&config).await.expect("the server starts");
     let address = server.addresses()[0];
     tokio::spawn(server.run(pending()));

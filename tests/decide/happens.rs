@@ -87,7 +87,7 @@ impl Model {
             (_, None) => vec![],
             (Request::Go, Some(_)) => self.end(session),
             (Request::Name(name), Some(me)) => self.rename(me, name.as_str()),
-            (Request::Register(name, hash), Some(me)) => {
+            (Request::Register(name, hash, _), Some(me)) => {
                 let lines = self.rename(me, name.as_str());
                 self.user_mut(me).hash = Some(hash.to_string());
                 lines

@@ -240,7 +240,7 @@ impl Model {
     fn of_user(&self, request: &Request, user: &User, is_full: bool) -> Verdict {
         match request {
             Request::Name(name) => verdict(self.naming(user, name.as_str()), || format!("{name}:{}", user.id)),
-            Request::Register(name, _) => {
+            Request::Register(name, ..) => {
                 let mut codes = self.naming(user, name.as_str());
                 codes.extend((self.accounts() >= self.limits.accounts).then_some("QUOTA"));
                 codes.extend(full(is_full));

@@ -143,6 +143,18 @@ impl Client {
         }
     }
 
+    /// The next OK or ERR, or the last line before the end.
+    pub fn rest_or_answer(&mut self) -> String {
+        let mut last = String::new();
+        while let Some(line) = self.try_line() {
+            last = line;
+            if last.starts_with("OK ") || last.starts_with("ERR ") {
+                break;
+            }
+        }
+        last
+    }
+
     /// Sends a line that is answered with one OK; returns it.
     pub fn ok(&mut self, line: &str) -> String {
         let answer = self.ask(line).pop().expect("an answer has a last line");

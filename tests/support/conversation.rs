@@ -18,6 +18,8 @@ const AT_ONCE: usize = 6;
 const CLUSTERS_AT_ONCE: usize = 2;
 /// What a recorded line has instead of a time: all times agree, and a record that is made again is the same.
 const NOTED_TIME: &str = "2026-11-22T13:00:00.000Z";
+/// The same for a token: in one file there is one at a time.
+const NOTED_TOKEN: &str = "lct_mfrggzdfmztwq2lkonxw4zdfmztwq2lk";
 /// What no transcript says.
 const BARRIER: &str = "the-end-of-the-conversation";
 
@@ -276,6 +278,11 @@ impl Conversation {
 
 fn noted(who: &str, line: &str) -> String {
     let is_time = |word: &str| Grammar::load().matches("time", word.as_bytes());
-    let words = line.split(' ').map(|word| if is_time(word) { NOTED_TIME } else { word });
+    let is_token = |word: &str| Grammar::load().matches("secret", word.as_bytes());
+    let words = line.split(' ').map(|word| match word {
+        word if is_time(word) => NOTED_TIME,
+        word if is_token(word) => NOTED_TOKEN,
+        word => word,
+    });
     format!("{who}< {}\n", words.collect::<Vec<_>>().join(" "))
 }

@@ -104,6 +104,7 @@ fn value(kind: Kind) -> &'static str {
     match kind {
         Kind::Number | Kind::Retry => r##"{"$ref": "#/$defs/number"}"##,
         Kind::Time => r##"{"$ref": "#/$defs/time"}"##,
+        Kind::Until => r##"{"oneOf": [{"$ref": "#/$defs/time"}, {"type": "null"}]}"##,
         Kind::Channel => r##"{"$ref": "#/$defs/channel"}"##,
         Kind::User => r##"{"$ref": "#/$defs/user"}"##,
         Kind::Owner => r##"{"oneOf": [{"$ref": "#/$defs/user"}, {"type": "null"}]}"##,

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 pub mod abnf;
+pub mod admin;
 pub mod client;
 pub mod clients;
 pub mod cluster;

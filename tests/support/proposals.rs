@@ -191,7 +191,7 @@ fn request(what: u8, [a, b, c]: [u8; 3], session: SessionId, state: &State) -> R
         22 => Request::Ignore(recipient([a, b], session, state)),
         23 => Request::Unignore(ignored([a, b], session, state)),
         24..30 => Request::Name(name(a, session, state)),
-        30..34 => Request::Register(name(a, session, state), hash(b)),
+        30..34 => Request::Register(name(a, session, state), hash(b), None),
         34..40 => {
             let name = account(a, session, state);
             let right = state.password_of(name.as_str()).filter(|_| b % 4 != 0);

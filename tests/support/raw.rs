@@ -47,6 +47,11 @@ impl Raw {
         raw
     }
 
+    /// Its port on this side.
+    pub fn port(&self) -> u16 {
+        self.stream.local_addr().expect("it is connected").port()
+    }
+
     /// Sends bytes. A server that has closed the connection need not take them.
     pub fn write(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! People connect when they are first named, in that order, to a server that has just started. The greeting of one whose first
-//! step is not `< * HELLO` is left out. Times, seqs and ids differ from run to run: [`Bindings`] compares them by what they
+//! step is not `< * HELLO` is left out. Times, seqs, ids and tokens differ from run to run: [`Bindings`] compares them by what they
 //! stand for. A received line that ends in ` …` may end in anything there; `- HELP …` stands for one or more such lines.
 //! Empty lines and lines that begin with `#` are notes.
 
@@ -118,6 +118,8 @@ pub fn stands_for_several(expected: &str) -> bool {
 pub struct Bindings {
     seqs: Pairs,
     ids: Pairs,
+    /// Tokens of the transcript, and those of the run.
+    tokens: HashMap<String, String>,
 }
 
 /// Numbers of the transcript and of the run, one to one.
@@ -149,6 +151,8 @@ enum Word<'a> {
     User(&'a str, u64),
     /// `guest-1000`, a name that holds an id.
     Guest(u64),
+    /// `lct_...`
+    Token(&'a str),
 }
 
 fn words(line: &str) -> Vec<Word<'_>> {
@@ -185,6 +189,9 @@ fn named(part: &str) -> Word<'_> {
     if Grammar::load().matches("time", part.as_bytes()) {
         return Word::Time;
     }
+    if Grammar::load().matches("secret", part.as_bytes()) {
+        return Word::Token(part);
+    }
     match part.split_once(':').map(|(name, id)| (name, id.parse())) {
         Some((name, Ok(id))) if Grammar::load().matches("user-name", name.as_bytes()) => Word::User(name, id),
         _ => match part.strip_prefix("guest-").map(str::parse) {
@@ -219,6 +226,9 @@ impl Bindings {
             (Word::User(name, noted), Word::User(real_name, real)) => {
                 self.word(&named(name), &named(real_name)) && self.ids.bind(*noted, *real)
             }
+            (Word::Token(noted), Word::Token(real)) => {
+                self.tokens.entry((*noted).to_owned()).or_insert_with(|| (*real).to_owned()) == real
+            }
             _ => noted == real,
         }
     }
@@ -235,6 +245,7 @@ impl Bindings {
             Word::Id(id) => self.ids.real(*id).to_string(),
             Word::Guest(id) => format!("guest-{}", self.ids.real(*id)),
             Word::User(name, id) => format!("{}:{}", self.real(&named(name), name), self.ids.real(*id)),
+            Word::Token(token) => self.tokens.get(*token).cloned().unwrap_or_else(|| part.to_owned()),
             Word::Time | Word::Plain(_) => part.to_owned(),
         }
     }

@@ -6,8 +6,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Batch, NodeId, Origin, Proposal, Read, Request, SessionId, Setting, Slot};
-use crate::limits::{BATCH_PROPOSALS, IN_FLIGHT, LINE_BYTES};
+use crate::event::{Act, Barred, Batch, NodeId, Origin, Proposal, Read, Recipient, Request, Scope, SessionId, Setting, Slot};
+use crate::limits::{BATCH_PROPOSALS, IN_FLIGHT, LINE_BYTES, SCOPES};
 use crate::names::{Name, is_channel, is_key, is_name};
 use crate::order::cluster::broker::Stored;
 use crate::order::cluster::features::Features;
@@ -107,12 +107,24 @@ pub fn is_sound(session: u64, request: &Request) -> bool {
     let channel = |name: &Name| is_channel(name.as_str()) && is_text(name.as_str());
     let is_of_node = session == 0;
     match request {
-        Request::Expire(..) | Request::EndNode(..) | Request::Vouch { .. } => is_of_node,
+        Request::Expire(..) | Request::EndNode(..) | Request::Vouch { .. } | Request::Lapse => is_of_node,
         Request::Enter { name, .. } => is_of_node && is_name(name) && is_text(name),
         _ if is_of_node => false,
         Request::Come { .. } | Request::Go | Request::Ack(_) | Request::Retract { .. } => true,
         Request::Name(it) => name(it),
-        Request::Register(it, hash) | Request::LogIn(it, hash) => name(it) && is_text(hash),
+        Request::Register(it, hash, code) => name(it) && is_text(hash) && code.as_ref().is_none_or(|code| is_text(code)),
+        Request::LogIn(it, hash) => name(it) && is_text(hash),
+        Request::LogInToken(hash) | Request::Unregister(hash) => is_text(hash),
+        Request::NewToken { label, hash, scopes, .. } => {
+            let count = scopes.as_ref().map_or(0, Vec::len);
+            let is_text_of = |scope: &Scope| is_text(&scope.to_string());
+            label_is_sound(label) && is_text(hash) && count <= SCOPES && scopes.iter().flatten().all(is_text_of)
+        }
+        Request::DropToken(label) => label_is_sound(label),
+        Request::SetPassword(old, new) => is_text(old) && is_text(new),
+        Request::Operate { by, act, reason } => {
+            is_text(by) && act_is_sound(act) && reason.as_ref().is_none_or(|reason| is_text(reason))
+        }
         Request::Create(it, hash) => channel(it) && hash.as_ref().is_none_or(|hash| is_text(hash)),
         Request::Join(it, _) | Request::Leave(it) | Request::Close(it) | Request::AckIn(it, _) => channel(it),
         Request::Topic(it, text) => channel(it) && is_text(text),
@@ -123,6 +135,24 @@ pub fn is_sound(session: u64, request: &Request) -> bool {
         Request::Set(it, _) => channel(it),
         Request::Ignore(_) | Request::Unignore(_) => true,
         Request::Say { key, text, .. } => key.as_ref().is_none_or(|key| is_key(key)) && is_text(text),
+    }
+}
+
+fn label_is_sound(label: &Name) -> bool {
+    is_channel(label.as_str()) && is_text(label.as_str())
+}
+
+fn act_is_sound(act: &Act) -> bool {
+    let channel = |name: &Name| is_channel(name.as_str()) && is_text(name.as_str());
+    let user = |user: &Recipient| is_text(&user.to_string());
+    match act {
+        Act::DisconnectOne(_) | Act::Ban(Barred::Network(_), _) | Act::Unban(Barred::Network(_)) => true,
+        Act::Disconnect(it) | Act::Ban(Barred::User(it), _) | Act::Unban(Barred::User(it)) | Act::Remove(it) => user(it),
+        Act::Reset(it, hash) => user(it) && is_text(hash),
+        Act::Close(it) => channel(it),
+        Act::Give(it, to) => channel(it) && user(to),
+        Act::Notice(text) => is_text(text),
+        Act::Invite { hash, uses, .. } => is_text(hash) && *uses > 0,
     }
 }
 

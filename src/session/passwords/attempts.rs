@@ -26,6 +26,7 @@ pub struct Attempts {
     channels: Rate<String>,
     tries: Rate<(IpAddr, String)>,
     keys: Rate<IpAddr>,
+    secrets: Rate<IpAddr>,
     known_accounts: Known,
     known_channels: Known,
 }
@@ -40,6 +41,7 @@ impl Attempts {
             channels: Rate::per_minute(limits.channel_keys_per_channel),
             tries: Rate::per_minute(limits.channel_keys_per_minute),
             keys: Rate::per_minute(limits.channel_keys_per_address),
+            secrets: Rate::per_minute(limits.wrong_secrets_per_address),
             known_accounts: Known::default(),
             known_channels: Known::default(),
         }
@@ -53,6 +55,7 @@ impl Attempts {
         self.channels.sweep();
         self.tries.sweep();
         self.keys.sweep();
+        self.secrets.sweep();
     }
 
     /// Counts a password tried for an account. Returns whether the account has logged in from there lately.
@@ -91,6 +94,14 @@ impl Attempts {
             return Ok(());
         }
         self.channels.take(&name).map_err(rate_limited)
+    }
+
+    /// Counts a token or the code of an invitation that was wrong.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED`.
+    pub fn wrong_secret(&self, from: IpAddr) -> Result<(), Refusal> {
+        self.secrets.take(&from).map_err(rate_limited)
     }
 
     /// Notes that somebody at this address has the account's password.

@@ -9,8 +9,9 @@ mod attempts;
 mod known;
 mod queue;
 
-use std::net::IpAddr;
-use std::sync::{Arc, LazyLock};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
@@ -25,7 +26,8 @@ use attempts::{Attempts, rate_limited};
 use queue::{Full, Queue};
 
 /// Verified when there is no such account, so that this takes the same time.
-static NOBODY: LazyLock<Arc<str>> = LazyLock::new(|| hash(&Argon2::default(), "nobody has this password").into());
+/// Also the first time: it is not made here.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlzIQ$bm9ib2R5IGhhcyB0aGlzIHBhc3N3b3JkIGFueXdheSE";
 
 /// Where hashes are computed, and what they cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,12 +43,13 @@ pub struct Passwords {
     queue: Arc<Queue>,
     attempts: Attempts,
     hashing: Hashing,
+    hashed: AtomicU64,
 }
 
 impl Passwords {
     /// Nothing was counted yet.
     pub fn new(limits: &Limits) -> Self {
-        Self { queue: Arc::default(), attempts: Attempts::new(limits), hashing: Hashing::InPool }
+        Self { queue: Arc::default(), attempts: Attempts::new(limits), hashing: Hashing::InPool, hashed: AtomicU64::new(0) }
     }
 
     /// For simulations only: hashes protect nothing here, but they are there at once and need no thread of their own.
@@ -86,6 +89,19 @@ impl Passwords {
         self.attempts.remember(from, name);
     }
 
+    /// Counts a token or the code of an invitation that was wrong.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED`: there were too many.
+    pub fn wrong_secret(&self, from: IpAddr) -> Result<(), Refusal> {
+        self.attempts.wrong_secret(from)
+    }
+
+    /// How many hashes were computed, or are being computed.
+    pub fn hashed(&self) -> u64 {
+        self.hashed.load(Ordering::Relaxed)
+    }
+
     /// Whether `key` is the channel's key, whose hash is `stored`.
     ///
     /// # Errors
@@ -113,11 +129,20 @@ impl Passwords {
         self.in_turn(from, false, move || hash(&argon, &password).into()).await
     }
 
+    /// The hash, as a PHC string, of a password that the operator gives out.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED`: too many others are waiting. `INTERNAL`: hashing failed.
+    pub async fn hash_for_operator(&self, password: &str) -> Result<Arc<str>, Refusal> {
+        let password = password.to_owned();
+        self.in_turn(Ipv4Addr::LOCALHOST.into(), true, move || hash(&Argon2::default(), &password).into()).await
+    }
+
     async fn verify(&self, from: IpAddr, is_known: bool, stored: Option<Arc<str>>, password: &str) -> Result<bool, Refusal> {
         let password: String = password.nfc().collect();
         self.in_turn(from, is_known, move || {
-            let stored = stored.unwrap_or_else(|| Arc::clone(&NOBODY));
-            let parsed = PasswordHash::new(&stored).expect("invariant: only hashes made here are stored");
+            let parsed =
+                PasswordHash::new(stored.as_deref().unwrap_or(NOBODY)).expect("invariant: only hashes made here are stored");
             Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok()
         })
         .await
@@ -134,6 +159,7 @@ impl Passwords {
             Ok(Ok(turn)) => turn,
             Ok(Err(Full)) | Err(_) => return Err(rate_limited(wait)),
         };
+        self.hashed.fetch_add(1, Ordering::Relaxed);
         if self.hashing == Hashing::InPlace {
             return Ok(work());
         }
@@ -156,7 +182,7 @@ fn hash(argon: &Argon2<'_>, password: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arc, Code, IpAddr, Limits, Passwords};
+    use super::{Arc, Code, IpAddr, Limits, NOBODY, Passwords};
 
     #[tokio::test]
     async fn a_password_is_the_same_however_its_accents_are_typed() {
@@ -170,5 +196,21 @@ mod tests {
         let fourth = passwords.check_login(from, "ana", None, "x").await.unwrap_err();
         assert_eq!(fourth.code, Code::RateLimited);
         assert!(fourth.text.starts_with("retry-ms="));
+    }
+
+    /// Counted and not timed: one hash each, with the same parameters.
+    #[tokio::test]
+    async fn a_wrong_name_costs_what_a_wrong_password_costs() {
+        let passwords = Passwords::new(&Limits::default());
+        let from = IpAddr::from([127, 0, 0, 1]);
+        let stored = passwords.hash_new(from, "correct horse").await.unwrap();
+        let before = passwords.hashed();
+        assert_eq!(passwords.check_login(from, "ana", Some(Arc::clone(&stored)), "wrong horse").await, Ok(false));
+        assert_eq!(passwords.hashed() - before, 1);
+        assert_eq!(passwords.check_login(from, "nobody", None, "wrong horse").await, Ok(false));
+        assert_eq!(passwords.hashed() - before, 2);
+        let cost = |text: &str| text.rsplitn(3, '$').last().map(str::to_owned);
+        let length = |text: &str| text.rsplit('$').next().map(str::len);
+        assert_eq!((cost(&stored), length(&stored)), (cost(NOBODY), length(NOBODY)));
     }
 }

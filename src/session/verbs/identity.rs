@@ -2,10 +2,10 @@
 
 use crate::code::{Code, Refusal};
 use crate::event::{Answer, Request};
-use crate::limits::PASSWORD_BYTES;
 use crate::names::Name;
-use crate::session::Session;
+use crate::session::verbs::accounts::too_short;
 use crate::session::verbs::{Said, done};
+use crate::session::{Session, secrets};
 use crate::store::Start;
 
 impl Session {
@@ -15,7 +15,7 @@ impl Session {
     }
 
     /// The refusal of a password that should not have been sent here. It is not looked at, so that it costs nothing.
-    fn not_in_the_open(&self) -> Option<Refusal> {
+    pub(super) fn not_in_the_open(&self) -> Option<Refusal> {
         let text = "no password is taken over a connection that is not encrypted, where others can read along; connect to the \
                     server's TLS port, for example with ncat --ssl, and never use this password again if it was a real one";
         (!self.takes_passwords).then(|| Refusal::new(Code::NotAllowed, text))
@@ -30,23 +30,22 @@ impl Session {
     }
 
     /// The guest becomes an account and keeps id, inbox and channels, which are durable from now on.
-    pub(super) async fn register(&mut self, name: &str, password: &str) -> Said {
+    pub(super) async fn register(&mut self, code: Option<&str>, name: &str, password: &str) -> Said {
         if let Some(refusal) = self.not_in_the_open() {
             return Ok(Err(refusal));
         }
-        let name = Name::new(name);
-        if let Some(refusal) = self.preview(Request::Register(name.clone(), "".into())).await {
-            return Ok(Err(refusal));
-        }
-        if password.len() < PASSWORD_BYTES {
-            let text = format!("a password has at least {PASSWORD_BYTES} bytes; a few words with spaces are a good one");
-            return Ok(Err(Refusal::new(Code::NotAllowed, text)));
+        let (name, code) = (Name::new(name), code.map(secrets::hash));
+        let may = self.preview(Request::Register(name.clone(), "".into(), code.clone())).await;
+        if let Some(refusal) = may.or_else(|| too_short(password)) {
+            let is_wrong_code = refusal.code == Code::NotAllowed && code.is_some();
+            let counted = if is_wrong_code { self.shared.passwords.wrong_secret(self.address) } else { Ok(()) };
+            return Ok(Err(counted.err().unwrap_or(refusal)));
         }
         let hash = match self.shared.passwords.hash_new(self.address, password).await {
             Ok(hash) => hash,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let outcome = self.ask(Request::Register(name, hash)).await?;
+        let outcome = self.ask(Request::Register(name, hash, code)).await?;
         if let Ok(Answer::Who(who)) = &outcome {
             (self.who, self.is_account) = (who.clone(), true);
             self.shared.passwords.registered(self.address, who.name.as_str());

@@ -41,6 +41,7 @@ impl Session {
             ("name", limits::NAME_CHARS.to_string()),
             ("keys", keys.to_string()),
             ("page", limits::PAGE_LINES_MAX.to_string()),
+            ("registration", shared.limits.registration.word().to_owned()),
         ];
         let reach = |membership: &Arc<Membership>| if membership.is_cut_off() { "cut-off" } else { "reached" };
         let cluster = shared.membership.as_ref().map(|membership| ("cluster", reach(membership).to_owned()));

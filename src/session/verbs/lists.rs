@@ -1,6 +1,7 @@
 //! LIST and CHANNELS: blocks of data that are made a page at a time and never interrupted by an event.
 
 use crate::code::Refusal;
+use crate::event::Needs;
 use crate::limits::PAGE_LINES_MAX;
 use crate::names::Pattern;
 use crate::session::Session;
@@ -92,14 +93,15 @@ impl Session {
         self.socket.write(|out| reply::channel(out, name, *members, owner.as_ref(), topic.as_deref()));
     }
 
-    /// Sends `- CHANNEL …` for each channel that the user is in now, and reads no other: nothing is shown of one that was closed or
+    /// Sends `- CHANNEL …` for each channel that the user is in now and this connection may read, and reads no other: nothing is shown of one that was closed or
     /// left, by another connection of the account, since the place of the LOGIN.
     pub(super) async fn show_own_channels(&mut self) {
         let channels: Vec<_> = {
             let state = self.shared.state.read().await;
             let member = self.who.id;
             self.reading.keep_channels(|channel| state.is_member(channel, member));
-            state.channels_of(member).filter_map(|channel| state.channel(channel)).collect()
+            let may_read = |channel: &ListedChannel| self.not_by_token(Needs::Read(channel.name.as_str())).is_none();
+            state.channels_of(member).filter_map(|channel| state.channel(channel)).filter(may_read).collect()
         };
         channels.iter().for_each(|channel| self.show_channel(channel));
     }

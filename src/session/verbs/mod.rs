@@ -1,6 +1,7 @@
 //! One short function for each verb. The quick ones answer at once, or leave their answer to the completion so that the next
 //! line can be parsed meanwhile. The slow ones begin when everything before them is settled.
 
+mod accounts;
 mod channels;
 mod govern;
 mod heard;
@@ -13,6 +14,7 @@ mod scripts;
 mod search;
 mod talk;
 
+use crate::clock::Clock;
 use crate::code::{Code, Refusal};
 use crate::event::{Answer, Request};
 use crate::session::reading::Which;
@@ -85,7 +87,9 @@ impl Session {
             Ok(Ok(fields)) if fields.is_empty() => self.answer(|out| reply::ok(out, verb, "")),
             Ok(Ok(fields)) => self.answer(|out| reply::ok(out, verb, format_args!(" {fields}"))),
             // Nobody knows who they are now.
-            Ok(Err(refusal)) if refusal.code == Code::Unsure && matches!(verb, "NAME" | "REGISTER" | "LOGIN") => {
+            Ok(Err(refusal))
+                if refusal.code == Code::Unsure && matches!(verb, "NAME" | "REGISTER" | "LOGIN" | "UNREGISTER") =>
+            {
                 self.turn_away(verb, &refusal);
             }
             Ok(Err(refusal)) => self.refuse(verb, &refusal),
@@ -100,10 +104,14 @@ impl Session {
 
     /// The refusal that the request would get now, if any. Asked before something expensive is computed for it.
     async fn preview(&self, request: Request) -> Option<Refusal> {
-        state::preview(&*self.shared.state.read().await, &self.proposal(request), &self.shared.limits)
+        let (state, now) = (self.shared.state.read().await, Clock::System.time());
+        state::preview(&state, &self.proposal(request), &self.shared.limits, now)
     }
 
     async fn slow_answer(&mut self, command: Command<'_>) -> Said {
+        if let Some(refusal) = self.not_by_token(command.needs()) {
+            return Ok(Err(refusal));
+        }
         match command {
             Command::Ping { text } => {
                 self.follow_to_now().await?;
@@ -121,7 +129,7 @@ impl Session {
             Command::Leave { channel } => self.leave(channel).await,
             Command::Topic { channel, text } => self.topic(channel, text).await,
             Command::Close { channel } => self.close(channel).await,
-            Command::Register { code: None, name, password } => self.register(name, password).await,
+            Command::Register { code, name, password } => self.register(code, name, password).await,
             Command::Login { name, password } => self.login(name, password).await,
             Command::Op { channel, user } => self.op(channel, user, true).await,
             Command::Deop { channel, user } => self.op(channel, user, false).await,
@@ -138,13 +146,13 @@ impl Session {
             Command::Wait { place, since, seconds } => self.wait_for(place, since, seconds).await,
             Command::Follow { place, since } => self.follow_on(place, since).await,
             Command::Format { json } => self.format(json),
-            Command::Register { .. }
-            | Command::LoginToken { .. }
-            | Command::Passwd { .. }
-            | Command::Token(_)
-            | Command::Unregister { .. }
-            | Command::WhoIs { .. }
-            | Command::Away { .. } => Ok(Err(Refusal::new(Code::Unavailable, "this server does not know that yet"))),
+            Command::LoginToken { token } => self.login_by_token(token).await,
+            Command::Passwd { old, new } => self.passwd(old, new).await,
+            Command::Token(token) => self.token(token).await,
+            Command::Unregister { password } => self.unregister(password).await,
+            Command::WhoIs { .. } | Command::Away { .. } => {
+                Ok(Err(Refusal::new(Code::Unavailable, "this server does not know that yet")))
+            }
             quick => unreachable!("invariant: {} is executed at once", quick.verb()),
         }
     }
@@ -161,5 +169,6 @@ fn done(outcome: Result<Answer, Refusal>) -> Said {
         Answer::Joined(name, members) => format!("#{name} {members}"),
         Answer::Said { seq, .. } | Answer::Acked(seq) => seq.to_string(),
         Answer::AckedIn(name, seq) => format!("#{name} {seq}"),
+        Answer::Text(text) => text.to_string(),
     }))
 }

@@ -4,10 +4,12 @@
 //! runs once for each proposal, in their order, after everything before has been applied, so that nothing can overtake a
 //! decision.
 
+mod accounts;
 mod channels;
 mod government;
 mod ignoring;
 mod nodes;
+mod operator;
 mod people;
 mod talk;
 
@@ -17,11 +19,13 @@ use std::net::IpAddr;
 use smallvec::SmallVec;
 
 use crate::code::{Code, Refusal};
-use crate::event::{Answer, Event, Proposal, Request, RoomId, SessionId, Time};
+use crate::event::{Answer, Event, Needs, Proposal, Request, Rights, RoomId, SessionId, Time};
 use crate::limits::Limits;
 use crate::names::{Seq, UserId, Who};
 use crate::state::archive::{Archive, Inbox, Sharer, Used};
-use crate::state::{Channel, Session, State};
+use crate::state::{Channel, Session, State, Token};
+
+pub use accounts::no_such_token;
 
 pub use talk::not_yours;
 
@@ -80,10 +84,9 @@ pub fn decide<A: Archive>(
 }
 
 /// The refusal that a proposal would get now, if any: asked before something expensive is computed for it. The archive is taken
-/// for empty, and [`decide`] has the last word.
-pub fn preview(state: &State, proposal: &Proposal, limits: &Limits) -> Option<Refusal> {
-    // Nothing is still to wait for: that is for the order to say.
-    let context = Context { time: Time(i64::MAX), limits, storage: Storage::Free };
+/// for empty, `now` is about the time that the order would take it at, and [`decide`] has the last word.
+pub fn preview(state: &State, proposal: &Proposal, limits: &Limits, now: Time) -> Option<Refusal> {
+    let context = Context { time: now, limits, storage: Storage::Free };
     match decide(state, proposal, context, &mut Nothing) {
         Ok(Decision::Accepted(..)) => None,
         Ok(Decision::Refused(refusal)) => Some(refusal),
@@ -122,8 +125,12 @@ fn may_be_stored(event: &Event, storage: Storage) -> bool {
         Storage::Free => true,
         // A channel passes on because somebody goes, which cannot be refused.
         Storage::Marks => {
-            !event.lasts()
-                || matches!(event, Event::Acked { .. } | Event::Read { .. } | Event::Ids { .. } | Event::Owner { .. })
+            let is_small = match event {
+                Event::Acked { .. } | Event::Read { .. } | Event::Ids { .. } | Event::Owner { .. } => true,
+                Event::Access(access) => access.needs_little(),
+                _ => false,
+            };
+            is_small || !event.lasts()
         }
         Storage::Nothing => !event.lasts(),
     }
@@ -145,6 +152,8 @@ struct Actor {
     is_account: bool,
     /// The address to which the connection is counted.
     address: Option<IpAddr>,
+    /// What it may do, if it has logged in with a token.
+    token: Option<Rights>,
 }
 
 /// A decision that is being made.
@@ -162,6 +171,8 @@ impl<'a> Deciding<'a> {
             Request::Go => return Ok(self.go(session)),
             Request::Expire(channel, since) => return Ok(self.expire(*channel, *since)),
             Request::EndNode(node, number) => return Ok(self.end_node_at(*node, *number)),
+            Request::Lapse => return Ok(self.lapse()),
+            Request::Operate { by, act, reason } => return Ok(self.operate(by, act, reason.as_ref())),
             // Whether it is right is no decision: it differs from node to node.
             Request::Vouch { .. } => return Ok(Ok(Answer::Done)),
             Request::Enter { .. } => return Ok(self.enter_node(session.node, &proposal.request)),
@@ -172,14 +183,26 @@ impl<'a> Deciding<'a> {
             Ok(actor) => actor,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        if let Some(rights) = &actor.token
+            && !rights.allow(needs(&proposal.request))
+        {
+            return Ok(Err(not_for_a_token(rights, needs(&proposal.request))));
+        }
         Ok(match &proposal.request {
             Request::Say { to, key, text } => return self.say(&actor, to, key.as_ref(), text, archive),
             Request::Ack(upto) => return self.ack(&actor, *upto, archive),
             Request::AckIn(name, upto) => return self.ack_in(&actor, name.as_str(), *upto, archive),
             Request::Retract { seq, room, from } => self.retract(&actor, *seq, *room, *from),
             Request::LogIn(name, password) => return self.log_in(&actor, name, password, archive),
+            Request::LogInToken(hash) => return self.log_in_by_token(&actor, hash, archive),
+            Request::NewToken { label, hash, scopes, seconds } => {
+                self.new_token(&actor, label, hash, scopes.as_deref(), *seconds)
+            }
+            Request::DropToken(label) => self.drop_token(&actor, label),
+            Request::SetPassword(old, new) => self.set_password(&actor, old, new),
+            Request::Unregister(password) => self.unregister(&actor, password),
             Request::Name(name) => self.name(&actor, name),
-            Request::Register(name, password) => self.register(&actor, name, password),
+            Request::Register(name, password, code) => self.register(&actor, name, password, code.as_ref()),
             Request::Create(name, key) => self.create(&actor, name, key.as_ref()),
             Request::Join(name, key) => self.join(&actor, name.as_str(), key),
             Request::Leave(name) => self.leave(&actor, name.as_str()),
@@ -201,6 +224,8 @@ impl<'a> Deciding<'a> {
             | Request::Expire(..)
             | Request::EndNode(..)
             | Request::Vouch { .. }
+            | Request::Lapse
+            | Request::Operate { .. }
             | Request::Enter { .. } => {
                 unreachable!("invariant: these were decided above")
             }
@@ -211,7 +236,9 @@ impl<'a> Deciding<'a> {
         let found = self.state.session(session).and_then(|Session { user, address, .. }| {
             let row = self.state.users.get(user)?;
             let who = Who { name: row.name.clone(), id: *user };
-            Some(Actor { session, who, is_account: row.password.is_some(), address: *address })
+            let is_account = row.password.is_some();
+            let token = if is_account { self.state.token_of(session).map(Token::rights) } else { None };
+            Some(Actor { session, who, is_account, address: *address, token })
         });
         found.ok_or_else(|| Refusal::new(Code::Unavailable, "the server has given up this connection; connect again"))
     }
@@ -268,6 +295,36 @@ impl State {
         }
         refused(Code::NotMember, format!("you are not in #{name}; type JOIN #{name}", name = row.name))
     }
+}
+
+/// What a request needs of a token. Where a message goes is known only once its target was looked up.
+fn needs(request: &Request) -> Needs<'_> {
+    match request {
+        Request::Say { .. } => Needs::Nothing,
+        Request::Ack(_) => Needs::Inbox,
+        Request::Join(channel, _) => Needs::Read(channel.as_str()),
+        Request::Register(..)
+        | Request::LogIn(..)
+        | Request::LogInToken(_)
+        | Request::NewToken { .. }
+        | Request::DropToken(_)
+        | Request::SetPassword(..)
+        | Request::Unregister(_) => Needs::Password,
+        // Whatever is new is for tokens without scopes only, until it is said here that it is not.
+        _ => Needs::Everything,
+    }
+}
+
+/// The refusal of what a token is not for.
+pub fn not_for_a_token(rights: &Rights, needs: Needs<'_>) -> Refusal {
+    let label = &rights.label;
+    let text = match needs {
+        Needs::Password => {
+            format!("the token {label} is not enough for that; LOGIN with name and password, on a new connection")
+        }
+        _ => format!("the token {label} is not for that, but for: {}", Rights::listed(rights.scopes.as_deref())),
+    };
+    Refusal::new(Code::NotAllowed, text)
 }
 
 /// The refusal for a channel that does not exist.

@@ -4,16 +4,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::code::{Code, Refusal};
-use crate::event::{Answer, Event, SessionId};
-use crate::limits::IDS_RESERVED;
+use crate::event::{Access, Answer, Event, SessionId};
+use crate::limits::{IDS_RESERVED, Registration};
 use crate::names::{Name, Seq, UserId, Who, check_chosen};
-use crate::state::Session;
 use crate::state::archive::Archive;
 use crate::state::decide::{Actor, Deciding, Storage, refused};
+use crate::state::{Invitation, Session, holds};
 
 impl Deciding<'_> {
     /// A new connection is a guest, with an id that was never given to anybody else.
     pub(super) fn come(&mut self, session: SessionId, address: Option<IpAddr>) -> Result<Answer, Refusal> {
+        if let Some(ban) = address.and_then(|address| self.state.ban_of(address, self.context.time)) {
+            return refused(Code::NotAllowed, format!("your address is {}", ban.words()));
+        }
         let counters = self.state.counters;
         let id = counters.next_id;
         if id >= counters.ids_below {
@@ -67,8 +70,15 @@ impl Deciding<'_> {
     }
 
     /// The guest becomes an account and keeps id, inbox and channels, which are durable from now on.
-    pub(super) fn register(&mut self, actor: &Actor, name: &Name, password: &Arc<str>) -> Result<Answer, Refusal> {
+    pub(super) fn register(
+        &mut self,
+        actor: &Actor,
+        name: &Name,
+        password: &Arc<str>,
+        code: Option<&Arc<str>>,
+    ) -> Result<Answer, Refusal> {
         must_be_guest(actor, "an account cannot register another")?;
+        let invitation = self.may_register(code)?;
         self.may_take(actor, name)?;
         let accounts = self.state.accounts();
         if accounts >= self.context.limits.accounts {
@@ -80,6 +90,9 @@ impl Deciding<'_> {
         }
         self.happens(None, Event::Registered { who: who.clone(), password: Arc::clone(password) });
         self.keep_ignoring(actor);
+        if let Some((hash, Invitation { left, until })) = invitation {
+            self.happens(None, Event::from(Access::InviteCode { hash: Arc::clone(hash), left: left - 1, until }));
+        }
         for channel in self.state.channels_of(who.id) {
             let Some(member) = self.state.members.get(&(channel, who.id)) else { continue };
             let (who, since, rank, is_operator) = (who.clone(), member.since, member.rank, member.is_operator);
@@ -98,6 +111,22 @@ impl Deciding<'_> {
         Ok(Answer::Who(who))
     }
 
+    /// The invitation that is used, where one is needed.
+    fn may_register<'c>(&self, code: Option<&'c Arc<str>>) -> Result<Option<(&'c Arc<str>, Invitation)>, Refusal> {
+        match (self.context.limits.registration, code) {
+            (Registration::Open, _) => Ok(None),
+            (Registration::Closed, _) => refused(Code::NotAllowed, "nobody can register here; go on as a guest"),
+            (Registration::Invite, None) => {
+                let text = "you need an invitation to register here; ask the operator for a code, and type REGISTER @code name password";
+                refused(Code::NotAllowed, text)
+            }
+            (Registration::Invite, Some(hash)) => match self.state.invitation(hash) {
+                Some(invitation) if holds(invitation.until, self.context.time) => Ok(Some((hash, *invitation))),
+                _ => refused(Code::NotAllowed, "that code is wrong, used up, or over; ask the operator for another"),
+            },
+        }
+    }
+
     /// The guest ends as at the end of a connection; at the same place in the order, the account's rooms begin.
     pub(super) fn log_in<A: Archive>(
         &mut self,
@@ -111,17 +140,34 @@ impl Deciding<'_> {
         }
         let account = self.state.user_named(name.as_str()).and_then(|id| self.state.users.get(&id).map(|user| (id, user)));
         let account = account.filter(|(_, user)| user.password.as_ref() == Some(password));
-        let Some((id, user)) = account else {
+        let Some((id, _)) = account else {
             return Ok(refused(Code::LoginFailed, "the name or the password is wrong"));
         };
-        let who = Who { name: user.name.clone(), id };
+        self.becomes(actor, id, None, archive)
+    }
+
+    /// The connection becomes the account's, by this token if not by the password.
+    pub(super) fn becomes<A: Archive>(
+        &mut self,
+        actor: &Actor,
+        id: UserId,
+        token: Option<Name>,
+        archive: &mut A,
+    ) -> Result<Result<Answer, Refusal>, A::Error> {
+        if let Err(refusal) = must_be_guest(actor, "a connection logs in once") {
+            return Ok(Err(refusal));
+        }
+        let who = self.state.user(id).expect("invariant: whoever is logged in to is there");
+        if let Some(ban) = self.state.ban_of_account(id, self.context.time) {
+            return Ok(refused(Code::NotAllowed, format!("{who} is {}", ban.words())));
+        }
         let connections = self.state.sessions_of_user(id).count() as u64;
         if connections >= self.context.limits.connections_per_account {
             let text = format!("{who} has {connections} connections (limit connections-per-account); QUIT one of them first");
             return Ok(refused(Code::Quota, text));
         }
         self.guest_ends(&actor.who);
-        self.happens(None, Event::LoggedIn { session: actor.session, guest: actor.who.id, account: id });
+        self.happens(None, Event::LoggedIn { session: actor.session, guest: actor.who.id, account: id, token });
         if connections == 0 {
             for channel in self.small_channels_of(id, Some(actor.who.id)) {
                 self.happens_in(channel, Event::Online { who: who.clone() });
@@ -157,7 +203,7 @@ impl Deciding<'_> {
 }
 
 /// Refuses accounts: an account keeps its identity until its connection ends.
-fn must_be_guest(actor: &Actor, why: &str) -> Result<(), Refusal> {
+pub(super) fn must_be_guest(actor: &Actor, why: &str) -> Result<(), Refusal> {
     if !actor.is_account {
         return Ok(());
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::code::{Code, Refusal};
-use crate::event::{Answer, Event, Recipient, RoomId, Share};
+use crate::event::{Answer, Event, Needs, Recipient, RoomId, Share};
 use crate::limits::{INBOX_UNSHARED, KEYS_REMEMBERED, KEYS_REMEMBERED_GUEST};
 use crate::names::{Seq, UserId, Who, fold};
 use crate::state::archive::{Archive, Sharer, content, near};
-use crate::state::decide::{Actor, Deciding, refused};
+use crate::state::decide::{Actor, Deciding, not_for_a_token, refused};
 use crate::state::permissions::{self, Act, Rank};
 use crate::state::{Channel, Options, State};
 
@@ -24,6 +24,9 @@ impl Deciding<'_> {
             Ok(room) => room,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        if let Some(refusal) = self.may_not_write(actor, room) {
+            return Ok(Err(refusal));
+        }
         let window = if actor.is_account { KEYS_REMEMBERED } else { KEYS_REMEMBERED_GUEST };
         if let Some(key) = key
             && let Some(used) = archive.used(actor.who.id, key, window)?
@@ -115,6 +118,20 @@ impl Deciding<'_> {
             return Ok(());
         }
         refused(Code::RateLimited, format!("retry-ms={wait} in #{name} one speaks every {slow} seconds (SET #{name} slow)"))
+    }
+
+    /// Why the actor's token is not enough to write there, if it has one and it is not.
+    fn may_not_write(&self, actor: &Actor, room: RoomId) -> Option<Refusal> {
+        let rights = actor.token.as_ref()?;
+        let user;
+        let needs = match room {
+            RoomId::Channel(channel) => Needs::SayIn(self.state.channel_name(channel)?.as_str()),
+            RoomId::Inbox(owner) => {
+                user = self.state.user(owner)?;
+                Needs::SayTo(user.name.as_str())
+            }
+        };
+        (!rights.allow(needs)).then(|| not_for_a_token(rights, needs))
     }
 
     pub(super) fn ack<A: Archive>(

@@ -1,0 +1,316 @@
+//! `linechat admin`: the operator's commands, as lines to the socket of a running server, and its answers as tables or JSON.
+//!
+//! It owns one connection for one command. It must never open the journal: what it says is decided by the server.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value};
+
+use crate::config::{ADMIN_SOCKET, default_data_dir};
+
+/// How long the server may take for a line of its answer: an act is decided and stored, and a password hashed.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// What to ask of which server.
+#[derive(Debug, Clone, Args)]
+pub struct Admin {
+    /// The data directory of the server [default: $STATE_DIRECTORY, or $XDG_STATE_HOME/linechat, or ~/.local/state/linechat].
+    #[arg(long, value_name = "DIR", global = true)]
+    pub data_dir: Option<PathBuf>,
+    /// The socket of the server, if it was started with --admin-socket.
+    #[arg(long, value_name = "PATH", global = true, conflicts_with = "data_dir")]
+    pub admin_socket: Option<PathBuf>,
+    /// Shows each row as one JSON object a line, for scripts.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to ask or do. Exit code 0: done, 1: refused, 2: no connection.
+    #[command(subcommand)]
+    pub act: Act,
+}
+
+/// What an operator can ask or do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Act {
+    /// Shows how the server is.
+    Status,
+    /// Lists who is connected.
+    Connections {
+        /// A name or an address, in which * and ? stand for others.
+        pattern: Option<String>,
+    },
+    /// Ends a connection, or all of a user.
+    Disconnect {
+        /// The number of a connection, or a name, or name:id.
+        who: String,
+        /// Why; they are told.
+        reason: Vec<String>,
+    },
+    /// Keeps an address, a network or an account out, and ends their connections.
+    Ban {
+        /// 192.0.2.7, 192.0.2.0/24, 2001:db8::/48, or the name of an account.
+        who: String,
+        /// For how long: 30s, 5m, 2h, 3d or 1w [default: for ever].
+        #[arg(long = "for", value_name = "SPAN")]
+        span: Option<String>,
+        /// Why; they are told.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Ends a ban.
+    Unban {
+        /// As it was banned.
+        who: String,
+    },
+    /// Lists who is banned, until when and why.
+    Bans,
+    /// Lists the accounts, gives one a new password, or removes one.
+    #[command(subcommand)]
+    Accounts(Accounts),
+    /// Lists the channels, closes one, or gives it to another member.
+    #[command(subcommand)]
+    Channels(Channels),
+    /// Tells everybody who is connected something.
+    Notice {
+        /// What.
+        #[arg(required = true)]
+        text: Vec<String>,
+    },
+    /// Shows what operators have done.
+    Log {
+        /// How many of the newest acts.
+        #[arg(short = 'n', default_value_t = 100)]
+        count: u64,
+    },
+    /// Makes a code for REGISTER, for a server with --registration invite.
+    Invite {
+        /// For how long: 30s, 5m, 2h, 3d or 1w.
+        #[arg(long = "for", value_name = "SPAN", default_value = "1w")]
+        span: String,
+        /// How many people may use it.
+        #[arg(long, default_value_t = 1)]
+        uses: u32,
+    },
+}
+
+/// What there is to do about accounts.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Accounts {
+    /// Lists them.
+    List {
+        /// A name in which * and ? stand for others.
+        pattern: Option<String>,
+    },
+    /// Gives an account a new password, which is shown; its connections and tokens end.
+    Reset {
+        /// Its name.
+        name: String,
+    },
+    /// Removes an account with its inbox and tokens; what it said stays.
+    Remove {
+        /// Its name.
+        name: String,
+        /// Why; it is told.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+}
+
+/// What there is to do about channels.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Channels {
+    /// Lists them.
+    List {
+        /// A name in which * and ? stand for others.
+        pattern: Option<String>,
+    },
+    /// Ends a channel.
+    Close {
+        /// With its #.
+        channel: String,
+        /// Why; for the log.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Makes a member its owner.
+    Give {
+        /// With its #.
+        channel: String,
+        /// The member.
+        user: String,
+    },
+}
+
+/// What to print, and the exit code.
+#[derive(Debug)]
+pub struct Done {
+    /// For standard output.
+    pub text: String,
+    /// 0 or 1.
+    pub code: u8,
+}
+
+/// What the server has answered.
+struct Answer {
+    rows: Vec<Vec<String>>,
+    last: String,
+}
+
+impl Act {
+    /// The line that asks for it.
+    fn line(&self) -> String {
+        let some = |word: &str, more: Option<&String>| more.map(|more| format!("{word}{more}")).unwrap_or_default();
+        match self {
+            Self::Status => "STATUS".to_owned(),
+            Self::Connections { pattern } => format!("CONNECTIONS{}", some(" ", pattern.as_ref())),
+            Self::Disconnect { who, reason } => format!("DISCONNECT {who} {}", reason.join(" ")),
+            Self::Ban { who, span, reason } => {
+                format!("BAN {who} for {}{}", span.as_deref().unwrap_or("ever"), some(" ", reason.as_ref()))
+            }
+            Self::Unban { who } => format!("UNBAN {who}"),
+            Self::Bans => "BANS".to_owned(),
+            Self::Accounts(Accounts::List { pattern }) => format!("ACCOUNTS{}", some(" ", pattern.as_ref())),
+            Self::Accounts(Accounts::Reset { name }) => format!("RESET {name}"),
+            Self::Accounts(Accounts::Remove { name, reason }) => format!("REMOVE {name}{}", some(" ", reason.as_ref())),
+            Self::Channels(Channels::List { pattern }) => format!("CHANNELS{}", some(" ", pattern.as_ref())),
+            Self::Channels(Channels::Close { channel, reason }) => format!("CLOSE {channel}{}", some(" ", reason.as_ref())),
+            Self::Channels(Channels::Give { channel, user }) => format!("GIVE {channel} {user}"),
+            Self::Notice { text } => format!("NOTICE {}", text.join(" ")),
+            Self::Log { count } => format!("LOG {count}"),
+            Self::Invite { span, uses } => format!("INVITE for {span} uses {uses}"),
+        }
+    }
+
+    /// The names of the columns of its answer.
+    const fn columns(&self) -> &'static [&'static str] {
+        match self {
+            Self::Status => &["name", "value"],
+            Self::Connections { .. } => &["connection", "user", "kind", "address", "since", "node"],
+            Self::Bans => &["banned", "since", "until", "reason"],
+            Self::Accounts(Accounts::List { .. }) => &["account", "connections", "channels", "tokens", "banned"],
+            Self::Channels(Channels::List { .. }) => &["channel", "members", "owner", "topic"],
+            Self::Log { .. } => &["seq", "time", "by", "act", "reason"],
+            _ => &[],
+        }
+    }
+
+    /// What the fields of its OK are, for people.
+    fn said(&self, fields: &str) -> String {
+        let (first, rest) = fields.split_once(' ').unwrap_or((fields, ""));
+        match self {
+            Self::Disconnect { .. } => format!("ended {rest} connections of {first}"),
+            Self::Ban { .. } => match rest.rsplit_once(' ') {
+                Some((until, ended)) => format!("banned {first} {until}; {ended} connections were ended"),
+                None => format!("banned {first} for ever; {rest} connections were ended"),
+            },
+            Self::Unban { .. } => format!("{first} is banned no more"),
+            Self::Accounts(Accounts::Reset { .. }) => {
+                format!(
+                    "the new password of {first} is: {rest}\nit is shown only here; tell them to change it: PASSWD {rest} -> …"
+                )
+            }
+            Self::Accounts(Accounts::Remove { .. }) => format!("removed {first}"),
+            Self::Channels(Channels::Close { .. }) => format!("closed {first}, which had {rest} members"),
+            Self::Channels(Channels::Give { .. }) => format!("{first} is {rest}'s now"),
+            Self::Notice { .. } => "everybody was told".to_owned(),
+            Self::Invite { .. } => {
+                let (uses, until) = rest.split_once(' ').unwrap_or((rest, ""));
+                format!("the code is: {first}\n{uses} may register with it {until}: REGISTER @{first} name password")
+            }
+            _ => format!("{first} in all"),
+        }
+    }
+}
+
+impl Admin {
+    /// Asks the server.
+    ///
+    /// # Errors
+    /// When no server answers; says what to do.
+    pub fn run(&self) -> Result<Done> {
+        let Answer { rows, last } = self.ask(&self.act.line())?;
+        let Some(fields) = last.strip_prefix("OK ") else {
+            // `ERR CODE VERB text`
+            let text = last.splitn(4, ' ').nth(3).unwrap_or(&last);
+            eprintln!("linechat: {text}");
+            return Ok(Done { text: String::new(), code: 1 });
+        };
+        let fields = fields.split_once(' ').map_or("", |(_, fields)| fields);
+        let columns = self.act.columns();
+        let text = match (self.json, columns) {
+            (true, []) => format!("{}\n", Value::from_iter([("ok", fields)])),
+            (true, _) => rows.iter().map(|row| format!("{}\n", object(columns, row))).collect(),
+            (false, []) => format!("{}\n", self.act.said(fields)),
+            (false, _) => table(columns, &rows),
+        };
+        Ok(Done { text, code: 0 })
+    }
+
+    fn socket(&self) -> Result<PathBuf> {
+        if let Some(socket) = &self.admin_socket {
+            return Ok(socket.clone());
+        }
+        let default = || default_data_dir(|name| std::env::var(name).ok());
+        let data = self.data_dir.clone().or_else(default).context("there is no home directory; give --data-dir DIR")?;
+        Ok(data.join(ADMIN_SOCKET))
+    }
+
+    fn ask(&self, line: &str) -> Result<Answer> {
+        let path = self.socket()?;
+        let no_server = || {
+            let path = path.display();
+            format!("no server answers at {path}; is it running, and is this its --data-dir or --admin-socket?")
+        };
+        if line.contains('\n') {
+            bail!("what is told to a server is one line");
+        }
+        let stream = UnixStream::connect(&path).with_context(no_server)?;
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .and_then(|()| stream.set_write_timeout(Some(PATIENCE)))
+            .with_context(no_server)?;
+        (&stream).write_all(format!("{line}\n").as_bytes()).with_context(no_server)?;
+        let (mut rows, mut lines) = (Vec::new(), BufReader::new(&stream).lines());
+        loop {
+            let line = lines.next().with_context(no_server)?.with_context(no_server)?;
+            match line.strip_prefix("- ") {
+                Some(row) => rows.push(row.split('\t').skip(1).map(str::to_owned).collect()),
+                None => return Ok(Answer { rows, last: line }),
+            }
+        }
+    }
+}
+
+fn object(columns: &[&str], row: &[String]) -> Value {
+    let fields = columns.iter().zip(row).filter(|(_, field)| *field != "-");
+    Value::Object(fields.map(|(column, field)| ((*column).to_owned(), Value::from(field.as_str()))).collect::<Map<_, _>>())
+}
+
+/// Columns as wide as what is in them; the last may be as long as it likes.
+fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|field| field.chars().count()).max().unwrap_or(0);
+    let widths: Vec<_> = columns.iter().enumerate().map(|(at, column)| column.len().max(width(at))).collect();
+    let line = |fields: &mut dyn Iterator<Item = &str>| {
+        let padded: Vec<_> = fields.zip(&widths).map(|(field, &width)| format!("{field:width$}")).collect();
+        format!("{}\n", padded.join("  ").trim_end())
+    };
+    let mut text = line(&mut columns.iter().copied());
+    rows.iter().for_each(|row| text.push_str(&line(&mut row.iter().map(String::as_str))));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{object, table};
+
+    #[test]
+    fn columns_are_as_wide_as_what_is_in_them() {
+        let rows = [["1000", "nina:1000"], ["7", "bob:7"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(table(&["connection", "user"], &rows), "connection  user\n1000        nina:1000\n7           bob:7\n");
+        assert_eq!(object(&["connection", "user"], &rows[1]).to_string(), r#"{"connection":"7","user":"bob:7"}"#);
+    }
+}
