@@ -8,6 +8,7 @@ pub mod compaction;
 pub mod government;
 pub mod kind;
 pub mod line;
+pub mod presence;
 pub mod proposal;
 
 use std::fmt;
@@ -21,6 +22,7 @@ pub use compaction::Compaction;
 pub use government::{Ban, Kept, Outcast, Setting, Unwanted};
 pub use kind::{Event, Share};
 pub use line::{Mark, Stamp, To};
+pub use presence::{Absence, Ignored, Unignored};
 pub use proposal::{Answer, Batch, Completion, NodeId, Origin, Proposal, Read, Recipient, Request, SessionId, Slot};
 
 /// A sequence of entries: a channel, or one user's inbox.

@@ -7,6 +7,7 @@ mod heard;
 mod identity;
 mod inform;
 mod lists;
+mod presence;
 mod scripts;
 mod talk;
 
@@ -126,6 +127,8 @@ impl Session {
             Command::Unban { channel, who } => self.unban(channel, who).await,
             Command::Bans { channel } => self.bans(channel).await,
             Command::Set { channel, option, value } => self.set(channel, option, value).await,
+            Command::WhoIs { user } => self.whois(user).await,
+            Command::Away { text } => self.away(text).await,
             Command::Ignore { user } => self.ignore(user).await,
             Command::Unignore { user } => self.unignore(user).await,
             Command::Ignores => self.ignores().await,
@@ -141,9 +144,7 @@ impl Session {
             | Command::LoginToken { .. }
             | Command::Passwd { .. }
             | Command::Token(_)
-            | Command::Unregister { .. }
-            | Command::WhoIs { .. }
-            | Command::Away { .. } => Ok(Err(Refusal::new(Code::Unavailable, "this server does not know that yet"))),
+            | Command::Unregister { .. } => Ok(Err(Refusal::new(Code::Unavailable, "this server does not know that yet"))),
             quick => unreachable!("invariant: {} is executed at once", quick.verb()),
         }
     }
@@ -158,6 +159,6 @@ fn done(outcome: Result<Answer, Refusal>) -> Said {
         Answer::Channel(name) => format!("#{name}"),
         Answer::About(name, what) => format!("#{name} {what}"),
         Answer::Joined(name, members) => format!("#{name} {members}"),
-        Answer::Said { seq, .. } | Answer::Acked(seq) => seq.to_string(),
+        Answer::Said { seq, .. } | Answer::SaidAway { seq, .. } | Answer::Acked(seq) => seq.to_string(),
     }))
 }
