@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use abnf::types::Node;
-use linechat::event::{Ban, Event, Kept, Mark, Outcast, Setting, Time, To};
+use linechat::event::{Absence, Ban, Event, Kept, Mark, Outcast, Setting, Time, To};
 use linechat::limits::{LINE_BYTES, Limits, NAME_CHARS};
 use linechat::names::{Name, Seq, UserId, Who};
 use linechat::wire::reply;
@@ -304,10 +304,13 @@ fn written(who: &Who, channel: &Name, text: &str, number: u64) -> Vec<u8> {
         VERBS.iter().for_each(|verb| reply::err(out, verb.name, &Refusal::new(code, "no")));
     }
     reply::err(out, "LOGIN", &Refusal::new(Code::RateLimited, format!("retry-ms={number} {}", text.trim_start())));
-    for (topic, owner, online) in [(None, None, true), (Some(text), Some(who), false)] {
+    for (topic, owner) in [(None, None), (Some(text), Some(who))] {
         reply::channel(out, channel, 20_000, owner, topic);
-        reply::user(out, who, online, time);
     }
+    for (state, why) in [("online", None), ("offline", None), ("away", Some(text))] {
+        reply::user(out, who, state, time, why);
+    }
+    reply::away(out, &Absence { who: who.clone(), since: time, text: text.into() });
     for event in events_of_a_channel(who, channel, text) {
         event.write_line(out, Mark::Event, seq, time, To::Channel(channel));
     }
@@ -380,7 +383,7 @@ fn generated_server_lines_are_text_of_known_beginnings() {
         assert!(Grammar::load().matches("server-line", &line), "{text}");
         seen.insert(words[..2].join(" "));
     }
-    let beginnings = VERBS.len() + Code::ALL.len() + 9 + 20;
+    let beginnings = VERBS.len() + Code::ALL.len() + 9 + 21;
     assert_eq!(seen.len(), beginnings, "every kind of line was made: {seen:?}");
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::event::{Event, Outcast, SessionId};
+use crate::event::{Event, Ignored, Outcast, SessionId, Unignored};
 use crate::names::{Seq, UserId};
 
 /// What an event does to the compaction keys. The newest entry that holds a key replaces all that held it before, so that the
@@ -41,6 +41,11 @@ fn ignored(by: UserId, guest: Option<&SessionId>, id: UserId) -> String {
     format!("{ends_with}/i/{id}")
 }
 
+/// That a user is away; who was told lies below it.
+fn away(who: UserId) -> String {
+    format!("w/{who}")
+}
+
 impl Event {
     /// What an entry with this event does to the compaction keys; `channel` is that of its room.
     pub fn compaction(&self, channel: Option<Seq>) -> Compaction {
@@ -59,7 +64,7 @@ impl Event {
             Self::Banned(ban) => hold(below(format_args!("/b/{}", path(&ban.outcast)))),
             Self::Unbanned { outcast, .. } => free(below(format_args!("/b/{}", path(outcast)))),
             Self::Invited { who, .. } => hold(below(format_args!("/i/{}", who.id))),
-            Self::Uninvited { who } => free(below(format_args!("/i/{who}"))),
+            Self::Uninvited { who, .. } => free(below(format_args!("/i/{who}"))),
             Self::Set { setting, .. } => hold(below(format_args!("/s/{}", setting.option()))),
             Self::Left { who, .. } | Self::Kicked { who, .. } => free(below(format_args!("/m/{}", who.id))),
             Self::Owner { .. } => hold(below(format_args!("/o"))),
@@ -67,9 +72,14 @@ impl Event {
             Self::Counted { .. } => hold(below(format_args!("/a"))),
             Self::Closed { .. } => free(below(format_args!(""))),
             Self::Registered { who, .. } => hold(format!("a/{}", who.id)),
-            Self::Ignored { by, session, who, .. } => hold(ignored(*by, session.as_ref(), who.id)),
-            Self::Unignored { by, session, id } => free(ignored(*by, session.as_ref(), *id)),
             Self::Access(access) => access.compaction(),
+            Self::Ignored(Ignored { by, session, who, .. }) => hold(ignored(*by, session.as_ref(), who.id)),
+            Self::Unignored(Unignored { by, session, id }) => free(ignored(*by, session.as_ref(), *id)),
+            // Whoever says anew why they are away tells everybody anew.
+            Self::Away { who, text: Some(_) } => Compaction { hold: Some(away(*who)), free: Some(away(*who)) },
+            Self::Away { who, text: None } => free(away(*who)),
+            Self::ToldAway { away: it, writer } => hold(format!("{}/{writer}", away(*it))),
+            Self::Seen { who, .. } => hold(format!("a/{who}/seen")),
             Self::Ids { .. } => hold("ids".to_owned()),
             Self::Given { .. } => hold("given".to_owned()),
             Self::Came { session: it, .. } => hold(session(it)),

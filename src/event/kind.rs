@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Access, Ban, NodeId, Outcast, SessionId, Setting, Time};
+use crate::event::{Access, Ban, Ignored, NodeId, Outcast, SessionId, Setting, Time, Unignored};
 use crate::names::{Name, Seq, UserId, Who};
 
 /// What happened. The variants and fields are stored as JSON, under their names in lower case.
@@ -184,10 +184,12 @@ pub enum Event {
         /// The channel.
         channel: Name,
     },
-    /// The user may not any more: the guest has gone.
+    /// The user may not any more: the guest has gone, or the account was removed.
     Uninvited {
         /// Who.
         who: UserId,
+        /// Whether the invitation would have lasted.
+        lasts: bool,
     },
     /// An option of the channel has this value.
     Set {
@@ -241,26 +243,30 @@ pub enum Event {
         who: Who,
     },
     /// What one user says is not shown to another from here on.
-    Ignored {
-        /// To whom.
-        by: UserId,
-        /// The connection with which this ends; `None` for an account's.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        session: Option<SessionId>,
-        /// Whose, by the name that they had.
-        who: Who,
-        /// Since when.
-        since: Time,
-    },
+    Ignored(Ignored),
     /// What one user says is shown to another again.
-    Unignored {
-        /// To whom.
-        by: UserId,
-        /// As it was in the [`Event::Ignored`] that this ends.
+    Unignored(Unignored),
+    /// The user is away from here on, and says why; or is back.
+    Away {
+        /// Who.
+        who: UserId,
+        /// Why; `None` when they are back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        session: Option<SessionId>,
-        /// Whose.
-        id: UserId,
+        text: Option<Arc<str>>,
+    },
+    /// Somebody who has written to a user who is away was told so.
+    ToldAway {
+        /// Who is away.
+        away: UserId,
+        /// Who was told.
+        writer: UserId,
+    },
+    /// The account was there; now it has gone, or it is still there after a long time.
+    Seen {
+        /// Which.
+        who: UserId,
+        /// Whether this outlives the server: not when its disk is full.
+        lasts: bool,
     },
     /// The guest is an account from here on.
     Registered {

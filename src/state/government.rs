@@ -126,7 +126,7 @@ impl State {
                     self.channels.change(&channel, |channel| channel.invited += 1);
                 }
             }
-            Event::Uninvited { who } => self.uninvite(channel, *who),
+            Event::Uninvited { who, .. } => self.uninvite(channel, *who),
             Event::Set { setting, .. } => self.channels.change(&channel, |channel| match setting {
                 Setting::Key(key) => channel.key = key.clone(),
                 Setting::InviteOnly(is_on) => channel.options.is_invite_only = *is_on,

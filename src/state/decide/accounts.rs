@@ -117,6 +117,8 @@ impl Deciding<'_> {
         for channel in channels {
             self.succeed(channel, &[who.id]);
         }
+        self.is_back(who.id);
+        self.uninvite(who.id);
         for session in self.state.sessions_of_user(who.id) {
             self.happens(None, Event::Dismissed { session, guest: None, reason: why.into() });
         }
@@ -140,9 +142,7 @@ impl Deciding<'_> {
         let (gone, offline): (Vec<_>, Vec<_>) =
             users.into_iter().filter(leaves).partition(|user| !self.state.is_account(*user));
         for who in offline.iter().filter_map(|user| self.state.user(*user)) {
-            for channel in self.small_channels_of(who.id, None) {
-                self.happens_in(channel, Event::Offline { who: who.clone() });
-            }
+            self.goes_offline(&who);
         }
         let mut left = BTreeSet::new();
         for who in gone.iter().filter_map(|guest| self.state.user(*guest)) {
@@ -150,6 +150,7 @@ impl Deciding<'_> {
                 self.departs(channel, &who, Some("disconnected"));
                 left.insert(channel);
             }
+            self.guest_forgets(who.id);
         }
         left.into_iter().for_each(|channel| self.succeed(channel, &gone));
         for session in sessions {

@@ -101,10 +101,11 @@ impl<'a> Deciding<'a> {
         }
     }
 
-    /// Ends the invitations of a guest who goes.
-    pub(super) fn uninvite(&mut self, guest: UserId) {
-        for channel in self.state.invitations_of(guest).collect::<Vec<_>>() {
-            self.happens_in(channel, Event::Uninvited { who: guest });
+    /// Ends the invitations of a user who is no more.
+    pub(super) fn uninvite(&mut self, who: UserId) {
+        let lasts = self.state.is_account(who);
+        for channel in self.state.invitations_of(who).collect::<Vec<_>>() {
+            self.happens_in(channel, Event::Uninvited { who, lasts });
         }
     }
 

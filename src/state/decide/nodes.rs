@@ -74,16 +74,14 @@ impl Deciding<'_> {
             .partition(|user| !self.state.is_account(*user));
         for user in &offline {
             let Some(who) = self.state.user(*user) else { continue };
-            for channel in self.small_channels_of(*user, None) {
-                self.happens_in(channel, Event::Offline { who: who.clone() });
-            }
+            self.goes_offline(&who);
         }
         for guest in &gone {
             let Some(who) = self.state.user(*guest) else { continue };
             for channel in self.state.channels_of(*guest) {
                 self.departs(channel, &who, Some("disconnected"));
             }
-            self.uninvite(*guest);
+            self.guest_forgets(*guest);
         }
         let channels: Vec<_> = self.state.channels.iter().map(|(channel, _)| *channel).collect();
         for channel in channels {

@@ -89,6 +89,7 @@ impl Deciding<'_> {
             self.tell_renamed(&actor.who, &who);
         }
         self.happens(None, Event::Registered { who: who.clone(), password: Arc::clone(password) });
+        self.was_seen(who.id);
         self.keep_ignoring(actor);
         if let Some((hash, Invitation { left, until })) = invitation {
             self.happens(None, Event::from(Access::InviteCode { hash: Arc::clone(hash), left: left - 1, until }));
@@ -183,7 +184,22 @@ impl Deciding<'_> {
             self.departs(channel, guest, Some("disconnected"));
             self.succeed(channel, &[guest.id]);
         }
-        self.uninvite(guest.id);
+        self.guest_forgets(guest.id);
+    }
+
+    /// What ends with a guest besides their memberships.
+    pub(super) fn guest_forgets(&mut self, guest: UserId) {
+        self.is_back(guest);
+        self.uninvite(guest);
+    }
+
+    /// The last connection of an account ends.
+    pub(super) fn goes_offline(&mut self, account: &Who) {
+        for channel in self.small_channels_of(account.id, None) {
+            self.happens_in(channel, Event::Offline { who: account.clone() });
+        }
+        self.is_back(account.id);
+        self.was_seen(account.id);
     }
 
     pub(super) fn go(&mut self, session: SessionId) -> Result<Answer, Refusal> {
@@ -193,9 +209,7 @@ impl Deciding<'_> {
         if !is_account {
             self.guest_ends(&who);
         } else if self.state.sessions_of_user(user).all(|other| other == session) {
-            for channel in self.small_channels_of(user, None) {
-                self.happens_in(channel, Event::Offline { who: who.clone() });
-            }
+            self.goes_offline(&who);
         }
         self.happens(None, Event::Went { session, guest: (!is_account).then_some(user) });
         Ok(Answer::Done)
