@@ -88,7 +88,7 @@ fn who_is_here_for_long_is_noted_once_a_day() {
     for number in [1, 2] {
         take(number, Request::Come { address: None }, 0);
     }
-    assert_eq!(take(1, Request::Register(Name::new("ana"), "$hash$1".into()), 0), 1);
+    assert_eq!(take(1, Request::Register(Name::new("ana"), "$hash$1".into(), None), 0), 1);
     let [ana, guest] = [UserId(1000), UserId(1001)];
     let mut see = |who, time| take(0, Request::See(who), time);
     assert_eq!([see(ana, DAY - 1), see(ana, DAY), see(ana, DAY + 1), see(ana, 2 * DAY)], [0, 1, 0, 1]);
