@@ -17,9 +17,10 @@ use support::clients::{find, is_installed};
 const RECORD: &str = "tests/bench/results/costs.txt";
 const UPDATE: &str = "LINECHAT_RECORD=1 cargo test --test costs";
 /// Each step, and what one of it is.
-const STEPS: [(&str, &str); 6] = [
+const STEPS: [(&str, &str); 7] = [
     ("parse", "a line of MSG, from its bytes to the command"),
     ("deliver", "a line of a channel, copied to one of its 50 readers; the reader and a 50th of the SAY are in it"),
+    ("deliver-json", "the same to a reader who has asked for JSON"),
     ("direct", "a message to a user who is online, and its OK; both clients are in it"),
     ("connect", "a connection, until it is greeted, and its end; the client is in it"),
     (
@@ -37,6 +38,9 @@ const INSTRUCTIONS: f64 = 5.0;
 const INSTRUCTIONS_ELSEWHERE: f64 = 20.0;
 /// What allocations may differ: one that happens once for all 50 readers of a line is 0.02.
 const ALLOCATIONS: f64 = 0.01;
+
+/// What a line as JSON may cost more than the line as it is.
+const JSON_TIMES: f64 = 2.0;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Cost {
@@ -133,6 +137,9 @@ fn steps_cost_what_is_recorded() {
     }
     let (program, tools) = (program(), tools());
     let costs = STEPS.map(|(step, _)| measure(&program, step));
+    let [text, json] = ["deliver", "deliver-json"].map(|wanted| STEPS.iter().position(|(step, _)| *step == wanted));
+    let [text, json] = [text, json].map(|at| costs[at.expect("it is a step")].instructions);
+    assert!(json <= JSON_TIMES * text, "a line as JSON costs {json:.0} instructions, and as it is {text:.0}");
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(RECORD);
     let today = record(&tools, &costs);
     if std::env::var_os("LINECHAT_RECORD").is_some() {

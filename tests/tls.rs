@@ -48,6 +48,24 @@ fn people_on_both_ports_talk_to_each_other() {
     assert!(answers.len() == 3 && answers[2].starts_with("ERR INCOMPLETE - "), "{answers:?}");
 }
 
+/// The end of the input is TLS's own, and what comes after it goes the other way.
+#[test]
+fn who_follows_is_shown_on_after_the_end_of_the_input() {
+    let server = TlsServer::start(&[]);
+    let (mut tail, mut ana) = (server.connect(), Client::connect(server.plain));
+    ana.ok("CREATE #rust");
+    tail.send("FOLLOW #rust");
+    tail.end_input();
+    assert_eq!(tail.line().as_deref(), Some("OK FOLLOW #rust"));
+    for number in 0..3 {
+        ana.ok(&format!("SAY #rust {number}"));
+        assert!(tail.line().expect("it is shown").ends_with(&format!(" {number}")));
+    }
+    ana.ok("CLOSE #rust");
+    assert!(tail.line().expect("it is shown").starts_with("* CLOSE #rust "));
+    assert_eq!(tail.line(), None);
+}
+
 #[test]
 fn who_reads_late_gets_every_byte_in_order() {
     const MESSAGES: usize = 1200;

@@ -11,7 +11,6 @@ use crate::event::RoomId;
 use crate::session::reading::Which;
 use crate::session::socket::Gone;
 use crate::session::{Ending, Session};
-use crate::wire::LineDecoder;
 
 /// What a connection FOLLOWs.
 #[derive(Debug, Default)]
@@ -39,11 +38,7 @@ impl Session {
     /// The peer has closed its side, and everything that it sent is executed.
     pub(super) fn input_ends(&mut self) {
         match &mut self.followed {
-            Some(followed) => {
-                followed.is_input_over = true;
-                // The rest of a line that will not come is not waited for.
-                self.decoder = LineDecoder::default();
-            }
+            Some(followed) => followed.is_input_over = true,
             None => self.ending = Some(Ending::EndOfInput),
         }
     }

@@ -35,7 +35,7 @@ pub enum Kind {
     Owner,
     /// A channel or a user.
     Room,
-    /// A user, or an address: a string.
+    /// A user, or another word: a string.
     Who,
     /// A word: a string.
     Word,
@@ -148,11 +148,14 @@ const USER: Field = is("user", Kind::User);
 const WHO: Field = is("who", Kind::Who);
 const COUNT: Field = is("count", Kind::Number);
 const MORE: Field = maybe("more", Kind::Flag);
+const BY: Field = is("by", Kind::User);
+const REASON: Field = maybe("reason", Kind::Text);
 const TEXT: Field = is("text", Kind::Text);
 const VERB: Field = is("verb", Kind::Verb);
 const MESSAGE: &[Field] = &[SEQ, TIME, is("to", Kind::Room), is("from", Kind::User), TEXT];
 const GAP: &[Field] = &[is("room", Kind::Room), is("first", Kind::Number), is("last", Kind::Number)];
 const SAID: &[Field] = &[SEQ, TIME, maybe("dup", Kind::Flag)];
+const BAN: &[Field] = &[CHANNEL, WHO, BY, TIME, is("until", Kind::Until), REASON];
 
 /// Any `ERR` but those that have a form of their own.
 pub const REFUSED: &[Field] = &[VERB, TEXT];
@@ -208,6 +211,8 @@ pub static FORMS: &[Form] = &[
     data("IGNORED", &[USER, is("since", Kind::Time)]),
     data("CHANNEL", &[CHANNEL, is("members", Kind::Number), is("owner", Kind::Owner), maybe("topic", Kind::Text)]),
     data("UNREAD", &[CHANNEL, COUNT, SEQ]),
+    data("OPTION", &[CHANNEL, is("option", Kind::Word), is("value", Kind::Who)]),
+    data("BAN", BAN),
     data("GAP", GAP),
     data("TOKEN", &[is("label", Kind::Word), is("since", Kind::Time), is("until", Kind::Until), is("scopes", Kind::Text)]),
     data("HELP", &[TEXT]),
@@ -216,6 +221,13 @@ pub static FORMS: &[Form] = &[
     event("LEAVE", &[CHANNEL, USER, TIME, maybe("reason", Kind::Word)]),
     event("NAME", &[CHANNEL, is("old", Kind::User), is("new", Kind::User), TIME]),
     event("OWNER", &[CHANNEL, USER, TIME]),
+    event("OP", &[CHANNEL, USER, BY, TIME]),
+    event("DEOP", &[CHANNEL, USER, BY, TIME]),
+    event("INVITE", &[CHANNEL, USER, BY, TIME]),
+    event("KICK", &[CHANNEL, USER, BY, TIME, REASON]),
+    event("BAN", BAN),
+    event("UNBAN", &[CHANNEL, WHO, BY, TIME]),
+    event("SET", &[CHANNEL, USER, TIME, is("option", Kind::Word), is("value", Kind::Word)]),
     event("TOPIC", &[CHANNEL, USER, TIME, is("topic", Kind::Text)]),
     event("CLOSE", &[CHANNEL, USER, TIME]),
     event("RETRACT", &[is("room", Kind::Room), SEQ, USER, TIME]),

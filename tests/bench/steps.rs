@@ -146,8 +146,8 @@ async fn serve() -> SocketAddr {
     address
 }
 
-/// A line in a channel, copied to each of its readers: one step is one copy.
-async fn deliver(count: usize) {
+/// A line in a channel, copied to each of its readers, as it is or as JSON: one step is one copy.
+async fn deliver(count: usize, is_json: bool) {
     assert_eq!(count % READERS, 0, "whole lines only");
     let server = serve().await;
     let mut sender = Client::connect(server).await;
@@ -156,15 +156,20 @@ async fn deliver(count: usize) {
     for _ in 0..READERS {
         let mut reader = Client::connect(server).await;
         reader.ok("JOIN #rust\n").await;
+        if is_json {
+            reader.send("FORMAT json\n").await;
+            reader.receive("{\"ok\":\"FORMAT\"", "}").await;
+        }
         readers.push(reader);
     }
     let line = format!("SAY #rust {TEXT}\n");
+    let (start, end) = if is_json { ("{\"event\":\"MSG\"", format!("{TEXT}\"}}")) } else { ("* MSG ", TEXT.to_owned()) };
     for _ in 0..count / READERS {
         next_millisecond();
         sender.send(&line).await;
         sender.receive("OK SAY ", "Z").await;
         for reader in &mut readers {
-            reader.receive("* MSG ", TEXT).await;
+            reader.receive(start, &end).await;
         }
     }
 }
@@ -210,7 +215,8 @@ fn main() {
                 let (store, _) = store::open_disk(directory.path(), Presence::Forgotten).expect("the store opens");
                 append(store, Runs::InThread, count).await;
             }
-            "deliver" => deliver(count).await,
+            "deliver" => deliver(count, false).await,
+            "deliver-json" => deliver(count, true).await,
             "direct" => direct(count).await,
             "connect" => connect(count).await,
             _ => panic!("there is no step {name}"),

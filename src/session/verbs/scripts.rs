@@ -54,8 +54,6 @@ impl Session {
             return Ok(Err(Refusal::new(Code::BadSyntax, text)));
         }
         let until = clock::now() + Duration::from_secs(seconds);
-        // The rest of a line that has begun behind this one is not taken in meanwhile.
-        self.line_deadline = None;
         let now = self.shared.state.read().await.seq();
         let only = match self.room_of(place).await {
             Ok(only) => only,
