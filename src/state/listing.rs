@@ -104,13 +104,14 @@ impl State {
         })
     }
 
-    /// Some of the channels as this user may see them, ordered by folded name.
+    /// Some of the channels as this user may see them, ordered by folded name. Hidden ones are shown to their members only.
     pub fn list_channels(&self, viewer: UserId, wanted: &Wanted<'_, Arc<str>>) -> Part<ListedChannel, Arc<str>> {
         let from = wanted.after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let names = self.channel_names.range::<str>((from, Bound::Unbounded)).map(|(name, _)| Arc::from(&**name));
         wanted.among(names, |name: &Arc<str>| {
             let id = *self.channel_names.get(&**name)?;
-            let row = self.channel_row(id).filter(|row| wanted.fits(&row.name))?;
+            let is_seen = |row: &&Channel| !row.options.is_hidden || self.is_member(id, viewer);
+            let row = self.channel_row(id).filter(|row| wanted.fits(&row.name)).filter(is_seen)?;
             Some(self.as_seen(viewer, id, row))
         })
     }

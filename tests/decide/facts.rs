@@ -110,9 +110,10 @@ fn marks(state: &State, model: &mut Model) -> Result<(), String> {
 
 type Listed = (Seq, String, u64, Option<(UserId, String)>, Option<String>, Option<String>);
 
-fn channels(state: &State, model: &Model) -> Result<(), String> {
+/// What a viewer sees of the channels: not those that are hidden from them, nor topics for which they would need a key.
+fn channels_as_seen(state: &State, model: &Model, viewer: UserId) -> Result<(), String> {
     let seen: Vec<Listed> = state
-        .list_channels(UserId(0), &all())
+        .list_channels(viewer, &all())
         .found
         .into_iter()
         .map(|channel| {
@@ -125,14 +126,20 @@ fn channels(state: &State, model: &Model) -> Result<(), String> {
     sorted.sort_by_key(|channel| folded(&CHANNELS, &channel.name));
     let expected: Vec<Listed> = sorted
         .into_iter()
+        .filter(|channel| !channel.rules.is_hidden || channel.has(viewer))
         .map(|channel| {
+            let has = channel.has(viewer);
             let Channel { id, name, owner, topic, key, members, .. } = channel.clone();
             let owner = owner.and_then(|owner| model.user(owner)).map(|user| (user.id, user.name.clone()));
-            // Whoever looks is in none of them.
-            (id, name, members.len() as u64, owner, topic.filter(|_| key.is_none()), key)
+            (id, name, members.len() as u64, owner, topic.filter(|_| key.is_none() || has), key)
         })
         .collect();
-    same(&seen, &expected, format_args!("the channels"))?;
+    same(&seen, &expected, format_args!("the channels that {viewer} sees"))
+}
+
+fn channels(state: &State, model: &Model) -> Result<(), String> {
+    channels_as_seen(state, model, UserId(0))?;
+    model.users.first().map_or(Ok(()), |user| channels_as_seen(state, model, user.id))?;
     for channel in &model.channels {
         let mut members = channel.members.clone();
         members.sort();
