@@ -14,6 +14,8 @@ mod ignoring;
 mod model;
 #[path = "decide/order.rs"]
 mod order;
+#[path = "decide/presence.rs"]
+mod presence;
 #[path = "support/proposals.rs"]
 mod proposals;
 #[path = "decide/reading.rs"]
@@ -78,6 +80,9 @@ fn words(answer: &Answer) -> (String, u64) {
         Answer::Joined(name, members) => (format!("#{name} {members}"), 0),
         Answer::Said { seq, time, dup: true } => (format!("{seq} {} dup", time.0), seq.0),
         Answer::Said { seq, time, dup: false } => (format!("{seq} {}", time.0), seq.0),
+        Answer::SaidAway { seq, time, absence: it } => {
+            (format!("{seq} {} away {} {} {}", time.0, it.who, it.since.0, it.text), seq.0)
+        }
         Answer::Acked(seq) => (seq.to_string(), 0),
         Answer::AckedIn(name, seq) => (format!("#{name} {seq}"), 0),
         Answer::Text(text) => (text.to_string(), 0),
@@ -232,6 +237,7 @@ impl Bench {
     /// After a restart nobody is connected, and the rest is as if everybody had gone.
     fn restarts(&mut self) -> Result<(), String> {
         self.order = self.order.restarted();
+        let seen = self.model.seen.clone();
         // Nor is it known any more from where channels were created.
         self.model.channels.iter_mut().for_each(|channel| (channel.empty_since, channel.address) = (None, None));
         for node in [NodeId(0), NodeId(1)] {
@@ -241,6 +247,8 @@ impl Bench {
             self.told.push((proposal.clone(), Storage::Free, came));
             self.model.happens(&proposal, Time(1_000), 0);
         }
+        // Nobody has seen them go.
+        self.model.seen = seen;
         self.everything_agrees().map_err(|why| format!("after a restart: {why}"))
     }
 

@@ -7,14 +7,11 @@ use std::fs;
 use std::path::Path;
 
 use abnf::types::Node;
-use linechat::event::{Ban, Event, Kept, Mark, Outcast, Setting, Time, To};
+use linechat::event::{Absence, Ban, Event, Kept, Mark, Outcast, Setting, Time, To};
 use linechat::limits::{LINE_BYTES, Limits, NAME_CHARS};
 use linechat::names::{Name, Seq, UserId, Who};
-use linechat::wire::reply;
-use linechat::wire::verbs::VERBS;
-use linechat::wire::{Code, Command, Refusal, parse};
-use proptest::prelude::RngExt;
-use proptest::test_runner::TestRng;
+use linechat::wire::{Code, Command, Refusal, parse, reply, verbs::VERBS};
+use proptest::{prelude::RngExt, test_runner::TestRng};
 use support::abnf::{Grammar, LINECHAT, seeded};
 use support::diagrams;
 
@@ -304,10 +301,12 @@ fn written(who: &Who, channel: &Name, text: &str, number: u64) -> Vec<u8> {
         VERBS.iter().for_each(|verb| reply::err(out, verb.name, &Refusal::new(code, "no")));
     }
     reply::err(out, "LOGIN", &Refusal::new(Code::RateLimited, format!("retry-ms={number} {}", text.trim_start())));
-    for (topic, owner, online) in [(None, None, true), (Some(text), Some(who), false)] {
-        reply::channel(out, channel, 20_000, owner, topic);
-        reply::user(out, who, online, time);
+    for (text, owner, state) in [(None, None, "online"), (Some(text), Some(who), "away"), (None, None, "offline")] {
+        reply::channel(out, channel, 20_000, owner, text);
+        reply::user(out, who, state, time, text);
     }
+    reply::ignored(out, who, time);
+    reply::away(out, &Absence { who: who.clone(), since: time, text: text.into() });
     for event in events_of_a_channel(who, channel, text) {
         event.write_line(out, Mark::Event, seq, time, To::Channel(channel));
     }
@@ -380,7 +379,7 @@ fn generated_server_lines_are_text_of_known_beginnings() {
         assert!(Grammar::load().matches("server-line", &line), "{text}");
         seen.insert(words[..2].join(" "));
     }
-    let beginnings = VERBS.len() + Code::ALL.len() + 9 + 20;
+    let beginnings = VERBS.len() + Code::ALL.len() + 9 + 21;
     assert_eq!(seen.len(), beginnings, "every kind of line was made: {seen:?}");
 }
 

@@ -184,7 +184,7 @@ fn every_type_of_line_is_shown() {
     let data = ["MSG", "USER", "IGNORED", "CHANNEL", "UNREAD", "OPTION", "BAN", "TOKEN", "HELP"].map(|word| ("-", word));
     let events = [
         "HELLO", "MSG", "JOIN", "LEAVE", "NAME", "OWNER", "OP", "DEOP", "INVITE", "KICK", "BAN", "UNBAN", "SET", "TOPIC",
-        "CLOSE", "RETRACT", "GAP", "NOTICE", "SHUTDOWN", "BYE",
+        "CLOSE", "RETRACT", "GAP", "AWAY", "NOTICE", "SHUTDOWN", "BYE",
     ];
     for (mark, word) in data.into_iter().chain(events.map(|word| ("*", word))) {
         assert!(seen.contains(&(mark, word)), "{mark} {word}");

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::event::{Event, Outcast, SessionId};
+use crate::event::{Away, Event, Ignored, Outcast, Seen, SessionId, ToldAway, Unignored};
 use crate::names::{Seq, UserId};
 
 /// What an event does to the compaction keys. The newest entry that holds a key replaces all that held it before, so that the
@@ -41,6 +41,11 @@ fn ignored(by: UserId, guest: Option<&SessionId>, id: UserId) -> String {
     format!("{ends_with}/i/{id}")
 }
 
+/// That a user is away; who was told lies below it.
+fn away(who: UserId) -> String {
+    format!("w/{who}")
+}
+
 impl Event {
     /// What an entry with this event does to the compaction keys; `channel` is that of its room.
     pub fn compaction(&self, channel: Option<Seq>) -> Compaction {
@@ -67,8 +72,13 @@ impl Event {
             Self::Counted { .. } => hold(below(format_args!("/a"))),
             Self::Closed { .. } => free(below(format_args!(""))),
             Self::Registered { who, .. } => hold(format!("a/{}", who.id)),
-            Self::Ignored { by, session, who, .. } => hold(ignored(*by, session.as_ref(), who.id)),
-            Self::Unignored { by, session, id } => free(ignored(*by, session.as_ref(), *id)),
+            Self::Ignored(Ignored { by, session, who, .. }) => hold(ignored(*by, session.as_ref(), who.id)),
+            Self::Unignored(Unignored { by, session, id }) => free(ignored(*by, session.as_ref(), *id)),
+            // Whoever says anew why they are away tells everybody anew.
+            Self::Away(Away { who, text: Some(_) }) => Compaction { hold: Some(away(*who)), free: Some(away(*who)) },
+            Self::Away(Away { who, text: None }) => free(away(*who)),
+            Self::ToldAway(ToldAway { away: it, writer }) => hold(format!("{}/{writer}", away(*it))),
+            Self::Seen(Seen { who, .. }) => hold(format!("a/{who}/seen")),
             Self::Access(access) => access.compaction(),
             Self::Ids { .. } => hold("ids".to_owned()),
             Self::Given { .. } => hold("given".to_owned()),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Access, Ban, NodeId, Outcast, SessionId, Setting, Time};
+use crate::event::{Access, Away, Ban, Ignored, NodeId, Outcast, Seen, SessionId, Setting, Time, ToldAway, Unignored};
 use crate::names::{Name, Seq, UserId, Who};
 
 /// What happened. The variants and fields are stored as JSON, under their names in lower case.
@@ -241,27 +241,15 @@ pub enum Event {
         who: Who,
     },
     /// What one user says is not shown to another from here on.
-    Ignored {
-        /// To whom.
-        by: UserId,
-        /// The connection with which this ends; `None` for an account's.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        session: Option<SessionId>,
-        /// Whose, by the name that they had.
-        who: Who,
-        /// Since when.
-        since: Time,
-    },
+    Ignored(Ignored),
     /// What one user says is shown to another again.
-    Unignored {
-        /// To whom.
-        by: UserId,
-        /// As it was in the [`Event::Ignored`] that this ends.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        session: Option<SessionId>,
-        /// Whose.
-        id: UserId,
-    },
+    Unignored(Unignored),
+    /// The user is away from here on, and says why; or is back.
+    Away(Away),
+    /// Somebody who has written to a user who is away was told so.
+    ToldAway(ToldAway),
+    /// The account was there; now it has gone, or it is still there after a long time.
+    Seen(Seen),
     /// The guest is an account from here on.
     Registered {
         /// Its name and id.

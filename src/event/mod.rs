@@ -11,6 +11,7 @@ pub mod government;
 pub mod kind;
 pub mod line;
 mod nature;
+pub mod presence;
 pub mod proposal;
 pub mod scope;
 
@@ -27,6 +28,7 @@ pub use compaction::Compaction;
 pub use government::{Ban, Kept, Outcast, Setting, Unwanted};
 pub use kind::{Event, Share};
 pub use line::{Mark, Stamp, To};
+pub use presence::{Absence, Away, Ignored, Seen, ToldAway, Unignored};
 pub use proposal::{Answer, Batch, Completion, NodeId, Origin, Proposal, Read, Recipient, Request, SessionId, Slot};
 pub use scope::{Needs, Rights, Scope};
 

@@ -1,7 +1,7 @@
 //! What the kinds of events are like: whether one lasts, whether its room's readers are shown it, and who says it. What a kind does to
 //! the compaction keys is in `compaction.rs`, what it looks like in `line.rs`. This file must never look at the state.
 
-use crate::event::{Access, Event};
+use crate::event::{Access, Event, Ignored, Seen, Unignored};
 use crate::names::UserId;
 
 impl Event {
@@ -13,8 +13,9 @@ impl Event {
             | Self::Owner { lasts, .. }
             | Self::Operator { lasts, .. }
             | Self::Kicked { lasts, .. }
-            | Self::Invited { lasts, .. } => *lasts,
-            Self::Ignored { session, .. } | Self::Unignored { session, .. } => session.is_none(),
+            | Self::Invited { lasts, .. }
+            | Self::Seen(Seen { lasts, .. }) => *lasts,
+            Self::Ignored(Ignored { session, .. }) | Self::Unignored(Unignored { session, .. }) => session.is_none(),
             Self::Said { .. }
             | Self::Unheard { .. }
             | Self::Unsaid { .. }
@@ -36,6 +37,8 @@ impl Event {
             | Self::Invitation { .. }
             | Self::Uninvited { .. }
             | Self::Spoke { .. }
+            | Self::Away(_)
+            | Self::ToldAway(_)
             | Self::Came { .. }
             | Self::Counted { .. }
             | Self::Named { .. }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 
 use crate::code::Refusal;
-use crate::event::{Act, RoomId, Scope, Setting, Time, Unwanted};
+use crate::event::{Absence, Act, RoomId, Scope, Setting, Time, Unwanted};
 use crate::names::{Name, Seq, UserId, Who};
 
 /// One life of a server among those that share an order, from its entry to its end: a server that enters again is another node.
@@ -171,6 +171,8 @@ pub enum Request {
     Ignore(Recipient),
     /// To be shown it again.
     Unignore(Recipient),
+    /// To be away, and why; or to be back.
+    Away(Option<Arc<str>>),
     /// To be gone: the connection has ended.
     Go,
     /// To become the account whose token has this hash.
@@ -207,6 +209,8 @@ pub enum Request {
     /// By a node: to end the channel (the first seq), which has had neither owner nor members since an entry (the second) for
     /// long enough.
     Expire(Seq, Seq),
+    /// By a node: to note that this account is still here.
+    See(UserId),
     /// By a node: to note that a node has ended, with all its connections, if its newest batch still is the one of this number.
     EndNode(NodeId, u64),
     /// By a node: to say what its state was after the batch at this place.
@@ -286,6 +290,15 @@ pub enum Answer {
         /// Whether it was stored before, under the same key.
         dup: bool,
     },
+    /// The message is stored, and its recipient is away, of which its sender is told for the first time.
+    SaidAway {
+        /// Its number.
+        seq: Seq,
+        /// Its time.
+        time: Time,
+        /// Who is away, and why.
+        absence: Box<Absence>,
+    },
     /// Where the read mark is now.
     Acked(Seq),
     /// Where the read mark in this channel is now.
@@ -309,6 +322,9 @@ impl Completion {
     /// Whether rooms can begin or end with it, so that it is told in its place among the events: what follows in the same batch
     /// comes after its OK. The many others are told at the end of their batch, which wakes their sessions once.
     pub fn has_place(&self) -> bool {
-        !matches!(self.result, Ok(Answer::Said { .. } | Answer::Acked(_) | Answer::AckedIn(..)) | Err(_))
+        !matches!(
+            self.result,
+            Ok(Answer::Said { .. } | Answer::SaidAway { .. } | Answer::Acked(_) | Answer::AckedIn(..)) | Err(_)
+        )
     }
 }

@@ -73,6 +73,12 @@ pub const WAIT_SECONDS_MAX: u64 = 3600;
 pub const PAGE_LINES: u64 = 100;
 /// Lines of INBOX or HISTORY that may be asked for; and of LIST and CHANNELS, of which a page has as many if no number is asked for.
 pub const PAGE_LINES_MAX: u64 = 1000;
+/// The longest text of AWAY in bytes: it is shown with each of a thousand lines of LIST.
+pub const AWAY_BYTES: usize = 200;
+/// So many of those who write to somebody who is away are remembered as told; beyond it the others are told each time.
+pub const AWAY_TOLD: usize = 1000;
+/// After so long it is noted that an account is still here: that much a server that is killed may know too little.
+pub const SEEN_MILLISECONDS: i64 = 24 * 3600 * 1000;
 /// Entries read from the store at a time for one connection.
 pub const READ_ENTRIES: usize = 32;
 /// Reads from the store at the same time.
@@ -227,6 +233,7 @@ const FIXED: &[(&str, u64, &str, &str)] = &[
         "the same of a guest: with connections-per-address, a bound on the keys that come from one address",
     ),
     ("password-length", PASSWORD_BYTES as u64, "bytes, at least", "a shorter password is guessed too soon"),
+    ("away-length", AWAY_BYTES as u64, "bytes", "the longest text of AWAY; LIST shows it in each line of somebody who is away"),
     ("hashes-at-once", HASHES_AT_ONCE as u64, "hashes", "passwords hashed at the same time; each takes 19 MiB and a core"),
     ("page-lines", PAGE_LINES_MAX, "lines", "the most that INBOX, HISTORY, LIST and CHANNELS give at a time"),
     ("search-lines", SEARCH_LINES_MAX, "messages", "the most that SEARCH shows at a time"),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::code::{Code, Refusal};
-use crate::event::{Batch, Completion, Entry, Event, NodeId, Proposal, Request, RoomId, SessionId, Time};
+use crate::event::{Batch, Completion, Entry, Event, Ignored, NodeId, Proposal, Request, RoomId, SessionId, Time, Unignored};
 use crate::hub::{Ignores, News, Title};
 use crate::names::{Seq, UserId, Who};
 use crate::order::cluster::{Membership, Standing};
@@ -201,8 +201,8 @@ impl Work<'_> {
     fn who_ignores(&mut self, state: &State, entry: &Entry) {
         let seq = entry.seq;
         let (user, change) = match &entry.event {
-            Event::Ignored { by, who, .. } => (*by, Ignores::Also(who.id)),
-            Event::Unignored { by, id, .. } => (*by, Ignores::NotAnyMore(*id)),
+            Event::Ignored(Ignored { by, who, .. }) => (*by, Ignores::Also(who.id)),
+            Event::Unignored(Unignored { by, id, .. }) => (*by, Ignores::NotAnyMore(*id)),
             Event::LoggedIn { session, account, .. } if self.is_here(session) => {
                 let change = Ignores::Only(state.ignored_by(*account).collect());
                 return self.news.push(News::Ignores { session: session.number, change, seq });

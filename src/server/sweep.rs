@@ -1,4 +1,5 @@
-//! The work of every second: giving back the memory of quiet rooms, shedding load, and ending orphaned channels.
+//! The work of every second: giving back the memory of quiet rooms, shedding load, ending orphaned channels, and noting who is
+//! here for long.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::clock::{self, Clock};
 use crate::event::{Origin, Proposal, Request, SessionId};
-use crate::limits::{IN_FLIGHT, NONE};
+use crate::limits::{IN_FLIGHT, LIST_LINES, NONE};
 use crate::names::Seq;
 use crate::server::shedding;
 use crate::server::supervisor::Ended;
@@ -17,6 +18,8 @@ use crate::session::Shared;
 const SECOND: Duration = Duration::from_secs(1);
 /// Seconds between two sweeps of the budgets.
 const BUDGETS: u64 = 60;
+/// Seconds between two looks for accounts that have been here for long.
+const NOTING: u64 = 600;
 /// How many times an orphaned channel is looked at before it ends; fewer if it ends within that many seconds.
 const LOOKS: u64 = 60;
 
@@ -35,6 +38,9 @@ pub async fn run(shared: Arc<Shared>) -> Ended {
             shared.passwords.sweep();
             shared.budgets.sweep();
         }
+        if second % NOTING == 0 {
+            note_accounts(&shared).await.map_err(|error| error.to_string())?;
+        }
         if lasts != NONE && second % every == 0 {
             end_orphaned(&shared, &mut orphaned, Duration::from_secs(lasts)).await.map_err(|error| error.to_string())?;
         }
@@ -52,6 +58,24 @@ async fn end_lapsed(shared: &Shared) -> Result<(), crate::order::Closed> {
     }
     let origin = Origin { session: SessionId { node, number: 0 }, tag: 0 };
     shared.order.propose(vec![Proposal { origin, request: Request::Lapse }]).await
+}
+
+/// Proposes to note that accounts are here which have been for long, or of which nothing is noted yet. It looks at a few at a time,
+/// so that nobody waits long for the state.
+async fn note_accounts(shared: &Shared) -> Result<(), crate::order::Closed> {
+    let node = SessionId { node: shared.lives.newest().node, number: 0 };
+    let (now, mut after) = (shared.clock.time(), None);
+    loop {
+        let (accounts, until) = shared.state.read().await.to_be_noted(after, now, LIST_LINES);
+        let see = |account| Proposal { origin: Origin { session: node, tag: 0 }, request: Request::See(account) };
+        if !accounts.is_empty() {
+            shared.order.propose(accounts.into_iter().map(see).collect()).await?;
+        }
+        match until {
+            Some(_) => after = until,
+            None => return Ok(()),
+        }
+    }
 }
 
 /// Proposes the end of channels that have been orphaned for long enough. Time is measured from when this node first saw them

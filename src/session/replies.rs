@@ -73,7 +73,7 @@ impl Replies {
     /// their order; not those that are refused before they are ordered. A proposal that does not wait was answered before, when
     /// nobody knew what would come of it. Returns how many bytes of text it had, if they were not stored, or had been before.
     pub fn complete(&mut self, socket: &mut Socket, completion: &Completion) -> Option<usize> {
-        let is_stored = matches!(completion.result, Ok(Answer::Said { dup: false, .. }));
+        let is_stored = matches!(completion.result, Ok(Answer::Said { dup: false, .. } | Answer::SaidAway { .. }));
         let is_it = |due: &Due| matches!(due, Due::Later { tag, .. } if *tag == completion.tag);
         let at = self.queue.iter().position(is_it)?;
         let Due::Later { verb, bytes, .. } = self.queue[at] else { return None };
@@ -104,6 +104,10 @@ pub fn unsure() -> Refusal {
 fn answer(out: &mut Vec<u8>, verb: &'static str, result: &Result<Answer, Refusal>) {
     match result {
         Ok(Answer::Said { seq, time, dup }) => reply::ok_said(out, verb, *seq, *time, *dup),
+        Ok(Answer::SaidAway { seq, time, absence }) => {
+            reply::away(out, absence);
+            reply::ok_said(out, verb, *seq, *time, false);
+        }
         Ok(Answer::Acked(seq)) => reply::ok(out, verb, format_args!(" {seq}")),
         Ok(Answer::AckedIn(channel, seq)) => reply::ok(out, verb, format_args!(" #{channel} {seq}")),
         Ok(other) => unreachable!("invariant: {verb} comes to a seq, and not {other:?}"),

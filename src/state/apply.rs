@@ -6,9 +6,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::event::{Access, Entry, Event, NodeId, SessionId};
+use crate::event::{Access, Away, Entry, Event, Ignored, NodeId, Seen, SessionId, Time, ToldAway, Unignored};
 use crate::names::{Name, Seq, UserId, Who, fold, skeletons};
-use crate::state::{Channel, Ignored, Member, Node, Options, Session, State, User};
+use crate::state::{Channel, Member, Node, Options, Session, State, User};
 
 impl State {
     /// Applies an entry. Its seq must be higher than all before.
@@ -25,10 +25,13 @@ impl State {
                 }
                 self.users.change(&who.id, |user| user.password = Some(password.clone()));
             }
-            (Event::Ignored { by, who, since, .. }, _) => {
-                self.ignored.insert((*by, who.id), Ignored { name: who.name.clone(), since: *since });
+            (Event::Ignored(Ignored { by, who, since, .. }), _) => {
+                self.ignored.insert((*by, who.id), (who.name.clone(), *since));
             }
-            (Event::Unignored { by, id, .. }, _) => drop(self.ignored.remove(&(*by, *id))),
+            (Event::Unignored(Unignored { by, id, .. }), _) => drop(self.ignored.remove(&(*by, *id))),
+            (Event::Away(Away { who, text }), _) => self.set_away(*who, text.as_ref(), entry.time),
+            (Event::ToldAway(ToldAway { away, writer }), _) => drop(self.told.insert((*away, *writer), ())),
+            (Event::Seen(Seen { who, .. }), _) => drop(self.seen.insert(*who, entry.time)),
             (Event::LoggedIn { session, guest, account, token }, _) => {
                 self.log_in(*session, *guest, *account, entry);
                 token.iter().for_each(|label| self.tokens.used(*session, *account, label));
@@ -186,6 +189,18 @@ impl State {
         }
         for id in self.ignored_by(user).collect::<Vec<_>>() {
             self.ignored.remove(&(user, id));
+        }
+        self.seen.remove(&user);
+    }
+
+    /// Whoever says anew that they are away tells everybody anew.
+    fn set_away(&mut self, who: UserId, text: Option<&Arc<str>>, since: Time) {
+        for writer in self.told_of(who).collect::<Vec<_>>() {
+            self.told.remove(&(who, writer));
+        }
+        match text {
+            Some(text) => drop(self.away.insert(who, (Arc::clone(text), since))),
+            None => drop(self.away.remove(&who)),
         }
     }
 

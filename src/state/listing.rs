@@ -13,10 +13,21 @@ use crate::state::{Channel, State};
 pub struct ListedUser {
     /// The user.
     pub who: Who,
-    /// When they connected or, in a list of members, joined.
+    /// Whether they are there.
+    pub presence: Presence,
+    /// Since when; or, of one who is not, when they were last there.
     pub since: Time,
-    /// Whether the user is connected.
-    pub online: bool,
+}
+
+/// Whether somebody is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// They are connected.
+    Online,
+    /// They are connected, and have said why they do not answer.
+    Away(Arc<str>),
+    /// They are not connected.
+    Offline,
 }
 
 /// A line of CHANNELS.
@@ -85,23 +96,30 @@ impl State {
             self.connections.range((Bound::Included(first), Bound::Unbounded)).next().map(|((id, _), ())| *id)
         };
         let online = std::iter::successors(online_after(wanted.after), |id| online_after(Some(*id)));
-        wanted.among(online, |id| {
-            let who = self.user(*id).filter(|who| wanted.fits(&who.name))?;
-            // A user with several connections counts from the first of them.
-            let since = self.sessions_of_user(*id).filter_map(|session| Some(self.session(session)?.since)).min();
-            Some(ListedUser { who, since: since?, online: true })
-        })
+        wanted.among(online, |id| self.user(*id).filter(|who| wanted.fits(&who.name)).map(|who| self.listed_user(who)))
     }
 
     /// Some of the members of a channel, ordered by id.
     pub fn list_members(&self, channel: Seq, wanted: &Wanted<'_, UserId>) -> Part<ListedUser, UserId> {
         let from = following(wanted.after);
         let members = self.members.range((channel, from)..=(channel, UserId(u64::MAX))).map(|((_, id), _)| *id);
-        wanted.among(members, |id| {
-            let who = self.user(*id).filter(|who| wanted.fits(&who.name))?;
-            let since = self.members.get(&(channel, *id))?.since;
-            Some(ListedUser { who, since, online: self.sessions_of_user(*id).next().is_some() })
-        })
+        wanted.among(members, |id| self.user(*id).filter(|who| wanted.fits(&who.name)).map(|who| self.listed_user(who)))
+    }
+
+    /// The user, as lists show them.
+    pub fn listed_user(&self, who: Who) -> ListedUser {
+        if let Some((text, since)) = self.away.get(&who.id) {
+            return ListedUser { who, presence: Presence::Away(Arc::clone(text)), since: *since };
+        }
+        // A user with several connections counts from the first of them.
+        let online = self.sessions_of_user(who.id).filter_map(|session| Some(self.session(session)?.since)).min();
+        match online {
+            Some(since) => ListedUser { who, presence: Presence::Online, since },
+            None => {
+                let since = self.seen.get(&who.id).copied().unwrap_or_default();
+                ListedUser { who, presence: Presence::Offline, since }
+            }
+        }
     }
 
     /// Some of the channels as this user may see them, ordered by folded name. Hidden ones are shown to their members only.

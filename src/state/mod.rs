@@ -30,7 +30,7 @@ pub use archive::{Archive, Inbox, Sharer, Used};
 pub use barred::{Invitation, ServerBan, holds};
 pub use decide::{Context, Decision, Storage, decide, not_yours, preview};
 pub use decide::{no_such_token, not_for_a_token};
-pub use listing::{ListedChannel, ListedUser, Part, Wanted, place_of};
+pub use listing::{ListedChannel, ListedUser, Part, Presence, Wanted, place_of};
 pub use nodes::{Node, deciding};
 pub use oversight::{ConnectionRow, Counts};
 pub use tokens::Token;
@@ -108,14 +108,6 @@ struct Member {
     spoke: Option<Time>,
 }
 
-/// That one user ignores another.
-#[derive(Debug, Clone)]
-struct Ignored {
-    /// The name that the other had then: guests go, and are still to be told apart.
-    name: Name,
-    since: Time,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Counters {
     /// The newest entry that was applied.
@@ -154,8 +146,14 @@ pub struct State {
     /// Who may join which channel because they were invited, and the same the other way round.
     invited: Table<(Seq, UserId), ()>,
     invitations: Table<(UserId, Seq), ()>,
-    /// Who ignores whom.
-    ignored: Table<(UserId, UserId), Ignored>,
+    /// Who ignores whom: by the name that the other had then, since guests go and are still to be told apart; and since when.
+    ignored: Table<(UserId, UserId), (Name, Time)>,
+    /// Who is away, why, and since when.
+    away: Table<UserId, (Arc<str>, Time)>,
+    /// Who is away, and who was told so.
+    told: Table<(UserId, UserId), ()>,
+    /// When an account was last known to be here.
+    seen: Table<UserId, Time>,
     /// The servers that share the order.
     nodes: Table<NodeId, Node>,
     tokens: Tokens,
@@ -193,6 +191,9 @@ impl Default for State {
             invited: Table::default(),
             invitations: Table::default(),
             ignored: Table::default(),
+            away: Table::default(),
+            told: Table::default(),
+            seen: Table::default(),
             nodes: Table::default(),
             tokens: Tokens::default(),
             barred: BarredOut::default(),
@@ -220,6 +221,9 @@ macro_rules! every_table {
         $state.invited.$method();
         $state.invitations.$method();
         $state.ignored.$method();
+        $state.away.$method();
+        $state.told.$method();
+        $state.seen.$method();
         $state.nodes.$method();
         $state.tokens.$method();
         $state.barred.$method();
@@ -288,7 +292,7 @@ impl State {
         }
         hash! {
             users names skeletons sessions connections channels channel_names channel_skeletons channel_counts members memberships
-            bans invited invitations ignored nodes tokens barred counters
+            bans invited invitations ignored away told seen nodes tokens barred counters
         }
         u64::from_le_bytes(hashing.0.finalize()[..8].try_into().expect("invariant: a hash has 64 bytes"))
     }

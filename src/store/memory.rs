@@ -282,6 +282,10 @@ impl Backend for Memory {
         Ok(self.read().waste.get(&waste).copied())
     }
 
+    fn holder(&self, key: &str) -> Result<Option<Seq>, StoreError> {
+        Ok(self.read().state.get(key).map(|entry| entry.seq))
+    }
+
     fn each_record(&self, each: &mut dyn FnMut(&Record)) -> Result<(), StoreError> {
         self.read().chunks.iter().flat_map(|chunk| &chunk.records).for_each(each);
         Ok(())

@@ -153,6 +153,10 @@ impl<B: Backend> Store<B> {
             return Ok(());
         }
         let Compaction { hold, free } = entry.event.compaction(entry.room.and_then(RoomId::channel));
+        if let (true, Event::Seen(_), Some(key)) = (lasts, &entry.event, &hold) {
+            // Nobody reads of the last time but one, and it has no room with which it would go.
+            self.batch.changes.extend(self.backend.holder(key)?.map(Change::Delete));
+        }
         let changes = &mut self.batch.changes;
         if lasts {
             changes.extend(free.map(Change::Free));

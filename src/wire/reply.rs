@@ -9,7 +9,7 @@ use std::io::Write as _;
 
 use crate::code::Refusal;
 use crate::event::line::{number, write_who};
-use crate::event::{Mark, Stamp, Time, To};
+use crate::event::{Absence, Mark, Stamp, Time, To};
 use crate::names::{Name, Seq, Who};
 
 /// `OK <VERB> <fields>`; `fields` is empty or begins with a space.
@@ -47,10 +47,15 @@ pub fn hello(out: &mut Vec<u8>, who: &Who) {
     out.extend_from_slice(b" Type HELP for the commands\n");
 }
 
-/// `- USER <name:id> <state> <since>`.
-pub fn user(out: &mut Vec<u8>, who: &Who, online: bool, since: Time) {
-    let state = if online { "online" } else { "offline" };
-    line(out, Mark::Data, format_args!("USER {who} {state} {since}"));
+/// `- USER <name:id> <state> <since> [text]`.
+pub fn user(out: &mut Vec<u8>, who: &Who, state: &str, since: Time, text: Option<&str>) {
+    let text = text.map(|text| format!(" {text}")).unwrap_or_default();
+    line(out, Mark::Data, format_args!("USER {who} {state} {since}{text}"));
+}
+
+/// `* AWAY <name:id> <since> <text>`: to somebody who writes to them.
+pub fn away(out: &mut Vec<u8>, Absence { who, since, text }: &Absence) {
+    line(out, Mark::Event, format_args!("AWAY {who} {since} {text}"));
 }
 
 /// `- IGNORED <name:id> <since>`.

@@ -196,7 +196,7 @@ pub static VERBS: &[Verb] = &[
         brief: "your name and id",
         summary: "shows your name and id",
         codes: &[], parse: parse::whoami },
-    Verb { name: "WHOIS", syntax: "WHOIS user", example: "WHOIS bob", by: By::Anyone, answer: "<name:id>",
+    Verb { name: "WHOIS", syntax: "WHOIS user", example: "WHOIS bob", by: By::Anyone, answer: "<name:id> guest|account",
         brief: "about somebody",
         summary: "shows whether a user is online or when they were last, and the channels that you share",
         codes: &[Code::BadName, Code::NoSuchUser], parse: parse::whois },

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use linechat::code::Code;
-use linechat::event::{Outcast, Setting};
+use linechat::event::{Outcast, Setting, Time};
 use linechat::limits::Limits;
 use linechat::names::{Seq, UserId};
-use linechat::state::{State, Wanted};
+use linechat::state::{ListedUser, Presence, State, Wanted};
 
 use crate::model::{Channel, Model, folded, look};
 use crate::order::{Memory, Order};
@@ -46,16 +46,28 @@ pub fn agree(order: &Order, model: &mut Model, turn: usize) -> Result<(), String
     invariants(model, &order.limits)
 }
 
+/// A user in a list: the name, what they are, and since when.
+type Person = (UserId, String, (String, Time));
+
+fn as_listed(ListedUser { who, presence, since }: ListedUser) -> Person {
+    let presence = match presence {
+        Presence::Online => "online".to_owned(),
+        Presence::Away(text) => format!("away: {text}"),
+        Presence::Offline => "offline".to_owned(),
+    };
+    (who.id, who.name.to_string(), (presence, since))
+}
+
+fn as_expected(model: &Model, users: &[UserId]) -> Vec<Person> {
+    let name = |id: &UserId| model.user(*id).map(|user| user.name.clone()).unwrap_or_default();
+    users.iter().map(|id| (*id, name(id), model.presence(*id))).collect()
+}
+
 fn people(state: &State, model: &Model, turn: usize) -> Result<(), String> {
-    let mut online: Vec<_> = Vec::new();
-    for user in model.users.iter().filter(|user| model.is_online(user.id)) {
-        let since = model.connections.iter().filter(|connection| connection.user == user.id).map(|connection| connection.since);
-        online.push((user.id, user.name.clone(), since.min().expect("somebody online is connected")));
-    }
+    let mut online: Vec<_> = model.users.iter().filter(|user| model.is_online(user.id)).map(|user| user.id).collect();
     online.sort();
-    let listed = state.list_online(&all());
-    let listed: Vec<_> = listed.found.into_iter().map(|user| (user.who.id, user.who.name.to_string(), user.since)).collect();
-    same(&listed, &online, format_args!("who is online"))?;
+    let listed = state.list_online(&all()).found.into_iter().map(as_listed);
+    same(&listed.collect::<Vec<_>>(), &as_expected(model, &online), format_args!("who is online"))?;
     same(&state.accounts(), &model.accounts(), format_args!("the number of accounts"))?;
     for &id in some(&model.ids, turn) {
         let user = model.user(id);
@@ -143,10 +155,10 @@ fn channels(state: &State, model: &Model) -> Result<(), String> {
     for channel in &model.channels {
         let mut members = channel.members.clone();
         members.sort();
-        let members: Vec<_> = members.into_iter().map(|(id, since)| (id, since, model.is_online(id))).collect();
-        let listed = state.list_members(channel.id, &all()).found.into_iter();
-        let listed: Vec<_> = listed.map(|user| (user.who.id, user.since, user.online)).collect();
-        same(&listed, &members, format_args!("the members of {}", channel.name))?;
+        let members: Vec<_> = members.into_iter().map(|(id, _)| id).collect();
+        let listed = state.list_members(channel.id, &all()).found.into_iter().map(as_listed);
+        let expected = as_expected(model, &members);
+        same(&listed.collect::<Vec<_>>(), &expected, format_args!("the members of {}", channel.name))?;
         government(state, channel)?;
         same(
             &state.member_ids(channel.id).count(),

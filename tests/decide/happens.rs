@@ -75,6 +75,10 @@ impl Model {
                 vec![]
             }
             (Request::EndNode(node, _), _) => self.end_node(*node),
+            (Request::See(account), _) => {
+                self.look_at(*account);
+                vec![]
+            }
             (Request::Enter { .. } | Request::Vouch { .. }, _) => unreachable!("these people share no order with others"),
             (Request::Expire(id, since), _) => {
                 let is_it = |channel: &Channel| channel.id == *id && channel.empty_since == Some(*since);
@@ -90,6 +94,7 @@ impl Model {
             (Request::Register(name, hash, _), Some(me)) => {
                 let lines = self.rename(me, name.as_str());
                 self.user_mut(me).hash = Some(hash.to_string());
+                self.note(me);
                 lines
             }
             (Request::LogIn(name, _), Some(me)) => self.log_in(session, me, name.as_str(), time),
@@ -132,6 +137,10 @@ impl Model {
                 self.say(&proposal.request, (me, address), time, Seq(number))
             }
             (Request::Ack(seq), Some(me)) => self.ack(me, *seq),
+            (Request::Away(text), Some(me)) => {
+                self.set_away(me, text.as_deref());
+                vec![]
+            }
             (Request::Ignore(whom), Some(me)) => {
                 self.ignore(me, whom, time);
                 vec![]
@@ -175,6 +184,7 @@ impl Model {
         let shown = Line { room, text: format!("MSG {seq} {title} {} {text}", self.who(me)), must: true };
         let (key, text) = (key.as_deref().map(str::to_owned), text.to_string());
         let is_shared = matches!(room, RoomId::Inbox(owner) if self.is_shared(owner));
+        self.has_told(room, me);
         let is_heard = !matches!(room, RoomId::Inbox(owner) if self.ignores(owner, me));
         let (is_shared, is_unsaid) = (is_shared && is_heard, false);
         if let RoomId::Channel(id) = room {
@@ -257,6 +267,7 @@ impl Model {
         self.users.retain(|user| user.id != guest);
         self.channels.iter_mut().for_each(|channel| channel.rules.invited.retain(|invited| *invited != guest));
         self.ignored.retain(|ignored| ignored.by != guest);
+        self.set_away(guest, None);
         lines
     }
 
@@ -289,6 +300,8 @@ impl Model {
         } else if self.is_online(user) {
             vec![]
         } else {
+            self.set_away(user, None);
+            self.note(user);
             self.told_of(user, "LEAVE", " offline")
         }
     }

@@ -14,6 +14,7 @@ use linechat::state::Storage;
 
 use crate::governing::{Rank, Rules};
 use crate::ignoring::Ignored;
+use crate::presence::Away;
 use crate::proposals::{CHANNELS, NAMES, Spelling};
 
 #[derive(Debug, Clone)]
@@ -80,6 +81,9 @@ pub struct Model {
     pub messages: Vec<Message>,
     pub marks: Vec<(UserId, Seq)>,
     pub ignored: Vec<Ignored>,
+    pub away: Vec<Away>,
+    /// When each account was last known to be here.
+    pub seen: Vec<(UserId, Time)>,
     /// When the next proposal is decided.
     pub now: Time,
     /// Up to where each member has read a channel; at first taken from the state, which knows where they joined.
@@ -201,7 +205,7 @@ impl Model {
                 Verdict { answer: Some("guest-?:?".into()), codes: vec!["STORE_FULL", "UNAVAILABLE"] }
             }
             (Request::Come { .. }, _) => verdict(vec![], || "guest-?:?".into()),
-            (Request::EndNode(..), _) | (Request::Go, Some(_)) => verdict(vec![], done),
+            (Request::EndNode(..) | Request::See(_), _) | (Request::Go | Request::Away(_), Some(_)) => verdict(vec![], done),
             (Request::Expire(id, since), _) => {
                 let channel = self.channels.iter().find(|channel| channel.id == *id);
                 let is_so = channel.is_some_and(|channel| channel.empty_since == Some(*since));
@@ -373,7 +377,7 @@ impl Model {
             codes.extend(is_too_much.then_some("INBOX_FULL"));
         }
         codes.extend(self.is_too_soon(user.id, room).then_some("RATE_LIMITED"));
-        verdict(codes, || "? now".into())
+        verdict(codes, || format!("? now{}", self.tells_away(room, user.id).unwrap_or_default()))
     }
 
     /// The connections of a node.

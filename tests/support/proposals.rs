@@ -190,7 +190,8 @@ fn request(what: u8, [a, b, c]: [u8; 3], session: SessionId, state: &State) -> R
         21 => retract([a, b, c], session, state),
         22 => Request::Ignore(recipient([a, b], session, state)),
         23 => Request::Unignore(ignored([a, b], session, state)),
-        24..30 => Request::Name(name(a, session, state)),
+        24 | 25 => Request::Away((a % 3 != 0).then(|| (*pick(&TEXTS, b)).into())),
+        26..30 => Request::Name(name(a, session, state)),
         30..34 => Request::Register(name(a, session, state), hash(b), None),
         34..40 => {
             let name = account(a, session, state);
@@ -338,8 +339,11 @@ fn channel_key([a, b, c]: [u8; 3], state: &State) -> Key {
     }
 }
 
-/// Of a channel that is empty; or of any, or since another entry.
+/// Of a channel that is empty; or of any, or since another entry. Or a look at somebody who may be here.
 fn expire([a, b]: [u8; 2], state: &State) -> Request {
+    if b % 8 == 7 {
+        return Request::See(UserId(1000 + u64::from(a % 40)));
+    }
     let empty = state.orphaned_channels();
     match empty.get(usize::from(a) % empty.len().max(1)) {
         Some((id, since)) if b % 4 != 0 => Request::Expire(*id, *since),

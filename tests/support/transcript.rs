@@ -173,7 +173,7 @@ fn words(line: &str) -> Vec<Word<'_>> {
     let ids: &[usize] = match parts[..] {
         ["LIST", .., "after", _] => &last,
         ["MSG", key, ..] if key.starts_with('@') => &[2],
-        ["MSG", ..] => &[1],
+        ["MSG" | "WHOIS" | "IGNORE" | "UNIGNORE", ..] => &[1],
         _ => &[],
     };
     let number = |at: usize| parts[at].trim_end_matches(';').parse::<u64>().ok().filter(|&number| number > 0);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Act, Barred, Batch, NodeId, Origin, Proposal, Read, Recipient, Request, Scope, SessionId, Setting, Slot};
-use crate::limits::{BATCH_PROPOSALS, IN_FLIGHT, LINE_BYTES, SCOPES};
+use crate::limits::{AWAY_BYTES, BATCH_PROPOSALS, IN_FLIGHT, LINE_BYTES, SCOPES};
 use crate::names::{Name, is_channel, is_key, is_name};
 use crate::order::cluster::broker::Stored;
 use crate::order::cluster::features::Features;
@@ -107,7 +107,7 @@ pub fn is_sound(session: u64, request: &Request) -> bool {
     let channel = |name: &Name| is_channel(name.as_str()) && is_text(name.as_str());
     let is_of_node = session == 0;
     match request {
-        Request::Expire(..) | Request::EndNode(..) | Request::Vouch { .. } | Request::Lapse => is_of_node,
+        Request::Expire(..) | Request::See(_) | Request::EndNode(..) | Request::Vouch { .. } | Request::Lapse => is_of_node,
         Request::Enter { name, .. } => is_of_node && is_name(name) && is_text(name),
         _ if is_of_node => false,
         Request::Come { .. } | Request::Go | Request::Ack(_) | Request::Retract { .. } => true,
@@ -134,6 +134,7 @@ pub fn is_sound(session: u64, request: &Request) -> bool {
         Request::Set(it, Setting::Key(hash)) => channel(it) && hash.as_ref().is_none_or(|hash| is_text(hash)),
         Request::Set(it, _) => channel(it),
         Request::Ignore(_) | Request::Unignore(_) => true,
+        Request::Away(text) => text.as_ref().is_none_or(|text| text.len() <= AWAY_BYTES && is_text(text)),
         Request::Say { key, text, .. } => key.as_ref().is_none_or(|key| is_key(key)) && is_text(text),
     }
 }

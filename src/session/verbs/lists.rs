@@ -8,6 +8,7 @@ use crate::session::Session;
 use crate::session::socket::Gone;
 use crate::session::verbs::Said;
 use crate::session::verbs::history::page_lines;
+use crate::session::verbs::presence::show_user;
 use crate::state::{ListedChannel, Part, Wanted, place_of};
 use crate::wire::{Target, reply};
 
@@ -44,7 +45,7 @@ impl Session {
                 }
             };
             let users = part.found.iter().take(most - shown);
-            self.socket.write(|out| users.for_each(|user| reply::user(out, &user.who, user.online, user.since)));
+            self.socket.write(|out| users.for_each(|user| show_user(out, user)));
             match self.page_ends(&part, &mut shown, most).await? {
                 Some(ends) => return Ok(Ok(ends)),
                 None => after = part.until,
@@ -88,7 +89,7 @@ impl Session {
         Ok(None)
     }
 
-    fn show_channel(&mut self, channel: &ListedChannel) {
+    pub(super) fn show_channel(&mut self, channel: &ListedChannel) {
         let ListedChannel { name, members, owner, topic, .. } = channel;
         self.socket.write(|out| reply::channel(out, name, *members, owner.as_ref(), topic.as_deref()));
     }

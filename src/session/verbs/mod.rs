@@ -10,6 +10,7 @@ mod identity;
 mod inform;
 mod lists;
 mod marks;
+mod presence;
 mod scripts;
 mod search;
 mod talk;
@@ -140,6 +141,8 @@ impl Session {
             Command::Unban { channel, who } => self.unban(channel, who).await,
             Command::Bans { channel } => self.bans(channel).await,
             Command::Set { channel, option, value } => self.set(channel, option, value).await,
+            Command::WhoIs { user } => self.whois(user).await,
+            Command::Away { text } => self.away(text).await,
             Command::Ignore { user } => self.ignore(user).await,
             Command::Unignore { user } => self.unignore(user).await,
             Command::Ignores => self.ignores().await,
@@ -150,9 +153,6 @@ impl Session {
             Command::Passwd { old, new } => self.passwd(old, new).await,
             Command::Token(token) => self.token(token).await,
             Command::Unregister { password } => self.unregister(password).await,
-            Command::WhoIs { .. } | Command::Away { .. } => {
-                Ok(Err(Refusal::new(Code::Unavailable, "this server does not know that yet")))
-            }
             quick => unreachable!("invariant: {} is executed at once", quick.verb()),
         }
     }
@@ -167,7 +167,7 @@ fn done(outcome: Result<Answer, Refusal>) -> Said {
         Answer::Channel(name) => format!("#{name}"),
         Answer::About(name, what) => format!("#{name} {what}"),
         Answer::Joined(name, members) => format!("#{name} {members}"),
-        Answer::Said { seq, .. } | Answer::Acked(seq) => seq.to_string(),
+        Answer::Said { seq, .. } | Answer::SaidAway { seq, .. } | Answer::Acked(seq) => seq.to_string(),
         Answer::AckedIn(name, seq) => format!("#{name} {seq}"),
         Answer::Text(text) => text.to_string(),
     }))

@@ -117,6 +117,7 @@ impl Deciding<'_> {
         for channel in channels {
             self.succeed(channel, &[who.id]);
         }
+        self.is_back(who.id);
         for session in self.state.sessions_of_user(who.id) {
             self.happens(None, Event::Dismissed { session, guest: None, reason: why.into() });
         }
@@ -143,9 +144,13 @@ impl Deciding<'_> {
             for channel in self.small_channels_of(who.id, None) {
                 self.happens_in(channel, Event::Offline { who: who.clone() });
             }
+            self.is_back(who.id);
+            self.was_seen(who.id);
         }
         let mut left = BTreeSet::new();
         for who in gone.iter().filter_map(|guest| self.state.user(*guest)) {
+            self.is_back(who.id);
+            self.uninvite(who.id);
             for channel in self.state.channels_of(who.id) {
                 self.departs(channel, &who, Some("disconnected"));
                 left.insert(channel);

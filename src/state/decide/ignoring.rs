@@ -1,9 +1,8 @@
 //! Who ignores whom. What somebody says to a user who ignores them is decided with all messages, in `talk.rs`.
 
 use crate::code::{Code, Refusal};
-use crate::event::{Answer, Event, Recipient};
+use crate::event::{Answer, Event, Ignored, Recipient, Unignored};
 use crate::names::{Name, UserId, Who, fold};
-use crate::state::Ignored;
 use crate::state::decide::{Actor, Deciding, refused};
 
 impl Deciding<'_> {
@@ -21,7 +20,8 @@ impl Deciding<'_> {
             return refused(Code::Quota, format!("you ignore {count} users (limit ignored); UNIGNORE one of them first"));
         }
         let session = (!actor.is_account).then_some(actor.session);
-        self.happens(None, Event::Ignored { by, session, who: who.clone(), since: self.context.time });
+        let ignored = Ignored { by, session, who: who.clone(), since: self.context.time };
+        self.happens(None, Event::Ignored(ignored));
         Ok(Answer::Who(who))
     }
 
@@ -42,7 +42,7 @@ impl Deciding<'_> {
             return refused(Code::NoSuchUser, format!("you ignore {who} and {other}; say which by the id"));
         }
         let session = (!actor.is_account).then_some(actor.session);
-        self.happens(None, Event::Unignored { by, session, id: who.id });
+        self.happens(None, Event::Unignored(Unignored { by, session, id: who.id }));
         Ok(Answer::Who(who))
     }
 
@@ -50,10 +50,10 @@ impl Deciding<'_> {
     /// from here on.
     pub(super) fn keep_ignoring(&mut self, actor: &Actor) {
         let (by, session) = (actor.who.id, Some(actor.session));
-        for ((_, id), Ignored { name, since }) in self.state.ignored.range((by, UserId(0))..=(by, UserId(u64::MAX))) {
-            self.happens(None, Event::Unignored { by, session, id: *id });
+        for ((_, id), (name, since)) in self.state.ignored.range((by, UserId(0))..=(by, UserId(u64::MAX))) {
+            self.happens(None, Event::Unignored(Unignored { by, session, id: *id }));
             let who = Who { name: name.clone(), id: *id };
-            self.happens(None, Event::Ignored { by, session: None, who, since: *since });
+            self.happens(None, Event::Ignored(Ignored { by, session: None, who, since: *since }));
         }
     }
 }

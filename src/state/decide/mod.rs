@@ -11,6 +11,7 @@ mod ignoring;
 mod nodes;
 mod operator;
 mod people;
+mod presence;
 mod talk;
 
 use std::convert::Infallible;
@@ -170,6 +171,7 @@ impl<'a> Deciding<'a> {
             Request::Come { address } => return Ok(self.come(session, *address)),
             Request::Go => return Ok(self.go(session)),
             Request::Expire(channel, since) => return Ok(self.expire(*channel, *since)),
+            Request::See(account) => return Ok(self.see(*account)),
             Request::EndNode(node, number) => return Ok(self.end_node_at(*node, *number)),
             Request::Lapse => return Ok(self.lapse()),
             Request::Operate { by, act, reason } => return Ok(self.operate(by, act, reason.as_ref())),
@@ -219,9 +221,11 @@ impl<'a> Deciding<'a> {
             Request::Set(name, setting) => self.set(&actor, name.as_str(), setting),
             Request::Ignore(whom) => self.ignore(&actor, whom),
             Request::Unignore(whom) => self.unignore(&actor, whom),
+            Request::Away(text) => self.away(&actor, text.as_ref()),
             Request::Come { .. }
             | Request::Go
             | Request::Expire(..)
+            | Request::See(_)
             | Request::EndNode(..)
             | Request::Vouch { .. }
             | Request::Lapse

@@ -77,9 +77,12 @@ impl Deciding<'_> {
             for channel in self.small_channels_of(*user, None) {
                 self.happens_in(channel, Event::Offline { who: who.clone() });
             }
+            self.is_back(*user);
+            self.was_seen(*user);
         }
         for guest in &gone {
             let Some(who) = self.state.user(*guest) else { continue };
+            self.is_back(*guest);
             for channel in self.state.channels_of(*guest) {
                 self.departs(channel, &who, Some("disconnected"));
             }

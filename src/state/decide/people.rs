@@ -89,6 +89,7 @@ impl Deciding<'_> {
             self.tell_renamed(&actor.who, &who);
         }
         self.happens(None, Event::Registered { who: who.clone(), password: Arc::clone(password) });
+        self.was_seen(who.id);
         self.keep_ignoring(actor);
         if let Some((hash, Invitation { left, until })) = invitation {
             self.happens(None, Event::from(Access::InviteCode { hash: Arc::clone(hash), left: left - 1, until }));
@@ -196,6 +197,8 @@ impl Deciding<'_> {
             for channel in self.small_channels_of(user, None) {
                 self.happens_in(channel, Event::Offline { who: who.clone() });
             }
+            self.is_back(user);
+            self.was_seen(user);
         }
         self.happens(None, Event::Went { session, guest: (!is_account).then_some(user) });
         Ok(Answer::Done)

@@ -47,7 +47,7 @@ impl Deciding<'_> {
                 Err(refusal) => return Ok(Err(refusal)),
             },
         };
-        let answer = Answer::Said { seq: self.next_seq(), time: self.context.time, dup: false };
+        let (seq, time) = (self.next_seq(), self.context.time);
         let (from, key, text) = (actor.who.clone(), key.map(Arc::clone), Arc::clone(text));
         // The sender is answered alike, and finds out nothing.
         let is_ignored = matches!(room, RoomId::Inbox(owner) if self.state.ignores(owner, from.id));
@@ -58,7 +58,11 @@ impl Deciding<'_> {
         {
             self.happens_in(channel, Event::Spoke { who: actor.who.id });
         }
-        Ok(Ok(answer))
+        let told = if let RoomId::Inbox(owner) = room { self.tells_away(owner, actor.who.id) } else { None };
+        Ok(Ok(match told {
+            Some(absence) => Answer::SaidAway { seq, time, absence: Box::new(absence) },
+            None => Answer::Said { seq, time, dup: false },
+        }))
     }
 
     /// Whether an inbox takes another message, and to whose share it counts.
