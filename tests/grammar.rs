@@ -310,6 +310,7 @@ fn written(who: &Who, channel: &Name, text: &str, number: u64) -> Vec<u8> {
     for (state, why) in [("online", None), ("offline", None), ("away", Some(text))] {
         reply::user(out, who, state, time, why);
     }
+    reply::ignored(out, who, time);
     reply::away(out, &Absence { who: who.clone(), since: time, text: text.into() });
     for event in events_of_a_channel(who, channel, text) {
         event.write_line(out, Mark::Event, seq, time, To::Channel(channel));
