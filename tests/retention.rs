@@ -11,8 +11,14 @@ use support::wait::until;
 const PASSWORD: &str = "correct horse battery";
 
 fn is_anywhere(directory: &Path, text: &str) -> bool {
+    is_in(directory, "", text)
+}
+
+/// Whether a file whose name begins so has this text.
+fn is_in(directory: &Path, start: &str, text: &str) -> bool {
     let holds = |path: &Path| fs::read(path).is_ok_and(|bytes| memchr::memmem::find(&bytes, text.as_bytes()).is_some());
-    fs::read_dir(directory).expect("a directory").any(|file| holds(&file.expect("a file").path()))
+    let files = fs::read_dir(directory).expect("a directory").map(|file| file.expect("a file"));
+    files.filter(|file| file.file_name().to_string_lossy().starts_with(start)).any(|file| holds(&file.path()))
 }
 
 #[test]
@@ -72,8 +78,45 @@ fn the_texts_of_a_closed_channel_are_gone_from_the_files() {
         let left = store.query_row(sql, [], |row| row.get::<_, i64>(0)).ok();
         left.filter(|left| *left == 0)
     });
+    until("the index has forgotten it", || (!is_in(server.dir(), "search.db", "unspeakable")).then_some(()));
     server.signal("TERM");
     server.wait();
     assert!(!is_anywhere(server.dir(), "unspeakable"));
     assert!(is_anywhere(server.dir(), "lasting"));
+}
+
+/// The promise of RETRACT: soon after its OK no file has the text, and nobody finds it, whatever became of the server meanwhile.
+#[test]
+fn the_text_of_what_was_retracted_is_gone_from_the_files() {
+    let mut server = Server::start(&[]);
+    let mut ana = server.connect();
+    ana.ok(&format!("REGISTER ana {PASSWORD}"));
+    ana.ok("CREATE #rust");
+    let mut bob = server.connect();
+    bob.ok("JOIN #rust");
+    let seq = |said: String| said.split(' ').nth(2).expect("it has a seq").to_owned();
+    for number in 0..20 {
+        ana.ok(&format!("SAY #rust lasting {number}"));
+    }
+    let in_channel = seq(ana.ok("SAY #rust quixotic swordfish unspeakable"));
+    let in_inbox = seq(bob.ok("MSG ana quixotic swordfish unspeakable"));
+    assert_eq!(ana.ok("SEARCH * quixotic"), "OK SEARCH 2");
+    assert!(is_in(server.dir(), "journal.db", "unspeakable") && is_in(server.dir(), "search.db", "unspeakable"));
+    ana.ok(&format!("RETRACT {in_channel}"));
+    let told = bob.event("RETRACT ");
+    assert!(told.contains(&format!("RETRACT #rust {in_channel} ana:")), "{told}");
+    bob.ok(&format!("RETRACT {in_inbox}"));
+    until("it is gone", || (!is_anywhere(server.dir(), "unspeakable")).then_some(()));
+    assert_eq!(ana.ok("SEARCH * quixotic"), "OK SEARCH 0");
+    // The same where the server dies right after its OK.
+    let last = seq(ana.ok("SAY #rust quixotic swordfish unspeakable"));
+    ana.ok("SEARCH #rust quixotic");
+    ana.ok(&format!("RETRACT {last}"));
+    server.kill();
+    server.restart();
+    let mut ana = server.connect();
+    ana.ok(&format!("LOGIN ana {PASSWORD}"));
+    until("it is gone", || (!is_anywhere(server.dir(), "unspeakable")).then_some(()));
+    assert_eq!(ana.ok("HISTORY #rust 1000"), "OK HISTORY 20");
+    assert_eq!(ana.ok("SEARCH #rust lasting limit:100"), "OK SEARCH 20");
 }

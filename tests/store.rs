@@ -27,6 +27,8 @@ mod store;
 mod tidying;
 #[path = "store/trimming.rs"]
 mod trimming;
+#[path = "store/unsaying.rs"]
+mod unsaying;
 #[path = "store/upgrading.rs"]
 mod upgrading;
 #[path = "store/writing.rs"]

@@ -163,6 +163,10 @@ pub const SEARCH_TOKENS: u64 = 100;
 pub const INDEXED_AT_ONCE: usize = 512;
 /// The index rests so many times as long as it has worked while nobody asks: of one core it has a fifth, and messages have the rest.
 pub const INDEX_RESTS: u32 = 4;
+/// Seconds until the index looks again which rooms have ended, and what was given up of the others.
+pub const INDEX_SWEEP_SECONDS: u64 = 15;
+/// How often a search goes on where the index has found messages that the store has given up since, and the index not yet.
+pub const SEARCH_ROUNDS: usize = 4;
 /// Seconds until it looks again whether something was said, if nobody asks.
 pub const INDEX_LOOK_SECONDS: u64 = 1;
 /// Seconds by which the clock may run ahead of the time that has passed; `keep-days` counts days.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::event::RoomId;
-use crate::limits::{INDEX_LOOK_SECONDS, INDEX_RESTS, INDEXED_AT_ONCE, SEARCH_SECONDS, TIDIED_AT_ONCE, TRIM_SECONDS};
+use crate::limits::{INDEX_LOOK_SECONDS, INDEX_RESTS, INDEX_SWEEP_SECONDS, INDEXED_AT_ONCE, SEARCH_SECONDS, TIDIED_AT_ONCE};
 use crate::names::{Seq, UserId};
 use crate::search::Job;
 use crate::search::index::{Index, IndexError};
@@ -66,12 +66,13 @@ impl Follower {
 
     /// Follows the journal until nobody asks any more. It reads and writes a file: run it where that may be waited for.
     pub async fn run(mut self) {
-        let mut wait = RETRY.0;
+        // One that was found damaged is made anew at once, and those who ask wait for it.
+        let mut wait = Duration::ZERO;
         loop {
             let began = clock::now();
             let Err(error) = self.follow().await else { return };
             if clock::since(began) > RETRY.1 {
-                wait = RETRY.0;
+                wait = Duration::ZERO;
             }
             match &error {
                 IndexError::Useless(_) => {
@@ -85,7 +86,7 @@ impl Follower {
             if !self.refuse(wait).await {
                 return;
             }
-            wait = (wait * 2).min(RETRY.1);
+            wait = (wait * 2).clamp(RETRY.0, RETRY.1);
         }
     }
 
@@ -190,7 +191,7 @@ impl Follower {
         }
         let rooms = index.rooms_after(after, ROOMS)?;
         let Some((last, _)) = rooms.last().copied() else {
-            self.sweep.looked = (None, Some(clock::now() + Duration::from_secs(TRIM_SECONDS)));
+            self.sweep.looked = (None, Some(clock::now() + Duration::from_secs(INDEX_SWEEP_SECONDS)));
             return Ok(true);
         };
         let floors = self.reader.floors(rooms.iter().map(|(room, _)| *room).collect()).await?;

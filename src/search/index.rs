@@ -269,7 +269,7 @@ impl Index {
     /// What was said stays as something that counts; what was not heard counts to nobody.
     fn unsay(&mut self, seq: Seq) -> Result<(), IndexError> {
         match self.take_out(seq)? {
-            Some(row) if row.kind == Kind::Said => self.insert(seq, &Row { kind: Kind::Gone, text: String::new(), ..row }),
+            Some(row) if row.kind != Kind::Unheard => self.insert(seq, &Row { kind: Kind::Gone, text: String::new(), ..row }),
             _ => Ok(()),
         }
     }

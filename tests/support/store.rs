@@ -226,6 +226,11 @@ impl Store {
         self.read(room, Start::After(Seq(0)), 1 << 30).entries.iter().map(|entry| text(entry).to_owned()).collect()
     }
 
+    /// The entries with these seqs that are there and sound.
+    pub fn entries(&self, seqs: Vec<Seq>) -> Vec<Entry> {
+        self.runtime.block_on(self.reader.entries(seqs)).expect("the store can be read")
+    }
+
     /// What its reader says that commits survive.
     pub fn durability(&self) -> &'static str {
         self.reader.durability()

@@ -158,9 +158,13 @@ enum Word<'a> {
 fn words(line: &str) -> Vec<Word<'_>> {
     let parts: Vec<&str> = line.split(' ').collect();
     let seqs: &[usize] = match parts[..] {
-        ["OK", "MSG" | "SAY" | "ACK" | "WAIT", ..] | ["-" | "*", "MSG", ..] => &[2],
+        ["OK", "ACK", channel, _] if channel.starts_with('#') => &[3],
+        ["ACK", channel, _] if channel.starts_with('#') => &[2],
+        ["-", "UNREAD", ..] => &[4],
+        ["*", "RETRACT", ..] => &[3],
+        ["OK", "MSG" | "SAY" | "ACK" | "WAIT" | "RETRACT", ..] | ["-" | "*", "MSG", ..] => &[2],
         ["-" | "*", "GAP", ..] => &[3, 4],
-        ["ACK", ..] => &[1],
+        ["ACK" | "RETRACT", ..] => &[1],
         ["HISTORY", _, "before" | "since" | "BEFORE" | "SINCE", ..] => &[3],
         ["WAIT", "since", ..] => &[2],
         ["WAIT" | "FOLLOW", _, "since", ..] => &[3],

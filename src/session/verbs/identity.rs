@@ -81,7 +81,6 @@ impl Session {
                     None => unread,
                 };
                 self.show_own_channels().await;
-                self.show_unread().await;
                 Ok(Ok(format!("{} {unread}", self.who)))
             }
             other => done(other),

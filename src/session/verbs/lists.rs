@@ -95,7 +95,7 @@ impl Session {
     }
 
     /// Sends `- CHANNEL …` for each channel that the user is in now and this connection may read, and reads no other: nothing is shown of one that was closed or
-    /// left, by another connection of the account, since the place of the LOGIN.
+    /// left, by another connection of the account, since the place of the LOGIN. Then tells what is unread in those that it reads.
     pub(super) async fn show_own_channels(&mut self) {
         let channels: Vec<_> = {
             let state = self.shared.state.read().await;
@@ -105,6 +105,7 @@ impl Session {
             state.channels_of(member).filter_map(|channel| state.channel(channel)).filter(may_read).collect()
         };
         channels.iter().for_each(|channel| self.show_channel(channel));
+        self.show_unread().await;
     }
 }
 

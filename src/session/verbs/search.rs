@@ -5,7 +5,7 @@
 
 use crate::code::Refusal;
 use crate::event::{Entry, Event, Mark, RoomId, Time, To};
-use crate::limits::{READ_ENTRIES, SEARCH_LINES, SEARCH_TOKENS};
+use crate::limits::{READ_ENTRIES, SEARCH_LINES, SEARCH_ROUNDS, SEARCH_TOKENS};
 use crate::names::{Name, Seq, Who};
 use crate::search::{Direction, Filter, Place};
 use crate::session::Session;
@@ -29,18 +29,30 @@ impl Session {
             Ok(wanted) => self.filter(target, &wanted).await.map(|filter| (filter, wanted.limit)),
             Err(refusal) => Err(refusal),
         };
-        let (filter, limit) = match filter {
+        let (mut filter, limit) = match filter {
             Ok((filter, limit)) => (filter, limit.unwrap_or(SEARCH_LINES) as usize),
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let found = self.shared.search.ask(move |index| index.find(&filter, Direction::Backward, limit + 1)).await;
-        let mut seqs = match found {
-            Ok(seqs) => seqs,
-            Err(not_now) => return Ok(Err(unavailable(&not_now))),
-        };
-        let more = if seqs.len() > limit { " more" } else { "" };
-        seqs.truncate(limit);
-        Ok(self.show_found(seqs).await?.map(|shown| format!("{shown}{more}")))
+        let (mut shown, mut more) = (0, true);
+        for _ in 0..SEARCH_ROUNDS {
+            let (wanted, most) = (filter.clone(), limit - shown);
+            let found = self.shared.search.ask(move |index| index.find(&wanted, Direction::Backward, most + 1)).await;
+            let mut seqs = match found {
+                Ok(seqs) => seqs,
+                Err(not_now) => return Ok(Err(unavailable(&not_now))),
+            };
+            more = seqs.len() > most;
+            seqs.truncate(most);
+            filter.before = seqs.last().copied().or(filter.before);
+            shown += match self.show_found(seqs).await? {
+                Ok(shown) => shown,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            if !more || shown == limit {
+                break;
+            }
+        }
+        Ok(Ok(format!("{shown}{}", if more { " more" } else { "" })))
     }
 
     /// What is looked for, where this user may look.

@@ -136,14 +136,15 @@ impl<'a> Channels<'a> {
 
     /// LOGIN lists the account's channels.
     fn channels_of(&mut self, op: &Op, user: User) {
-        let names: BTreeSet<_> = op.data.iter().map(|line| word(line, 1)).collect();
+        let listed = || op.data.iter().filter(|line| line.starts_with("CHANNEL "));
+        let names: BTreeSet<_> = listed().map(|line| word(line, 1)).collect();
         let presence = self.presence;
         let of_it = presence.members.iter().filter(|((member, _), _)| *member == user);
         let certain = of_it.filter(|(_, stays)| stays.certain(op.sent, op.done));
         let all = certain.into_iter().all(|((_, name), _)| names.contains(name.as_str()));
         let possible = names.iter().all(|name| self.stays(user, name).possible(op.sent, op.done));
         self.need(all && possible, "an account's channels are others", op);
-        op.data.iter().for_each(|line| self.counted(op, line));
+        listed().for_each(|line| self.counted(op, line));
     }
 
     fn claims(&self) -> BTreeMap<&'a str, Vec<Claim<'a>>> {
