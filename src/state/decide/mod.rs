@@ -306,7 +306,7 @@ fn needs(request: &Request) -> Needs<'_> {
     match request {
         Request::Say { .. } => Needs::Nothing,
         Request::Ack(_) => Needs::Inbox,
-        Request::Join(channel, _) => Needs::Read(channel.as_str()),
+        Request::Join(channel, _) | Request::AckIn(channel, _) => Needs::Read(channel.as_str()),
         Request::Register(..)
         | Request::LogIn(..)
         | Request::LogInToken(_)
