@@ -10,6 +10,7 @@ use std::process::Command;
 
 use support::admin::{admin, admin_with, done, refused, rows};
 use support::client::{Client, stream_from};
+use support::cluster::{Brokers, Cluster, LIMITS};
 use support::raw::Raw;
 use support::server::{PATIENCE, Server, data_dir};
 use support::wait::until;
@@ -319,6 +320,54 @@ fn a_server_in_memory_has_a_socket_where_it_is_told_to() {
     let _server = Server::start(&["--journal", "memory", "--admin-socket", path]);
     let came = admin_with(&["--admin-socket", path], &["status"]);
     assert!(came.code == 0 && came.out.contains("memory"), "{came:?}");
+}
+
+#[test]
+fn what_an_operator_does_at_one_server_holds_at_all_on_a_cluster() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let cluster = Cluster::start(&brokers, "admin", &LIMITS);
+    let (here, there) = (&cluster.nodes[0], &cluster.nodes[1]);
+    let mut ana = there.connect();
+    ana.ok("REGISTER ana correct horse battery");
+    let token = ana.ok("TOKEN NEW script inbox").split(' ').next_back().expect("it has a last word").to_owned();
+    let mut script = here.connect();
+    script.ok(&format!("LOGIN {token}"));
+    done(here, &["notice", "hello to both"]);
+    assert!(ana.event("NOTICE ").ends_with(" hello to both") && script.event("NOTICE ").ends_with(" hello to both"));
+    done(there, &["ban", "ana", "--for", "1h"]);
+    assert!([last(ana), last(script)].iter().all(|line| line.contains(" is banned from this server until ")));
+    let mut again = here.connect();
+    again.err("LOGIN ana correct horse battery", "NOT_ALLOWED");
+    again.err(&format!("LOGIN {token}"), "NOT_ALLOWED");
+    done(here, &["ban", "127.0.0.2"]);
+    until("it holds there too", || Client::if_let_in(stream_from(ELSEWHERE, there.address())).is_none().then_some(()));
+    assert_eq!(done(here, &["log"]), done(there, &["log"]));
+}
+
+/// README's commands, in its order, at a server where there are such people.
+#[test]
+fn the_commands_of_the_page_are_those_that_there_are() {
+    let page = include_str!("../README.md");
+    let (_, section) = page.split_once("\n## For the operator\n").expect("there is a section");
+    let commands = section.split("```bash\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it shows commands");
+    let server = Server::start(&[]);
+    let mut people: Vec<_> = (0..4).map(|_| server.connect()).collect();
+    people[0].ok("REGISTER nina correct horse battery");
+    people[0].ok("CREATE #rust");
+    assert_eq!(people[3].id(), 1003);
+    for command in commands.lines() {
+        let typed = command.replacen("linechat", env!("CARGO_BIN_EXE_linechat"), 1);
+        let mut bash = Command::new("bash");
+        let output = bash.args(["-c", &typed]).env("STATE_DIRECTORY", server.dir()).output().expect("bash runs");
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success() && !said.is_empty(), "{command}: {said}");
+    }
+    let help = Command::new(env!("CARGO_BIN_EXE_linechat")).args(["admin", "--help"]).output().expect("it runs");
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    let verbs = help.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).filter(|verb| !verb.is_empty());
+    let missing: Vec<_> = verbs.filter(|verb| !verb.starts_with('-') && *verb != "help").collect();
+    let missing: Vec<_> = missing.into_iter().filter(|verb| !commands.contains(&format!(" {verb}"))).collect();
+    assert!(missing.is_empty() && help.contains("disconnect"), "the page does not show {missing:?}");
 }
 
 /// Its lines are lines, for whoever has no `linechat` at hand.

@@ -2,6 +2,8 @@
 //!
 //! `LINECHAT_CASES` says how many cases there are; each is a hundred proposals.
 
+#[path = "decide/access.rs"]
+mod access;
 #[path = "decide/facts.rs"]
 mod facts;
 #[path = "decide/governing.rs"]
@@ -30,9 +32,9 @@ use linechat::state::Storage;
 use proptest::prelude::{any, prop};
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 
-use happens::{Line, same_lines};
+use happens::{Line, ends_many, same_lines};
 use model::{Model, Verdict};
-use order::{Came, Order};
+use order::{Came, Order, words};
 use proposals::{Draw, People};
 
 const CASES: u32 = 10_000;
@@ -69,26 +71,6 @@ struct Bench {
     told: Vec<(Proposal, Storage, Came)>,
 }
 
-/// What an answer says, as words; and the number that may be new in it.
-fn words(answer: &Answer) -> (String, u64) {
-    match answer {
-        Answer::Done => ("done".into(), 0),
-        Answer::Who(who) => (who.to_string(), who.id.0),
-        Answer::LoggedIn(who, unread) => (format!("{who} {unread}"), 0),
-        Answer::Channel(name) => (format!("#{name}"), 0),
-        Answer::About(name, what) => (format!("#{name} {what}"), 0),
-        Answer::Joined(name, members) => (format!("#{name} {members}"), 0),
-        Answer::Said { seq, time, dup: true } => (format!("{seq} {} dup", time.0), seq.0),
-        Answer::Said { seq, time, dup: false } => (format!("{seq} {}", time.0), seq.0),
-        Answer::SaidAway { seq, time, absence: it } => {
-            (format!("{seq} {} away {} {} {}", time.0, it.who, it.since.0, it.text), seq.0)
-        }
-        Answer::Acked(seq) => (seq.to_string(), 0),
-        Answer::AckedIn(name, seq) => (format!("#{name} {seq}"), 0),
-        Answer::Text(text) => (text.to_string(), 0),
-    }
-}
-
 impl Bench {
     fn new(limits: Limits) -> Self {
         let order = Order { limits: limits.clone(), ..Order::default() };
@@ -105,7 +87,7 @@ impl Bench {
             _ => Storage::Free,
         };
         let proposal = self.people.propose(draw, &self.order.state);
-        let verdict = self.model.verdict(&proposal, storage);
+        let verdict = self.model.judged(&proposal, storage);
         let before = self.order.state.seq();
         let digest = (draw[5] % 32 == 7).then(|| self.order.state.digest());
         let came = self.order.take(&proposal, time, storage);
@@ -152,7 +134,7 @@ impl Bench {
         let created = entries.iter().find(|entry| matches!(entry.event, Event::Created { .. }));
         let expected = self.model.happens(proposal, time, created.map_or(number, |entry| entry.seq.0));
         let shown: Vec<_> = entries.iter().filter_map(|entry| self.line(entry)).collect();
-        if let Request::EndNode(..) = proposal.request {
+        if ends_many(&proposal.request) {
             self.many_went(&shown, &expected)?;
         } else {
             same_lines(&shown, &expected)?;

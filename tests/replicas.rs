@@ -180,13 +180,11 @@ impl Replicas {
         let (mut batch, mut came) = (Batch { time, slot: None, proposals: Vec::with_capacity(size) }, Came::default());
         for _ in 0..size {
             let proposal = people.propose(rng.random(), &self.order.state);
-            let mut told_in = Vec::new();
             let result = self.order.take(&proposal, time, Storage::Free).map(|(answer, entries)| {
-                let shown = entries.into_iter().filter(|entry| entry.event.is_shown());
-                came.shown.extend(shown.inspect(|entry| told_in.extend(entry.room)));
+                came.shown.extend(entries.into_iter().filter(|entry| entry.event.is_shown()));
                 answer
             });
-            let told = told_in.into_iter().map(|room| self.order.state.told_in(Some(room))).sum();
+            let told = self.order.told;
             if proposal.origin.session.number != 0 {
                 came.completions.push((proposal.origin.session, Completion { tag: proposal.origin.tag, result, told }));
             }

@@ -63,6 +63,7 @@ impl Event {
             | Self::Retracted { shown, .. }
             | Self::Invited { shown, .. } => *shown,
             Self::Unbanned { by, .. } => by.is_some(),
+            Self::Access(access) => matches!(**access, Access::Operated { .. }),
             Self::Said { .. }
             | Self::Unsaid { .. }
             | Self::Topic { .. }
@@ -74,7 +75,6 @@ impl Event {
             | Self::Renamed { .. }
             | Self::Online { .. }
             | Self::Offline { .. } => true,
-            Self::Access(access) => matches!(**access, Access::Operated { .. }),
             _ => false,
         }
     }

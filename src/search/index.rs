@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use foldhash::{HashSet, HashSetExt};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
-use crate::event::{Entry, Event, RoomId, Time};
+use crate::event::{Access, Entry, Event, RoomId, Time};
 use crate::limits::CHAINS_IN_MEMORY;
 use crate::names::{Seq, UserId};
 use crate::search::filter::{Filter, Kind, all_of, tags, uncounted};
@@ -216,6 +216,11 @@ impl Index {
     fn take_all(&mut self, stretch: &Stretch) -> Result<Taken, IndexError> {
         let mut taken = Taken::default();
         for entry in &stretch.entries {
+            if let Event::Access(access) = &entry.event
+                && let Access::Unregistered { who } = &**access
+            {
+                taken.ended.push(RoomId::Inbox(who.id));
+            }
             let Some(room) = entry.room else { continue };
             match &entry.event {
                 Event::Said { from, text, .. } => self.add(entry, room, from.id, Kind::Said, text)?,

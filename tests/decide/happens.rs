@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use linechat::event::{NodeId, Proposal, Request, RoomId, SessionId, Time};
+use linechat::event::{Act, NodeId, Proposal, Request, RoomId, SessionId, Time};
 use linechat::names::{Seq, UserId};
 
 use crate::governing::Rules;
@@ -27,6 +27,15 @@ pub fn line(channel: &Channel, must: bool, text: String) -> Line {
 /// Each room's lines are those that were expected, in their order.
 ///
 /// # Errors
+/// Whether several connections may end with it, in whatever order.
+pub fn ends_many(request: &Request) -> bool {
+    match request {
+        Request::EndNode(..) | Request::Lapse => true,
+        Request::Operate { act, .. } => !matches!(act, Act::Close(_) | Act::Give(..) | Act::Remove(_)),
+        _ => false,
+    }
+}
+
 /// What differs.
 pub fn same_lines(shown: &[(RoomId, String)], expected: &[Line]) -> Result<(), String> {
     let (mut shown, mut expected) = (shown.to_vec(), expected.to_vec());
@@ -53,7 +62,7 @@ impl Model {
         self.channels.iter_mut().find(|channel| channel.id == id).expect("it was found before")
     }
 
-    fn user_mut(&mut self, id: UserId) -> &mut User {
+    pub fn user_mut(&mut self, id: UserId) -> &mut User {
         self.users.iter_mut().find(|user| user.id == id).expect("there is such a user")
     }
 
@@ -66,6 +75,9 @@ impl Model {
     pub fn happens(&mut self, proposal: &Proposal, time: Time, number: u64) -> Lines {
         let session = proposal.origin.session;
         let me = self.connection(session).map(|connection| connection.user);
+        if let Some(lines) = self.accesses(proposal, time) {
+            return lines;
+        }
         match (&proposal.request, me) {
             (Request::Come { address }, _) => {
                 let id = UserId(number);
@@ -242,7 +254,7 @@ impl Model {
     }
 
     /// A member leaves a channel, for a reason.
-    fn leave(&mut self, me: UserId, id: Seq, reason: &str) -> Lines {
+    pub fn leave(&mut self, me: UserId, id: Seq, reason: &str) -> Lines {
         let who = self.who(me);
         let at = self.channels.iter().position(|channel| channel.id == id).expect("there is such a channel");
         let channel = &self.channels[at];
@@ -278,7 +290,7 @@ impl Model {
         channels.map(|channel| line(channel, true, format!("{word} #{} {who}{reason}", channel.name))).collect()
     }
 
-    fn log_in(&mut self, session: SessionId, guest: UserId, name: &str, time: Time) -> Lines {
+    pub fn log_in(&mut self, session: SessionId, guest: UserId, name: &str, time: Time) -> Lines {
         let account = self.user_named(name).expect("it was found").id;
         let was_online = self.is_online(account);
         let mut lines = self.end_guest(guest);
@@ -292,9 +304,10 @@ impl Model {
     }
 
     /// A connection has ended.
-    fn end(&mut self, session: SessionId) -> Lines {
+    pub fn end(&mut self, session: SessionId) -> Lines {
         let Some(Connection { user, .. }) = self.connection(session) else { return vec![] };
         self.connections.retain(|connection| connection.session != session);
+        self.access.ended(session);
         if self.user(user).is_some_and(|user| user.hash.is_none()) {
             self.end_guest(user)
         } else if self.is_online(user) {

@@ -12,6 +12,7 @@ use linechat::limits::Limits;
 use linechat::names::{Seq, UserId};
 use linechat::state::Storage;
 
+use crate::access::Access;
 use crate::governing::{Rank, Rules};
 use crate::ignoring::Ignored;
 use crate::presence::Away;
@@ -84,6 +85,7 @@ pub struct Model {
     pub away: Vec<Away>,
     /// When each account was last known to be here.
     pub seen: Vec<(UserId, Time)>,
+    pub access: Access,
     /// When the next proposal is decided.
     pub now: Time,
     /// Up to where each member has read a channel; at first taken from the state, which knows where they joined.

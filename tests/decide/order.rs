@@ -132,6 +132,26 @@ impl Held {
     }
 }
 
+/// What an answer says, as words; and the number that may be new in it.
+pub fn words(answer: &Answer) -> (String, u64) {
+    match answer {
+        Answer::Done => ("done".into(), 0),
+        Answer::Who(who) => (who.to_string(), who.id.0),
+        Answer::LoggedIn(who, unread) => (format!("{who} {unread}"), 0),
+        Answer::Channel(name) => (format!("#{name}"), 0),
+        Answer::About(name, what) => (format!("#{name} {what}"), 0),
+        Answer::Joined(name, members) => (format!("#{name} {members}"), 0),
+        Answer::Said { seq, time, dup: true } => (format!("{seq} {} dup", time.0), seq.0),
+        Answer::Said { seq, time, dup: false } => (format!("{seq} {}", time.0), seq.0),
+        Answer::SaidAway { seq, time, absence: it } => {
+            (format!("{seq} {} away {} {} {}", time.0, it.who, it.since.0, it.text), seq.0)
+        }
+        Answer::Acked(seq) => (seq.to_string(), 0),
+        Answer::AckedIn(name, seq) => (format!("#{name} {seq}"), 0),
+        Answer::Text(text) => (text.to_string(), 0),
+    }
+}
+
 /// The outcome of a proposal: its answer and what happened, or why it was refused.
 pub type Came = Result<(Answer, Vec<Entry>), Refusal>;
 
@@ -148,6 +168,8 @@ pub struct Order {
     pub held: Held,
     /// The compaction keys of a store that does not.
     pub lasting: Held,
+    /// How many lines the last decision came to for members of channels.
+    pub told: u64,
 }
 
 impl Order {
@@ -170,7 +192,8 @@ impl Order {
     /// # Errors
     /// The refusal.
     pub fn take(&mut self, proposal: &Proposal, time: Time, storage: Storage) -> Came {
-        let Self { state, memory, limits, held, lasting } = self;
+        let Self { state, memory, limits, held, lasting, told } = self;
+        *told = 0;
         let Ok(decision) = decide(state, proposal, Context { time, limits, storage }, memory);
         match decision {
             Decision::Refused(refusal) => Err(refusal),
@@ -185,6 +208,7 @@ impl Order {
                         lasting.put(&entry);
                     }
                     state.apply(&entry);
+                    *told += if entry.event.is_shown() { state.told_in(room) } else { 0 };
                     entries.push(entry);
                 }
                 Ok((answer, entries))

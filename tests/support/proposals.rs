@@ -3,6 +3,9 @@
 //! A proposal is made of six drawn bytes and of what its proposer could see, as a session does: the hash of an account that it
 //! has verified, or the channels that are empty.
 
+#[path = "access.rs"]
+mod access;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -92,6 +95,8 @@ const KEYS: [&str; 3] = ["k1", "k2", "k3"];
 const HASHES: [&str; 3] = ["$hash$1", "$hash$2", "$hash$3"];
 const NETS: [&str; 3] = ["192.0.2.1/32", "192.0.2.0/30", "198.51.100.0/24"];
 const CONNECTIONS: usize = 8;
+/// The first number of an operator's connection.
+const OPERATORS: u64 = 1 << 40;
 /// Few, so that their shares run out; and one who has none.
 const ADDRESSES: [Option<IpAddr>; 4] = [
     Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
@@ -157,6 +162,16 @@ impl People {
             self.numbers[place] = self.next_number;
             session.number = self.next_number;
             Request::Come { address: ADDRESSES[usize::from(a) % ADDRESSES.len()] }
+        } else if is_here && d % 8 == 1 {
+            access::wanted(what, [a, b, c], self.tag, session, state)
+        } else if d % 32 == 5 {
+            // It is no connection of anybody's, and has a number that none gets.
+            let operator = SessionId { node, number: OPERATORS + self.tag };
+            let request = access::operated(what, [a, b, c], session, state);
+            return Proposal { origin: Origin { session: operator, tag: self.tag }, request };
+        } else if d % 64 == 9 {
+            session.number = 0;
+            Request::Lapse
         } else if is_here && d % 4 == 3 {
             govern(what, [a, b, c], session, state)
         } else if what % 64 == 62 {

@@ -153,7 +153,9 @@ impl Deciding<'_> {
         if !self.state.is_member(channel, who.id) {
             return refused(Code::NotAllowed, format!("{who} is not in #{}; only members can own it", row.name));
         }
-        self.pass_to(channel, Some(who.id));
+        if row.owner != Some(who.id) {
+            self.pass_to(channel, Some(who.id));
+        }
         Ok((format!("#{} {who}", row.name), String::new()))
     }
 
