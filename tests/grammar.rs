@@ -10,11 +10,8 @@ use abnf::types::Node;
 use linechat::event::{Absence, Ban, Event, Kept, Mark, Outcast, Setting, Time, To};
 use linechat::limits::{LINE_BYTES, Limits, NAME_CHARS};
 use linechat::names::{Name, Seq, UserId, Who};
-use linechat::wire::reply;
-use linechat::wire::verbs::VERBS;
-use linechat::wire::{Code, Command, Refusal, parse};
-use proptest::prelude::RngExt;
-use proptest::test_runner::TestRng;
+use linechat::wire::{Code, Command, Refusal, parse, reply, verbs::VERBS};
+use proptest::{prelude::RngExt, test_runner::TestRng};
 use support::abnf::{Grammar, LINECHAT, seeded};
 use support::diagrams;
 
@@ -304,11 +301,9 @@ fn written(who: &Who, channel: &Name, text: &str, number: u64) -> Vec<u8> {
         VERBS.iter().for_each(|verb| reply::err(out, verb.name, &Refusal::new(code, "no")));
     }
     reply::err(out, "LOGIN", &Refusal::new(Code::RateLimited, format!("retry-ms={number} {}", text.trim_start())));
-    for (topic, owner) in [(None, None), (Some(text), Some(who))] {
-        reply::channel(out, channel, 20_000, owner, topic);
-    }
-    for (state, why) in [("online", None), ("offline", None), ("away", Some(text))] {
-        reply::user(out, who, state, time, why);
+    for (text, owner, state) in [(None, None, "online"), (Some(text), Some(who), "away"), (None, None, "offline")] {
+        reply::channel(out, channel, 20_000, owner, text);
+        reply::user(out, who, state, time, text);
     }
     reply::ignored(out, who, time);
     reply::away(out, &Absence { who: who.clone(), since: time, text: text.into() });
@@ -384,7 +379,7 @@ fn generated_server_lines_are_text_of_known_beginnings() {
         assert!(Grammar::load().matches("server-line", &line), "{text}");
         seen.insert(words[..2].join(" "));
     }
-    let beginnings = VERBS.len() + Code::ALL.len() + 9 + 21;
+    let beginnings = VERBS.len() + Code::ALL.len() + 10 + 22;
     assert_eq!(seen.len(), beginnings, "every kind of line was made: {seen:?}");
 }
 

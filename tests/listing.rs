@@ -75,7 +75,7 @@ fn pages_of_many_channels_fit_together() {
     for name in &names {
         ana.ok(&format!("CREATE {name}"));
     }
-    assert_eq!(pages(&mut ana, "CHANNELS", 1000), [names.clone()]);
+    assert_eq!(pages(&mut ana, "CHANNELS", 1000), std::slice::from_ref(&names));
     assert_eq!(pages(&mut ana, "CHANNELS", 250).concat(), names);
     let rare: Vec<String> = names.iter().filter(|name| name.ends_with("99")).cloned().collect();
     assert_eq!(pages(&mut ana, "CHANNELS #*99", 5), [&rare[..5], &rare[5..]]);

@@ -56,7 +56,16 @@ impl State {
             }
             (Event::Given { id }, _) => self.counters.next_id = UserId(id.0 + 1),
             (Event::Ids { below }, _) => self.counters.ids_below = *below,
-            (Event::Created { channel: name, owner, key }, Some(channel)) => {
+            (_, Some(channel)) => self.apply_in(channel, entry),
+            // The others are only shown.
+            _ => {}
+        }
+    }
+
+    /// Applies an entry of a channel. Messages are the store's business.
+    fn apply_in(&mut self, channel: Seq, entry: &Entry) {
+        match &entry.event {
+            Event::Created { channel: name, owner, key } => {
                 self.channel_names.insert(fold(name.as_str()).into(), channel);
                 for form in skeletons(name.as_str()) {
                     self.channel_skeletons.insert((form, channel), ());
@@ -76,11 +85,11 @@ impl State {
                 };
                 self.channels.insert(channel, row);
             }
-            (Event::Counted { address }, Some(channel)) => {
+            Event::Counted { address } => {
                 self.channels.change(&channel, |channel| channel.address = Some(*address));
                 self.count_channel(*address, 1);
             }
-            (Event::Joined { who, since, rank, lasts, .. }, Some(channel)) => {
+            Event::Joined { who, since, rank, lasts, .. } => {
                 self.memberships.insert((who.id, channel), ());
                 let (since, rank, lasts) = (*since, *rank, *lasts);
                 let row = Member { since, rank, lasts, read: rank, is_operator: false, spoke: None };
@@ -89,24 +98,22 @@ impl State {
                 }
                 self.uninvite(channel, who.id);
             }
-            (Event::Read { by, upto }, Some(channel)) => self.members.change(&(channel, *by), |member| member.read = *upto),
-            (Event::Left { who, .. } | Event::Kicked { who, .. }, Some(channel)) => {
+            Event::Read { by, upto } => self.members.change(&(channel, *by), |member| member.read = *upto),
+            Event::Left { who, .. } | Event::Kicked { who, .. } => {
                 self.memberships.remove(&(who.id, channel));
                 if self.members.remove(&(channel, who.id)).is_some() {
                     self.channels.change(&channel, |channel| channel.members -= 1);
                 }
             }
-            (Event::Owner { who, .. }, Some(channel)) => self.channels.change(&channel, |channel| {
+            Event::Owner { who, .. } => self.channels.change(&channel, |channel| {
                 channel.owner = who.as_ref().map(|who| who.id);
                 channel.orphaned = who.is_none().then_some(entry.seq);
             }),
-            (Event::Topic { text, .. }, Some(channel)) => {
+            Event::Topic { text, .. } => {
                 self.channels.change(&channel, |channel| channel.topic = Some(text.clone()));
             }
-            (Event::Closed { .. }, Some(channel)) => self.close(channel),
-            (event, Some(channel)) => self.govern(channel, event, entry.time),
-            // Messages and read marks are the store's business; the others are only shown.
-            _ => {}
+            Event::Closed { .. } => self.close(channel),
+            event => self.govern(channel, event, entry.time),
         }
     }
 
