@@ -173,6 +173,8 @@ pub enum Request {
     Unignore(Recipient),
     /// To be away, and why; or to be back.
     Away(Option<Arc<str>>),
+    /// By a node: to give the channel of an owner who has been away for long to another.
+    Succeed(Seq, UserId),
     /// To be gone: the connection has ended.
     Go,
     /// To become the account whose token has this hash.

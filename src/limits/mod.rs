@@ -26,6 +26,8 @@ pub const KEYS_REMEMBERED_GUEST: usize = 256;
 pub const INBOX_UNSHARED: u64 = 10;
 /// Bans of one channel; whoever joins is held against each.
 pub const BANS: usize = 500;
+/// Milliseconds of a day.
+pub const DAY_MILLISECONDS: i64 = 24 * 60 * 60 * 1000;
 /// Days for which a ban may last, if not for good: nobody remembers longer what it was for.
 pub const BAN_DAYS: u64 = 3650;
 /// Users who are invited to one channel and have not come: each is kept in memory.

@@ -179,6 +179,8 @@ limits! {
         "the largest channel in which arrivals and departures are announced; in a larger one a thousand joins would cost a million lines";
     empty_channel_seconds "empty-channel-seconds" = 3600 "seconds" 1..=31536000 or_none,
         "how long a channel with no owner and no member lasts before it ends by itself";
+    owner_away_days "owner-away-days" = 90 "days" 1..=36500 or_none,
+        "how long the owner of a channel may be away, as an account, before an operator, else the longest member, owns it; nobody waits for ever for somebody who has moved on";
     shutdown_seconds "shutdown-seconds" = 5 "seconds" 0..=3600 never_none,
         "how long stopping takes at most: four fifths for connections to take their last lines, the rest for closing the store";
     tails_bytes "tails" = 67108864 "bytes" 65536..=17179869184 never_none,

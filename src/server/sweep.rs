@@ -40,6 +40,7 @@ pub async fn run(shared: Arc<Shared>) -> Ended {
         }
         if second % NOTING == 0 {
             note_accounts(&shared).await.map_err(|error| error.to_string())?;
+            succeed_absent(&shared).await.map_err(|error| error.to_string())?;
         }
         if lasts != NONE && second % every == 0 {
             end_orphaned(&shared, &mut orphaned, Duration::from_secs(lasts)).await.map_err(|error| error.to_string())?;
@@ -75,6 +76,22 @@ async fn note_accounts(shared: &Shared) -> Result<(), crate::order::Closed> {
             Some(_) => after = until,
             None => return Ok(()),
         }
+    }
+}
+
+/// Proposes to give channels to others whose owners have been away for long, a few at a time, too.
+async fn succeed_absent(shared: &Shared) -> Result<(), crate::order::Closed> {
+    let node = SessionId { node: shared.lives.newest().node, number: 0 };
+    let (now, days, mut after) = (shared.clock.time(), shared.limits.owner_away_days, Seq(0));
+    loop {
+        let (absent, until) = shared.state.read().await.absent_owners(after, now, days, LIST_LINES);
+        let origin = Origin { session: node, tag: 0 };
+        let succeed = |(channel, owner)| Proposal { origin, request: Request::Succeed(channel, owner) };
+        if !absent.is_empty() {
+            shared.order.propose(absent.into_iter().map(succeed).collect()).await?;
+        }
+        let Some(until) = until else { return Ok(()) };
+        after = until;
     }
 }
 

@@ -99,6 +99,7 @@ pub fn deciding(limits: &Limits) -> u64 {
         limits.inbox_per_address,
         limits.inbox_per_sender,
         limits.members,
+        limits.owner_away_days,
         limits.registration as u64,
     ];
     let hash = Blake2b512::digest(decide.map(u64::to_le_bytes).as_flattened());

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::event::{Absence, NodeId, RoomId, SessionId, Time};
-use crate::limits::SEEN_MILLISECONDS;
+use crate::limits::{DAY_MILLISECONDS, NONE, SEEN_MILLISECONDS};
 use crate::names::{Name, Seq, UserId, Who, fold, skeletons};
 use crate::state::{Channel, Session, State};
 
@@ -185,6 +185,25 @@ impl State {
         let users: Vec<_> = self.users.range(from..).take(most).map(|(id, _)| *id).collect();
         let until = users.last().copied().filter(|_| users.len() == most);
         (users.into_iter().filter(|id| self.is_to_be_noted(*id, now)).collect(), until)
+    }
+
+    /// Whether a user was last seen more than so many days ago.
+    pub(super) fn is_long_away(&self, user: UserId, now: Time, days: u64) -> bool {
+        let most = i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(DAY_MILLISECONDS);
+        self.last_seen(user).is_some_and(|seen| days != NONE && now.0.saturating_sub(seen.0) > most)
+    }
+
+    /// The owner of a channel, if they have been away for more than so many days.
+    pub(super) fn absent_owner(&self, channel: Seq, now: Time, days: u64) -> Option<UserId> {
+        self.channel_row(channel)?.owner.filter(|owner| self.is_long_away(*owner, now, days))
+    }
+
+    /// The channels whose owners have been away for more than so many days, with those: of at most `most` channels after this one;
+    /// and up to where it was looked, if there are more channels.
+    pub fn absent_owners(&self, after: Seq, now: Time, days: u64, most: usize) -> (Vec<(Seq, UserId)>, Option<Seq>) {
+        let channels: Vec<_> = self.channels.range(Seq(after.0 + 1)..).take(most).map(|(id, _)| *id).collect();
+        let until = channels.last().copied().filter(|_| channels.len() == most);
+        (channels.into_iter().filter_map(|id| Some((id, self.absent_owner(id, now, days)?))).collect(), until)
     }
 
     /// The orphaned channels, which have neither owner nor members, each with the entry since which it has been orphaned.

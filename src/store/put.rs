@@ -18,7 +18,8 @@ use crate::state::archive::{Archive, Inbox, Sharer, Used, content};
 use crate::store::backend::{Backend, Batch, Change, Head, KeyUse, Links, Look, Record, StoreError, Waste};
 use crate::store::chain::Run;
 use crate::store::heads::ChainHeads;
-use crate::store::{Keep, Presence, What};
+use crate::store::trim::Keeping;
+use crate::store::{Presence, What};
 
 /// Keeps everything durable in a backend. The contract is in the documentation of [`crate::store`].
 #[derive(Debug)]
@@ -43,7 +44,7 @@ pub struct Store<B> {
     /// How far a sender's keys have been searched for old ones.
     pub(super) swept: Option<(UserId, Arc<str>)>,
     /// What is kept of rooms that go on.
-    pub(super) keep: Keep,
+    pub(super) keep: Keeping,
     /// Up to which room they were looked at, and when this begins anew.
     pub(super) trimmed: (Option<RoomId>, Option<Instant>),
     /// The message that was looked up last in an inbox, and its number: a read mark is looked up once to decide it and again to
@@ -92,7 +93,7 @@ impl<B: Backend> Store<B> {
             rest: Duration::ZERO,
             resting: VecDeque::new(),
             swept: None,
-            keep: Keep::default(),
+            keep: Keeping::default(),
             trimmed: (None, None),
             sought: None,
             has_unsaid: false,
@@ -108,7 +109,7 @@ impl<B: Backend> Store<B> {
     /// Whether there may be something to [tidy](Store::tidy) or to [trim](Store::trim).
     pub fn is_untidy(&self) -> bool {
         let has_waste = !self.due.is_empty() || !self.resting.is_empty() || !self.orphans.is_empty();
-        has_waste || self.has_unsaid || self.keep != Keep::default()
+        has_waste || self.has_unsaid || !self.keep.is_everything()
     }
 
     /// What happens to ephemeral events.
@@ -263,6 +264,7 @@ impl<B: Backend> Store<B> {
             return Ok(());
         }
         self.heads.settle(&mut self.batch.changes);
+        let kept = Keeping::changes(self.batch.records.iter().map(|record| &record.entry));
         if let Err(error) = self.backend.write(&mut self.batch) {
             self.rollback();
             return Err(error);
@@ -279,6 +281,7 @@ impl<B: Backend> Store<B> {
                 }
             }
         }
+        self.keep.change(kept);
         self.has_unsaid |= !self.batch.unsaid.is_empty();
         self.batch.clear();
         Ok(())

@@ -12,6 +12,7 @@ use crate::limits::TIDIED_AT_ONCE;
 use crate::names::{Seq, UserId};
 use crate::store::backend::{Backend, Change, Floor, StoreError, Waste};
 use crate::store::chain::{Run, linked_hidden};
+use crate::store::trim::Keeping;
 use crate::store::{Presence, Store, What};
 
 /// What a piece of waste costs besides its rows, counted in rows: looking it up, and taking it off the list.
@@ -29,7 +30,7 @@ impl<B: Backend> Store<B> {
         if forgotten {
             present.clear();
         }
-        let accounts = &mut self.accounts;
+        let (accounts, keep) = (&mut self.accounts, &mut self.keep);
         let covering: HashSet<_> = present.iter().map(|(key, _)| key.clone()).collect();
         let mut present = present.into_iter().peekable();
         self.backend.held(&mut |key, entry| {
@@ -42,6 +43,7 @@ impl<B: Backend> Store<B> {
             if let Event::Registered { who, .. } = &entry.event {
                 accounts.insert(who.id);
             }
+            keep.change(Keeping::changes(std::iter::once(&entry)));
             // A presence is newer than the durable entry under the same key.
             if !covering.contains(key) {
                 each(&entry);

@@ -3,18 +3,17 @@
 //! Always the oldest shown entries of a room go first, so that what is left has no holes. Those that still hold a compaction key
 //! move to the chain of entries that are not shown: they are gone for readers, but the state can still be loaded.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::clock;
-use crate::event::{RoomId, Time};
-use crate::limits::{Limits, NONE, TIDIED_AT_ONCE, TRIM_SECONDS, TRIMMED_AT_ONCE};
+use crate::event::{Entry, Event, Kept, RoomId, Setting, Time};
+use crate::limits::{DAY_MILLISECONDS, Limits, NONE, TIDIED_AT_ONCE, TRIM_SECONDS, TRIMMED_AT_ONCE};
 use crate::names::Seq;
 use crate::store::backend::{Backend, Change, Floor, Head, Record, StoreError, Waste};
 use crate::store::chain::{Run, linked};
 use crate::store::tidy::PIECE;
 use crate::store::{Store, What};
-
-const DAY_MILLISECONDS: u64 = 24 * 60 * 60 * 1000;
 
 /// What is kept of a room. Whatever exceeds either of these is deleted; without both, everything is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,7 +28,7 @@ impl Keep {
     /// What these limits ask for.
     pub fn of(limits: &Limits) -> Self {
         let set = |limit: u64| Some(limit).filter(|limit| *limit != NONE);
-        Self { age: set(limits.keep_days).map(|days| days * DAY_MILLISECONDS), count: set(limits.keep_messages) }
+        Self { age: set(limits.keep_days).map(|days| days * DAY_MILLISECONDS.unsigned_abs()), count: set(limits.keep_messages) }
     }
 
     fn is_too_much(self, head: &Head, room: RoomId, record: &Record, now: Time) -> bool {
@@ -46,10 +45,58 @@ impl Keep {
     }
 }
 
+/// What is kept of all rooms, and what their owners want to keep of some channels beside that.
+#[derive(Debug, Default)]
+pub struct Keeping {
+    all: Keep,
+    /// Only those of which not all is kept.
+    channels: BTreeMap<Seq, Kept>,
+}
+
+impl Keeping {
+    /// Whether everything is kept.
+    pub fn is_everything(&self) -> bool {
+        self.all == Keep::default() && self.channels.is_empty()
+    }
+
+    /// What these entries change of it.
+    pub fn changes<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<(Seq, Kept)> {
+        let change = |entry: &Entry| {
+            let channel = entry.room.and_then(RoomId::channel)?;
+            match &entry.event {
+                Event::Set { setting: Setting::Keep(kept), .. } => Some((channel, *kept)),
+                Event::Closed { .. } => Some((channel, Kept::All)),
+                _ => None,
+            }
+        };
+        entries.filter_map(change).collect()
+    }
+
+    /// Takes such changes.
+    pub fn change(&mut self, changes: Vec<(Seq, Kept)>) {
+        for (channel, kept) in changes {
+            match kept {
+                Kept::All => drop(self.channels.remove(&channel)),
+                some => drop(self.channels.insert(channel, some)),
+            }
+        }
+    }
+
+    /// What is kept of a room: whichever is less.
+    fn of(&self, room: RoomId) -> Keep {
+        let least = |all: Option<u64>, own| Some(all.map_or(own, |all| all.min(own)));
+        match room.channel().and_then(|channel| self.channels.get(&channel)) {
+            Some(Kept::Seconds(seconds)) => Keep { age: least(self.all.age, seconds.saturating_mul(1000)), ..self.all },
+            Some(Kept::Messages(count)) => Keep { count: least(self.all.count, *count), ..self.all },
+            Some(Kept::All) | None => self.all,
+        }
+    }
+}
+
 impl<B: Backend> Store<B> {
-    /// Sets what is kept; everything until it is called. All rooms are looked at anew.
+    /// Sets what is kept of all rooms; everything until it is called. All rooms are looked at anew.
     pub fn keep_only(&mut self, keep: Keep) {
-        (self.keep, self.trimmed) = (keep, (None, None));
+        (self.keep.all, self.trimmed) = (keep, (None, None));
     }
 
     /// Deletes a little of what need not be kept; returns whether there may be more. Call it between batches: once one has
@@ -59,7 +106,7 @@ impl<B: Backend> Store<B> {
     /// As [`Store::tidy`].
     pub fn trim(&mut self, now: Time) -> Result<bool, StoreError> {
         let is_resting = self.trimmed.1.is_some_and(|again| clock::now() < again);
-        if self.keep == Keep::default() || is_resting || !self.batch.is_empty() {
+        if self.keep.is_everything() || is_resting || !self.batch.is_empty() {
             return Ok(false);
         }
         let step = self.trim_some(now).and_then(|until| self.commit().map(|()| until));
@@ -114,15 +161,19 @@ impl<B: Backend> Store<B> {
         if self.backend.deleted_of(Waste::Room(room))?.is_some() {
             return Ok(0);
         }
+        let keep = self.keep.of(room);
+        if keep == Keep::default() {
+            return Ok(0);
+        }
         let (head, floor) = (self.backend.head(room)?, self.backend.trimmed(room)?);
-        if floor.n >= head.n || !self.is_oldest_too_much(room, head, floor, now)? {
+        if floor.n >= head.n || !self.is_oldest_too_much(room, keep, head, floor, now)? {
             return Ok(0);
         }
         let (seqs, _) = Run::new(&self.backend, room, head, What::Everything).oldest(floor.n, most as u64)?;
         let mut records = Vec::with_capacity(seqs.len());
         for seq in seqs.into_iter().rev() {
             match linked(&self.backend, room, seq)? {
-                Some(record) if self.keep.is_too_much(&head, room, &record, now) => records.push(record),
+                Some(record) if keep.is_too_much(&head, room, &record, now) => records.push(record),
                 _ => break,
             }
         }
@@ -149,10 +200,10 @@ impl<B: Backend> Store<B> {
         Ok(deleted)
     }
 
-    fn is_oldest_too_much(&self, room: RoomId, head: Head, floor: Floor, now: Time) -> Result<bool, StoreError> {
+    fn is_oldest_too_much(&self, room: RoomId, keep: Keep, head: Head, floor: Floor, now: Time) -> Result<bool, StoreError> {
         let (seqs, _) = Run::new(&self.backend, room, head, What::Everything).oldest(floor.n, 1)?;
         let Some(&oldest) = seqs.first() else { return Ok(false) };
-        Ok(linked(&self.backend, room, oldest)?.is_some_and(|record| self.keep.is_too_much(&head, room, &record, now)))
+        Ok(linked(&self.backend, room, oldest)?.is_some_and(|record| keep.is_too_much(&head, room, &record, now)))
     }
 }
 

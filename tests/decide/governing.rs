@@ -343,3 +343,53 @@ impl Model {
         vec![line(channel, true, format!("SET #{} {} {} {setting}", channel.name, self.who(me), setting.option()))]
     }
 }
+
+/// The owner has moved on: an operator owns the channel, who has been there lately, before members who have been there longer.
+#[test]
+fn an_owner_who_is_away_for_long_is_succeeded() {
+    use linechat::event::{Event, NodeId, Origin, Proposal, SessionId};
+    use linechat::names::{Name, Seq};
+    use linechat::state::Storage;
+
+    const DAY: i64 = 24 * 3600 * 1000;
+    let mut order = crate::order::Order::default();
+    let mut take = |number, request, time| {
+        let session = SessionId { node: NodeId(0), number };
+        let came = order.take(&Proposal { origin: Origin { session, tag: 0 }, request }, Time(time), Storage::Free);
+        let (_, entries) = came.expect("it is accepted");
+        entries.into_iter().map(|entry| entry.event).collect::<Vec<_>>()
+    };
+    let rust = Name::new("rust");
+    for (number, name) in [(1, "ana"), (2, "bob"), (3, "cara"), (4, "dora")] {
+        take(number, Request::Come { address: None }, 0);
+        take(number, Request::Register(Name::new(name), "$hash$1".into(), None), 0);
+        match number {
+            1 => take(1, Request::Create(rust.clone(), None), 0),
+            _ => take(number, Request::Join(rust.clone(), linechat::event::proposal::Key::Missing), 0),
+        };
+    }
+    for id in [1002, 1003] {
+        take(1, Request::Op(rust.clone(), Recipient::Id(UserId(id)), true), 0);
+    }
+    let channel = take(4, Request::Leave(rust.clone()), 0).len();
+    assert_eq!(channel, 1, "dora has left");
+    take(4, Request::Join(rust.clone(), linechat::event::proposal::Key::Missing), 0);
+    let id = Seq(1 + (0..).find(|seq| order.state.channel(Seq(*seq + 1)).is_some()).expect("it is there"));
+    let mut take = |number, request, time| {
+        let session = SessionId { node: NodeId(0), number };
+        let came = order.take(&Proposal { origin: Origin { session, tag: 0 }, request }, Time(time), Storage::Free);
+        came.expect("it is accepted").1.into_iter().map(|entry| entry.event).collect::<Vec<_>>()
+    };
+    // Ana owns it, cara runs it with her; both go, cara later. Bob and dora are members, and bob is here.
+    take(1, Request::Go, 0);
+    assert_eq!(take(0, Request::Succeed(id, UserId(1000)), 90 * DAY), [], "not yet");
+    take(3, Request::Go, 50 * DAY);
+    let events = take(0, Request::Succeed(id, UserId(1000)), 91 * DAY);
+    assert!(matches!(&events[0], Event::Owner { who: Some(who), .. } if who.id == UserId(1002)), "{events:?}");
+    assert!(matches!(&events[1], Event::Operator { who, is: true, .. } if who.id == UserId(1000)), "{events:?}");
+    // Both operators have been away for long now: bob is here.
+    assert_eq!(take(0, Request::Succeed(id, UserId(1000)), 200 * DAY), [], "she owns it no more");
+    let events = take(0, Request::Succeed(id, UserId(1002)), 200 * DAY);
+    assert!(matches!(&events[0], Event::Owner { who: Some(who), .. } if who.id == UserId(1001)), "{events:?}");
+    assert_eq!(take(0, Request::Succeed(id, UserId(1001)), 900 * DAY), [], "whoever is here is not away");
+}

@@ -207,7 +207,9 @@ impl Model {
                 Verdict { answer: Some("guest-?:?".into()), codes: vec!["STORE_FULL", "UNAVAILABLE"] }
             }
             (Request::Come { .. }, _) => verdict(vec![], || "guest-?:?".into()),
-            (Request::EndNode(..) | Request::See(_), _) | (Request::Go | Request::Away(_), Some(_)) => verdict(vec![], done),
+            (Request::EndNode(..) | Request::See(_) | Request::Succeed(..), _) | (Request::Go | Request::Away(_), Some(_)) => {
+                verdict(vec![], done)
+            }
             (Request::Expire(id, since), _) => {
                 let channel = self.channels.iter().find(|channel| channel.id == *id);
                 let is_so = channel.is_some_and(|channel| channel.empty_since == Some(*since));

@@ -1,15 +1,16 @@
 //! What the operator does not want to keep for ever: the oldest go, readers are told, and the rest is as it was.
 
-use linechat::event::{RoomId, Time};
+use linechat::event::{Event, Kept, RoomId, Setting, Time};
 use linechat::names::Seq;
 use linechat::store::{Keep, Page, Start, What};
 use rusqlite::Connection;
 
 use crate::Place;
-use crate::store::{Store, acked, closed, created, inbox, joined, registered, said, text, topic};
+use crate::store::{Draft, Store, acked, closed, created, draft, inbox, joined, registered, said, text, topic, user};
 
 crate::on_every_disk! {
     of_a_channel_the_newest_messages_are_kept
+    an_owner_may_keep_less_of_a_channel
     nothing_is_trimmed_unasked_or_within_a_batch
     what_is_too_old_is_deleted_even_if_it_is_everything
     what_was_not_read_is_kept_however_old_it_is
@@ -67,6 +68,36 @@ fn of_a_channel_the_newest_messages_are_kept(place: &Place) {
     store.tidy();
     store.close();
     assert_eq!(rows(place), 0, "nothing of it is left when it is closed");
+}
+
+fn kept(channel: RoomId, keep: Kept) -> Draft {
+    draft(Some(channel), Event::Set { who: user(1), setting: Setting::Keep(keep) })
+}
+
+fn an_owner_may_keep_less_of_a_channel(place: &Place) {
+    let mut store = place.open();
+    let (rust, _) = filled(&mut store);
+    let (other, _) = filled(&mut store);
+    store.commit(kept(rust, Kept::Messages(5)));
+    // What was not stored is not done.
+    store.try_put(kept(other, Kept::Messages(1))).expect("it is taken");
+    store.driven.rollback();
+    trim(&mut store, Keep::default(), 0);
+    assert_eq!(texts(&store.read(rust, Start::After(Seq(0)), 100)), ["595", "596", "597", "598", "599"]);
+    assert_eq!(store.read(other, Start::After(Seq(0)), 100).gap, None, "all of the other is kept");
+    // It is known after a restart, too, and the server may keep less still.
+    store = place.reopen(store);
+    store.append(vec![said(rust, 2, "600"), said(rust, 2, "601")]);
+    trim(&mut store, Keep { age: None, count: Some(9) }, 0);
+    assert_eq!(texts(&store.read(rust, Start::After(Seq(0)), 100)), ["597", "598", "599", "600", "601"]);
+    assert_eq!(store.read(other, Start::After(Seq(0)), 100).entries.len(), 9);
+    trim(&mut store, Keep { age: None, count: Some(2) }, 0);
+    assert_eq!(texts(&store.read(rust, Start::After(Seq(0)), 100)), ["600", "601"]);
+    store.commit(kept(rust, Kept::All));
+    store.append((602..650).map(|number| said(rust, 2, &number.to_string())).collect());
+    trim(&mut store, Keep::default(), 0);
+    assert_eq!(store.read(rust, Start::After(Seq(0)), 100).entries.len(), 50);
+    store.close();
 }
 
 fn nothing_is_trimmed_unasked_or_within_a_batch(place: &Place) {

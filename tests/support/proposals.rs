@@ -359,6 +359,10 @@ fn expire([a, b]: [u8; 2], state: &State) -> Request {
     if b % 8 == 7 {
         return Request::See(UserId(1000 + u64::from(a % 40)));
     }
+    if b % 8 == 6 {
+        let any = state.channel_named(channel(a, state).as_str()).unwrap_or(Seq(1));
+        return Request::Succeed(any, UserId(1000 + u64::from(a % 40)));
+    }
     let empty = state.orphaned_channels();
     match empty.get(usize::from(a) % empty.len().max(1)) {
         Some((id, since)) if b % 4 != 0 => Request::Expire(*id, *since),

@@ -107,7 +107,12 @@ pub fn is_sound(session: u64, request: &Request) -> bool {
     let channel = |name: &Name| is_channel(name.as_str()) && is_text(name.as_str());
     let is_of_node = session == 0;
     match request {
-        Request::Expire(..) | Request::See(_) | Request::EndNode(..) | Request::Vouch { .. } | Request::Lapse => is_of_node,
+        Request::Expire(..)
+        | Request::Succeed(..)
+        | Request::See(_)
+        | Request::EndNode(..)
+        | Request::Vouch { .. }
+        | Request::Lapse => is_of_node,
         Request::Enter { name, .. } => is_of_node && is_name(name) && is_text(name),
         _ if is_of_node => false,
         Request::Come { .. } | Request::Go | Request::Ack(_) | Request::Retract { .. } => true,

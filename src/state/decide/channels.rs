@@ -119,12 +119,24 @@ impl Deciding<'_> {
             return;
         }
         let members = self.state.members.range((channel, UserId(0))..=(channel, UserId(u64::MAX)));
-        // Operators come first.
-        let claim = |((_, id), Member { rank, is_operator, .. }): (&(Seq, UserId), &Member)| (!is_operator, *rank, *id);
         let heir = members.map(claim).filter(|(_, _, id)| !gone.contains(id)).min().map(|(_, _, id)| id);
         if heir.is_some() || row.orphaned.is_none() {
             self.pass_to(channel, heir);
         }
+    }
+
+    /// Gives the channel of an owner who has been away for too long to a member who has not. The owner stays, as an operator.
+    pub(super) fn succeed_absent(&mut self, channel: Seq, owner: UserId) -> Result<Answer, Refusal> {
+        let (now, days) = (self.context.time, self.context.limits.owner_away_days);
+        let is_so = self.state.absent_owner(channel, now, days) == Some(owner);
+        let Some(owner) = self.state.user(owner).filter(|_| is_so) else { return Ok(Answer::Done) };
+        let members = self.state.members.range((channel, UserId(0))..=(channel, UserId(u64::MAX)));
+        let heirs = members.map(claim).filter(|(_, _, id)| !self.state.is_long_away(*id, now, days));
+        if let Some(heir) = heirs.min().and_then(|(_, _, id)| self.state.user(id)) {
+            self.pass_to(channel, Some(heir.id));
+            self.becomes_operator(channel, &owner, &heir, true, true);
+        }
+        Ok(Answer::Done)
     }
 
     /// Makes this user the channel's owner, or nobody. A guest's ownership is not stored, because after a restart no guest is
@@ -161,6 +173,11 @@ impl Deciding<'_> {
         self.happens_in(channel, Event::Closed { who: row.founder.clone() });
         Ok(Answer::Done)
     }
+}
+
+/// In what order members follow an owner: operators come first, and of them who has been there longest.
+fn claim(((_, id), Member { rank, is_operator, .. }): (&(Seq, UserId), &Member)) -> (bool, Seq, UserId) {
+    (!is_operator, *rank, *id)
 }
 
 impl State {

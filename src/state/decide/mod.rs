@@ -171,6 +171,7 @@ impl<'a> Deciding<'a> {
             Request::Come { address } => return Ok(self.come(session, *address)),
             Request::Go => return Ok(self.go(session)),
             Request::Expire(channel, since) => return Ok(self.expire(*channel, *since)),
+            Request::Succeed(channel, owner) => return Ok(self.succeed_absent(*channel, *owner)),
             Request::See(account) => return Ok(self.see(*account)),
             Request::EndNode(node, number) => return Ok(self.end_node_at(*node, *number)),
             Request::Lapse => return Ok(self.lapse()),
@@ -225,6 +226,7 @@ impl<'a> Deciding<'a> {
             Request::Come { .. }
             | Request::Go
             | Request::Expire(..)
+            | Request::Succeed(..)
             | Request::See(_)
             | Request::EndNode(..)
             | Request::Vouch { .. }
