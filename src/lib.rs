@@ -15,7 +15,7 @@
 //! and what can happen. [`state`] is what the events so far add up to: [`state::decide()`] turns a proposal into events or a
 //! refusal, and [`state::State::apply`] makes the changes that an event means. [`order`] puts many proposals into one order:
 //! [`order::local`] those of one server, in memory; [`order::cluster`] those of many servers, over a broker such as [`order::nats`].
-//! [`store`] keeps everything durable. [`hub`] holds the recent lines of every room and wakes the sessions. [`replica`] is the
+//! [`store`] keeps everything durable; [`search`] finds messages in it again, by an index that follows it. [`hub`] holds the recent lines of every room and wakes the sessions. [`replica`] is the
 //! one loop that runs these four. [`wire`] turns bytes into lines and commands, and answers into lines; [`session`] is the one
 //! loop of a connection. [`server`] starts and stops them all. [`clock`] tells the time; [`tls`] reads and makes
 //! certificates; [`config`] and [`cli`] hold what the

@@ -188,7 +188,7 @@ limits! {
     buffered_bytes "buffered" = 268435456 "bytes" 65536..=17179869184 or_none,
         "all that is buffered for people: unread input, answers and events that wait, recent lines; near it fewer recent lines are kept, then newcomers are turned away; beyond it connections that take nothing are closed; nothing that was answered OK is given up";
     memory_journal_bytes "memory-journal" = 268435456 "bytes" 65536..=1099511627776 never_none,
-        "what --journal memory keeps; beyond it the oldest messages go and readers are told GAP";
+        "what --journal memory keeps, and SEARCH takes about as much again; beyond it the oldest messages go and readers are told GAP";
     stream_bytes "stream" = 2147483648 "bytes" 1048576..=1125899906842624 never_none,
         "with --journal nats: what the stream holds at most, once it is made; at half of that a snapshot is due, at nine tenths messages are refused";
     digest_batches "digest-batches" = 4096 "batches" 1..=1000000000 never_none,

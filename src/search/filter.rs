@@ -145,8 +145,11 @@ impl Filter {
         for phrase in &self.phrases {
             and(format!("text : \"{}\"", phrase.replace('"', "\"\"")));
         }
-        if !self.without.is_empty() {
-            query = format!("({query}) NOT ({})", any(self.without.iter().copied().map(by)));
+        // What is gone has neither words nor a sender.
+        let gone = (self.from.is_empty() && self.phrases.is_empty()).then(|| GONE.to_owned());
+        let mut without = self.without.iter().copied().map(by).chain(gone).peekable();
+        if without.peek().is_some() {
+            query = format!("({query}) NOT ({})", any(without));
         }
         Some(query)
     }

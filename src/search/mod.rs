@@ -11,6 +11,8 @@
 mod filter;
 mod follower;
 mod index;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;

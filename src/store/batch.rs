@@ -83,7 +83,9 @@ impl Batch {
             self.keys.clear();
         }
         self.shares.clear();
-        self.unsaid.clear();
+        if !self.unsaid.is_empty() {
+            self.unsaid.clear();
+        }
         self.changes.clear();
         (self.newest, self.lasts) = (Seq(0), false);
     }
