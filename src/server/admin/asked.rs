@@ -225,6 +225,8 @@ fn lines(word: &str) -> Result<usize, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{any, proptest};
+
     use super::{Act, Asked, Barred, Recipient, UserId, Want};
 
     fn want(line: &str) -> Result<Want, String> {
@@ -259,6 +261,18 @@ mod tests {
     fn a_number_is_a_connection_and_a_name_a_user() {
         assert_eq!(want("DISCONNECT 1003"), Ok(Want::Act(Act::DisconnectOne(UserId(1003)), None)));
         assert_eq!(want("DISCONNECT nina"), Ok(Want::Act(Act::Disconnect(Recipient::Name("nina".into())), None)));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_typed_is_understood_or_refused(verb in "BAN|DISCONNECT|INVITE|GIVE|LOG|CLOSE|RESET", rest in any::<Vec<u8>>()) {
+            let _ = Asked::parse(&[verb.as_bytes(), b" ", &rest].concat(), 64);
+        }
+
+        #[test]
+        fn a_span_is_a_number_and_a_unit(word in "[0-9]{0,7}[smhdwy\u{e9}]?") {
+            let _ = Asked::parse(format!("BAN nina for {word} x").as_bytes(), 64);
+        }
     }
 
     #[test]
