@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::event::{Access, Entry, Event, Ignored, NodeId, SessionId, Time, Unignored};
+use crate::event::{Access, Entry, Event, NodeId, SessionId};
 use crate::names::{Name, Seq, UserId, Who, fold, skeletons};
 use crate::state::{Channel, Member, Node, Options, Session, State, User};
 
@@ -25,13 +25,6 @@ impl State {
                 }
                 self.users.change(&who.id, |user| user.password = Some(password.clone()));
             }
-            (Event::Ignored(Ignored { by, who, since, .. }), _) => {
-                self.ignored.insert((*by, who.id), (who.name.clone(), *since));
-            }
-            (Event::Unignored(Unignored { by, id, .. }), _) => drop(self.ignored.remove(&(*by, *id))),
-            (Event::Away { who, text }, _) => self.set_away(*who, text.as_ref(), entry.time),
-            (Event::ToldAway { away, writer }, _) => drop(self.told.insert((*away, *writer), ())),
-            (Event::Seen { who, .. }, _) => drop(self.seen.insert(*who, entry.time)),
             (Event::LoggedIn { session, guest, account, token }, _) => {
                 self.log_in(*session, *guest, *account, entry);
                 token.iter().for_each(|label| self.tokens.used(*session, *account, label));
@@ -57,8 +50,8 @@ impl State {
             (Event::Given { id }, _) => self.counters.next_id = UserId(id.0 + 1),
             (Event::Ids { below }, _) => self.counters.ids_below = *below,
             (_, Some(channel)) => self.apply_in(channel, entry),
-            // The others are only shown.
-            _ => {}
+            // Messages and read marks are the store's business.
+            (event, None) => self.attend(event, entry.time),
         }
     }
 
@@ -189,26 +182,12 @@ impl State {
         self.tokens.ended(session);
     }
 
-    /// Removes a user, whose memberships have ended before. That others ignore them stays: so does what they said.
+    /// Removes a user, whose memberships have ended before.
     fn forget(&mut self, user: UserId) {
         if let Some(User { name, .. }) = self.users.remove(&user) {
             self.free_name(&name, user);
         }
-        for id in self.ignored_by(user).collect::<Vec<_>>() {
-            self.ignored.remove(&(user, id));
-        }
-        self.seen.remove(&user);
-    }
-
-    /// Whoever says anew that they are away tells everybody anew.
-    fn set_away(&mut self, who: UserId, text: Option<&Arc<str>>, since: Time) {
-        for writer in self.told_of(who).collect::<Vec<_>>() {
-            self.told.remove(&(who, writer));
-        }
-        match text {
-            Some(text) => drop(self.away.insert(who, (Arc::clone(text), since))),
-            None => drop(self.away.remove(&who)),
-        }
+        self.end_presence(user);
     }
 
     /// Counts channels to an address; one without any has no row.

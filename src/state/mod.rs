@@ -15,6 +15,7 @@ mod government;
 mod listing;
 mod nodes;
 mod oversight;
+mod presence;
 mod table;
 mod tokens;
 mod view;
@@ -33,8 +34,8 @@ pub use decide::{no_such_token, not_for_a_token};
 pub use listing::{ListedChannel, ListedUser, Part, Presence, Wanted, place_of};
 pub use nodes::{Node, deciding};
 pub use oversight::{ConnectionRow, Counts};
+pub use presence::ListedIgnored;
 pub use tokens::Token;
-pub use view::ListedIgnored;
 
 use barred::BarredOut;
 use table::Table;

@@ -3,19 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::event::{Absence, NodeId, RoomId, SessionId, Time};
-use crate::limits::{DAY_MILLISECONDS, NONE, SEEN_MILLISECONDS};
+use crate::event::{NodeId, RoomId, SessionId};
 use crate::names::{Name, Seq, UserId, Who, fold, skeletons};
 use crate::state::{Channel, Session, State};
-
-/// A line of IGNORES.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedIgnored {
-    /// The user who is ignored; one who has gone, by the name that they had.
-    pub who: Who,
-    /// Since when.
-    pub since: Time,
-}
 
 impl State {
     pub(super) fn session(&self, session: SessionId) -> Option<&Session> {
@@ -131,79 +121,6 @@ impl State {
     /// The channels that the user is a member of, in the order of their creation.
     pub fn channels_of(&self, user: UserId) -> impl Iterator<Item = Seq> {
         self.memberships.range((user, Seq(0))..=(user, Seq(u64::MAX))).map(|((_, channel), ())| *channel)
-    }
-
-    /// Whether one user ignores another: what that one says is neither shown to them nor counted.
-    pub fn ignores(&self, user: UserId, other: UserId) -> bool {
-        self.ignored.has(&(user, other))
-    }
-
-    /// Whom the user ignores, ordered by id.
-    pub fn ignored_by(&self, user: UserId) -> impl Iterator<Item = UserId> {
-        self.ignored.range((user, UserId(0))..=(user, UserId(u64::MAX))).map(|((_, id), _)| *id)
-    }
-
-    /// The same, as IGNORES shows it.
-    pub fn list_ignored(&self, user: UserId) -> Vec<ListedIgnored> {
-        let rows = self.ignored.range((user, UserId(0))..=(user, UserId(u64::MAX)));
-        let listed = rows.map(|((_, id), (name, since))| {
-            let who = self.user(*id).unwrap_or_else(|| Who { name: name.clone(), id: *id });
-            ListedIgnored { who, since: *since }
-        });
-        listed.collect()
-    }
-
-    /// That the user is away, if they are.
-    pub fn absence(&self, user: UserId) -> Option<Absence> {
-        let (text, since) = self.away.get(&user)?;
-        Some(Absence { who: self.user(user)?, since: *since, text: Arc::clone(text) })
-    }
-
-    /// Who was told that the user is away.
-    pub(super) fn told_of(&self, away: UserId) -> impl Iterator<Item = UserId> {
-        self.told.range((away, UserId(0))..=(away, UserId(u64::MAX))).map(|((_, writer), ())| *writer)
-    }
-
-    /// When an account was last here; `None` for one that is here now, and for guests.
-    pub fn last_seen(&self, account: UserId) -> Option<Time> {
-        let is_here = self.sessions_of_user(account).next().is_some();
-        self.seen.get(&account).copied().filter(|_| !is_here)
-    }
-
-    /// Whether it is time to note that an account is here. One of which nothing is noted is noted at once, so that it was here some
-    /// time.
-    pub fn is_to_be_noted(&self, account: UserId, now: Time) -> bool {
-        let Some(seen) = self.seen.get(&account) else { return self.is_account(account) };
-        let is_here = self.sessions_of_user(account).next().is_some();
-        is_here && now.0.saturating_sub(seen.0) >= SEEN_MILLISECONDS
-    }
-
-    /// Accounts that are to be noted, ordered by id: at most `most` after this one; and up to where it was looked, if there are more
-    /// users.
-    pub fn to_be_noted(&self, after: Option<UserId>, now: Time, most: usize) -> (Vec<UserId>, Option<UserId>) {
-        let from = UserId(after.map_or(0, |after| after.0 + 1));
-        let users: Vec<_> = self.users.range(from..).take(most).map(|(id, _)| *id).collect();
-        let until = users.last().copied().filter(|_| users.len() == most);
-        (users.into_iter().filter(|id| self.is_to_be_noted(*id, now)).collect(), until)
-    }
-
-    /// Whether a user was last seen more than so many days ago.
-    pub(super) fn is_long_away(&self, user: UserId, now: Time, days: u64) -> bool {
-        let most = i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(DAY_MILLISECONDS);
-        self.last_seen(user).is_some_and(|seen| days != NONE && now.0.saturating_sub(seen.0) > most)
-    }
-
-    /// The owner of a channel, if they have been away for more than so many days.
-    pub(super) fn absent_owner(&self, channel: Seq, now: Time, days: u64) -> Option<UserId> {
-        self.channel_row(channel)?.owner.filter(|owner| self.is_long_away(*owner, now, days))
-    }
-
-    /// The channels whose owners have been away for more than so many days, with those: of at most `most` channels after this one;
-    /// and up to where it was looked, if there are more channels.
-    pub fn absent_owners(&self, after: Seq, now: Time, days: u64, most: usize) -> (Vec<(Seq, UserId)>, Option<Seq>) {
-        let channels: Vec<_> = self.channels.range(Seq(after.0 + 1)..).take(most).map(|(id, _)| *id).collect();
-        let until = channels.last().copied().filter(|_| channels.len() == most);
-        (channels.into_iter().filter_map(|id| Some((id, self.absent_owner(id, now, days)?))).collect(), until)
     }
 
     /// The orphaned channels, which have neither owner nor members, each with the entry since which it has been orphaned.
