@@ -22,8 +22,6 @@ mod presence;
 mod proposals;
 #[path = "decide/reading.rs"]
 mod reading;
-#[path = "decide/words.rs"]
-mod words;
 
 use std::fmt::Write;
 
@@ -38,7 +36,6 @@ use happens::{Line, ends_many, same_lines};
 use model::{Model, Verdict};
 use order::{Came, Order, words};
 use proposals::{Draw, People};
-use words::words;
 
 const CASES: u32 = 10_000;
 const PROPOSALS: usize = 100;
