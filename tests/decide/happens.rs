@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use linechat::event::{Act, NodeId, Proposal, Request, RoomId, SessionId, Time};
-use linechat::names::{Seq, UserId};
+use linechat::names::{Name, Seq, UserId};
 
 use crate::governing::Rules;
 use crate::model::{Channel, Connection, Message, Model, User};
@@ -103,76 +103,85 @@ impl Model {
                 lines
             }
             (_, None) => vec![],
-            (Request::Go, Some(_)) => self.end(session),
-            (Request::Name(name), Some(me)) => self.rename(me, name.as_str()),
-            (Request::Register(name, hash, _), Some(me)) => {
+            (request, Some(me)) => self.does((session, me), request, time, number),
+        }
+    }
+
+    /// What a user does.
+    fn does(&mut self, (session, me): (SessionId, UserId), request: &Request, time: Time, number: u64) -> Lines {
+        match request {
+            Request::Go => self.end(session),
+            Request::Name(name) => self.rename(me, name.as_str()),
+            Request::Register(name, hash, _) => {
                 let lines = self.rename(me, name.as_str());
                 self.user_mut(me).hash = Some(hash.to_string());
                 self.note(me);
                 lines
             }
-            (Request::LogIn(name, _), Some(me)) => self.log_in(session, me, name.as_str(), time),
-            (Request::Create(name, key), Some(me)) => {
-                let address = self.connection(session).and_then(|connection| connection.address);
-                self.channels.push(Channel {
-                    id: Seq(number),
-                    founder: self.who(me),
-                    name: name.to_string(),
-                    key: key.as_deref().map(str::to_owned),
-                    owner: Some(me),
-                    topic: None,
-                    address,
-                    members: vec![(me, time)],
-                    empty_since: None,
-                    rules: Rules::default(),
-                });
-                // The creator's other connections are shown this.
-                let channel = self.channel(name.as_str()).expect("it has just been made");
-                vec![line(channel, false, format!("JOIN #{name} {}", self.who(me)))]
-            }
-            (Request::Join(name, _), Some(me)) => self.join(me, name.as_str(), time),
-            (Request::Leave(name), Some(me)) => {
+            Request::LogIn(name, _) => self.log_in(session, me, name.as_str(), time),
+            Request::Create(name, key) => self.create((session, me), name, key.as_deref(), time, Seq(number)),
+            Request::Join(name, _) => self.join(me, name.as_str(), time),
+            Request::Leave(name) => {
                 let channel = self.channel(name.as_str()).expect("it was found").id;
                 self.leave(me, channel, "")
             }
-            (Request::Topic(name, text), Some(me)) => {
+            Request::Topic(name, text) => {
                 self.channel_mut(name.as_str()).topic = Some(text.to_string());
                 let channel = self.channel(name.as_str()).expect("it has just been there");
                 vec![line(channel, true, format!("TOPIC #{} {} {text}", channel.name, self.who(me)))]
             }
-            (Request::Close(name), Some(me)) => {
+            Request::Close(name) => {
                 let channel = self.channel(name.as_str()).expect("it was found");
                 let (id, closed) = (channel.id, line(channel, true, format!("CLOSE #{} {}", channel.name, self.who(me))));
                 self.channels.retain(|channel| channel.id != id);
                 vec![closed]
             }
-            (Request::Say { .. }, Some(me)) => {
+            Request::Say { .. } => {
                 let address = self.connection(session).and_then(|connection| connection.address);
-                self.say(&proposal.request, (me, address), time, Seq(number))
+                self.say(request, (me, address), time, Seq(number))
             }
-            (Request::Ack(seq), Some(me)) => self.ack(me, *seq),
-            (Request::Away(text), Some(me)) => {
+            Request::Ack(seq) => self.ack(me, *seq),
+            Request::Away(text) => {
                 self.set_away(me, text.as_deref());
                 vec![]
             }
-            (Request::Ignore(whom), Some(me)) => {
+            Request::Ignore(whom) => {
                 self.ignore(me, whom, time);
                 vec![]
             }
-            (Request::Unignore(whom), Some(me)) => {
+            Request::Unignore(whom) => {
                 self.unignore(me, whom);
                 vec![]
             }
-            (Request::AckIn(name, seq), Some(me)) => {
+            Request::AckIn(name, seq) => {
                 let channel = self.channel(name.as_str()).expect("it was found").id;
                 let mark = self.acked_in(channel, me, *seq);
                 self.reads.retain(|(whose, _)| *whose != (channel, me));
                 self.reads.push(((channel, me), mark));
                 vec![]
             }
-            (Request::Retract { seq, room, .. }, Some(me)) => self.retract(me, *seq, *room),
-            (governing, Some(me)) => self.govern(me, governing, time),
+            Request::Retract { seq, room, .. } => self.retract(me, *seq, *room),
+            governing => self.govern(me, governing, time),
         }
+    }
+
+    fn create(&mut self, (session, me): (SessionId, UserId), name: &Name, key: Option<&str>, time: Time, id: Seq) -> Lines {
+        let address = self.connection(session).and_then(|connection| connection.address);
+        self.channels.push(Channel {
+            id,
+            founder: self.who(me),
+            name: name.to_string(),
+            key: key.map(str::to_owned),
+            owner: Some(me),
+            topic: None,
+            address,
+            members: vec![(me, time)],
+            empty_since: None,
+            rules: Rules::default(),
+        });
+        // The creator's other connections are shown this.
+        let channel = self.channel(name.as_str()).expect("it has just been made");
+        vec![line(channel, false, format!("JOIN #{name} {}", self.who(me)))]
     }
 
     /// A mark that moves gives everybody a new share.
@@ -319,6 +328,12 @@ impl Model {
             self.note(user);
             self.told_of(user, "LEAVE", " offline")
         }
+    }
+
+    /// The connections of a node.
+    pub fn connections_of(&self, node: NodeId) -> Vec<SessionId> {
+        let all = self.connections.iter().map(|connection| connection.session);
+        all.filter(|session| session.node == node).collect()
     }
 
     /// A node has ended with all its connections at once. If a channel passes to one of them in between, that need not be told.
