@@ -103,16 +103,24 @@ impl Model {
                 lines
             }
             (_, None) => vec![],
-            (Request::Go, Some(_)) => self.end(session),
-            (Request::Name(name), Some(me)) => self.rename(me, name.as_str()),
-            (Request::Register(name, hash, _), Some(me)) => {
+            (_, Some(me)) => self.happens_by(me, proposal, time, number),
+        }
+    }
+
+    /// The same of a proposal of somebody who is connected.
+    fn happens_by(&mut self, me: UserId, proposal: &Proposal, time: Time, number: u64) -> Lines {
+        let session = proposal.origin.session;
+        match &proposal.request {
+            Request::Go => self.end(session),
+            Request::Name(name) => self.rename(me, name.as_str()),
+            Request::Register(name, hash, _) => {
                 let lines = self.rename(me, name.as_str());
                 self.user_mut(me).hash = Some(hash.to_string());
                 self.note(me);
                 lines
             }
-            (Request::LogIn(name, _), Some(me)) => self.log_in(session, me, name.as_str(), time),
-            (Request::Create(name, key), Some(me)) => {
+            Request::LogIn(name, _) => self.log_in(session, me, name.as_str(), time),
+            Request::Create(name, key) => {
                 let address = self.connection(session).and_then(|connection| connection.address);
                 self.channels.push(Channel {
                     id: Seq(number),
@@ -130,49 +138,51 @@ impl Model {
                 let channel = self.channel(name.as_str()).expect("it has just been made");
                 vec![line(channel, false, format!("JOIN #{name} {}", self.who(me)))]
             }
-            (Request::Join(name, _), Some(me)) => self.join(me, name.as_str(), time),
-            (Request::Leave(name), Some(me)) => {
+            Request::Join(name, _) => self.join(me, name.as_str(), time),
+            Request::Leave(name) => {
                 let channel = self.channel(name.as_str()).expect("it was found").id;
                 self.leave(me, channel, "")
             }
-            (Request::Topic(name, text), Some(me)) => {
+            Request::Topic(name, text) => {
                 self.channel_mut(name.as_str()).topic = Some(text.to_string());
                 let channel = self.channel(name.as_str()).expect("it has just been there");
                 vec![line(channel, true, format!("TOPIC #{} {} {text}", channel.name, self.who(me)))]
             }
-            (Request::Close(name), Some(me)) => {
+            Request::Close(name) => {
                 let channel = self.channel(name.as_str()).expect("it was found");
                 let (id, closed) = (channel.id, line(channel, true, format!("CLOSE #{} {}", channel.name, self.who(me))));
                 self.channels.retain(|channel| channel.id != id);
                 vec![closed]
             }
-            (Request::Say { .. }, Some(me)) => {
+            Request::Say { .. } => {
                 let address = self.connection(session).and_then(|connection| connection.address);
                 self.say(&proposal.request, (me, address), time, Seq(number))
             }
-            (Request::Ack(seq), Some(me)) => self.ack(me, *seq),
-            (Request::Away(text), Some(me)) => {
+            Request::Ack(seq) => self.ack(me, *seq),
+            Request::Away(text) => {
                 self.set_away(me, text.as_deref());
                 vec![]
             }
-            (Request::Ignore(whom), Some(me)) => {
+            Request::Ignore(whom) => {
                 self.ignore(me, whom, time);
                 vec![]
             }
-            (Request::Unignore(whom), Some(me)) => {
+            Request::Unignore(whom) => {
                 self.unignore(me, whom);
                 vec![]
             }
-            (Request::AckIn(name, seq), Some(me)) => {
-                let channel = self.channel(name.as_str()).expect("it was found").id;
-                let mark = self.acked_in(channel, me, *seq);
-                self.reads.retain(|(whose, _)| *whose != (channel, me));
-                self.reads.push(((channel, me), mark));
-                vec![]
-            }
-            (Request::Retract { seq, room, .. }, Some(me)) => self.retract(me, *seq, *room),
-            (governing, Some(me)) => self.govern(me, governing, time),
+            Request::AckIn(name, seq) => self.ack_in(me, name.as_str(), *seq),
+            Request::Retract { seq, room, .. } => self.retract(me, *seq, *room),
+            governing => self.govern(me, governing, time),
         }
+    }
+
+    fn ack_in(&mut self, me: UserId, name: &str, seq: Seq) -> Lines {
+        let channel = self.channel(name).expect("it was found").id;
+        let mark = self.acked_in(channel, me, seq);
+        self.reads.retain(|(whose, _)| *whose != (channel, me));
+        self.reads.push(((channel, me), mark));
+        vec![]
     }
 
     /// A mark that moves gives everybody a new share.
