@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use linechat::event::proposal::Key;
-use linechat::event::{NodeId, Proposal, Recipient, Request, RoomId, SessionId, Time};
+use linechat::event::{Proposal, Recipient, Request, RoomId, SessionId, Time};
 use linechat::limits::Limits;
 use linechat::names::{Seq, UserId};
 use linechat::state::Storage;
@@ -382,12 +382,6 @@ impl Model {
         }
         codes.extend(self.is_too_soon(user.id, room).then_some("RATE_LIMITED"));
         verdict(codes, || format!("? now{}", self.tells_away(room, user.id).unwrap_or_default()))
-    }
-
-    /// The connections of a node.
-    pub fn connections_of(&self, node: NodeId) -> Vec<SessionId> {
-        let all = self.connections.iter().map(|connection| connection.session);
-        all.filter(|session| session.node == node).collect()
     }
 }
 

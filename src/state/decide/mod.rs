@@ -179,7 +179,6 @@ impl<'a> Deciding<'a> {
             // Whether it is right is no decision: it differs from node to node.
             Request::Vouch { .. } => return Ok(Ok(Answer::Done)),
             Request::Enter { .. } => return Ok(self.enter_node(session.node, &proposal.request)),
-
             _ => {}
         }
         let actor = match self.actor(session) {
@@ -232,9 +231,7 @@ impl<'a> Deciding<'a> {
             | Request::Vouch { .. }
             | Request::Lapse
             | Request::Operate { .. }
-            | Request::Enter { .. } => {
-                unreachable!("invariant: these were decided above")
-            }
+            | Request::Enter { .. } => unreachable!("invariant: these were decided above"),
         })
     }
 
