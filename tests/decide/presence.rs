@@ -1,6 +1,6 @@
 //! The part of the model that says who is there, who is away and who was told so, and when accounts were last here.
 
-use linechat::event::{RoomId, Time};
+use linechat::event::{NodeId, RoomId, SessionId, Time};
 use linechat::names::UserId;
 
 use crate::model::Model;
@@ -17,6 +17,12 @@ pub struct Away {
 }
 
 impl Model {
+    /// The connections of a node.
+    pub fn connections_of(&self, node: NodeId) -> Vec<SessionId> {
+        let all = self.connections.iter().map(|connection| connection.session);
+        all.filter(|session| session.node == node).collect()
+    }
+
     /// Makes an AWAY happen.
     pub fn set_away(&mut self, user: UserId, text: Option<&str>) {
         let since = self.now;

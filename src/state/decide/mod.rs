@@ -231,9 +231,7 @@ impl<'a> Deciding<'a> {
             | Request::Vouch { .. }
             | Request::Lapse
             | Request::Operate { .. }
-            | Request::Enter { .. } => {
-                unreachable!("invariant: these were decided above")
-            }
+            | Request::Enter { .. } => unreachable!("invariant: these were decided above"),
         })
     }
 
