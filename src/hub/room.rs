@@ -174,8 +174,11 @@ impl Room {
         let mut locked = self.inner();
         let inner = &mut *locked;
         let to = inner.title.to();
-        if let Event::Retracted { seq, .. } = entry.event {
+        if let Event::Retracted { seq, shown, .. } = entry.event {
             inner.tail.blank(seq);
+            if !shown {
+                return false;
+            }
         }
         inner.tail.push(entry, |line| {
             entry.event.write_line(line, Mark::Event, entry.seq, entry.time, to);

@@ -15,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::event::RoomId;
-use crate::limits::{INDEX_LOOK_SECONDS, INDEX_RESTS, INDEX_SWEEP_SECONDS, INDEXED_AT_ONCE, SEARCH_SECONDS, TIDIED_AT_ONCE};
+use crate::limits::{
+    INDEX_LEAVES_BYTES, INDEX_LOOK_SECONDS, INDEX_RESTS, INDEX_SWEEP_SECONDS, INDEXED_AT_ONCE, SEARCH_SECONDS, TIDIED_AT_ONCE,
+};
 use crate::names::{Seq, UserId};
 use crate::search::Job;
 use crate::search::index::{Index, IndexError};
@@ -67,21 +69,23 @@ impl Follower {
     /// Follows the journal until nobody asks any more. It reads and writes a file: run it where that may be waited for.
     pub async fn run(mut self) {
         // One that was found damaged is made anew at once, and those who ask wait for it.
-        let mut wait = Duration::ZERO;
+        let (mut wait, mut told) = (Duration::ZERO, String::new());
         loop {
             let began = clock::now();
             let Err(error) = self.follow().await else { return };
             if clock::since(began) > RETRY.1 {
-                wait = Duration::ZERO;
+                (wait, told) = (Duration::ZERO, String::new());
             }
             match &error {
                 IndexError::Useless(_) => {
                     tracing::warn!(%error, "the index of messages cannot be used, and is made anew from the journal");
                     self.path().iter().flatten().for_each(|path| Index::remove(path));
                 }
-                IndexError::Failed(_) => {
+                IndexError::Failed(why) if *why != told => {
                     tracing::warn!(%error, "there is no index of messages now, so nobody can search; trying again");
+                    told.clone_from(why);
                 }
+                IndexError::Failed(_) => {}
             }
             if !self.refuse(wait).await {
                 return;
@@ -105,12 +109,14 @@ impl Follower {
     async fn follow(&mut self) -> Result<(), IndexError> {
         self.sweep = Sweep::default();
         let path = self.path().map_err(|error| IndexError::Failed(error.to_string()))?;
+        self.must_leave_room()?;
         let mut index = Index::open(path.as_deref())?;
         let (taken, newest) = (index.taken(), index.newest()?);
         self.must_be_of_this_journal(taken, newest).await?;
         let mut rest = Duration::ZERO;
         loop {
             let Some(jobs) = self.rest(rest).await else { return Ok(()) };
+            self.must_leave_room()?;
             let began = clock::now();
             let is_up_to_date = self.catch_up(&mut index, !jobs.is_empty()).await?;
             if is_up_to_date {
@@ -125,6 +131,17 @@ impl Follower {
     /// The file of the index, unless it is in memory.
     fn path(&self) -> io::Result<Option<PathBuf>> {
         self.directory.as_deref().map(search_file).transpose()
+    }
+
+    /// A disk that is nearly full is the journal's.
+    fn must_leave_room(&self) -> Result<(), IndexError> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        let space = rustix::fs::statvfs(directory).map_err(|error| IndexError::Failed(error.to_string()))?;
+        if space.f_bavail.saturating_mul(space.f_frsize) < INDEX_LEAVES_BYTES {
+            let text = format!("the disk has less than {} MiB left", INDEX_LEAVES_BYTES >> 20);
+            return Err(IndexError::Failed(text));
+        }
+        Ok(())
     }
 
     /// A journal that was restored from a backup, or copied here, has an index of its own to come.

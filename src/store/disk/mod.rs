@@ -37,7 +37,7 @@ use damage::Damage;
 use error::{is_full, store_error};
 use log::Log;
 use reader::Watched;
-use table::{FLOORS, HEADS, KEY_COUNTS, NEWEST, WASTE};
+use table::{FLOORS, HEADS, KEY_COUNTS, NEWEST, UNSAID, WASTE};
 
 pub use check::{Checked, check, compare, count};
 pub use copy::{copy, copy_ends, copy_path, copy_to, empty_copy, is_there, replace, set_aside, take_over};
@@ -209,7 +209,10 @@ impl Disk {
             keys.iter().try_for_each(|(key, found)| self.use_key(*sender, key, found))?;
         }
         shares::write(&self.connection, &batch.shares)?;
-        batch.unsaid.values().try_for_each(|record| self.replace(record))?;
+        if !batch.unsaid.is_empty() {
+            batch.unsaid.values().try_for_each(|record| self.replace(record))?;
+            NEWEST.set(&self.connection, UNSAID, [0])?;
+        }
         let deletes = batch.changes.iter().any(|change| matches!(change, Change::Delete(_)));
         let newest = if deletes { self.last()? } else { Seq(0) }.max(batch.newest);
         if newest > Seq(0) {
@@ -374,7 +377,7 @@ impl Backend for Disk {
     }
 
     fn forget_overwritten(&mut self) -> bool {
-        self.log.fold_if_due(&self.connection)
+        self.log.fold_if_due(&self.connection) && NEWEST.delete(&self.connection, UNSAID).is_ok()
     }
 
     fn close(&mut self) {

@@ -15,6 +15,7 @@ use crate::store::disk::aside::Aside;
 use crate::store::disk::damage::Damage;
 use crate::store::disk::log::Log;
 use crate::store::disk::reader::DiskReader;
+use crate::store::disk::table::{NEWEST, UNSAID};
 use crate::store::disk::upgrade::{ADDED, HEADS_TABLE, upgrade};
 use crate::store::disk::{Disk, files, is_full};
 use crate::store::{Presence, Reader, Store};
@@ -143,10 +144,10 @@ pub fn open(directory: &Path, presence: Presence) -> Result<(Store<Disk>, Arc<dy
     let mut disk = Disk { connection, waits, is_full_sync: true, json: Vec::new(), reserve, ids, log, damage, _lock: lock };
     disk.take_reserve();
     // What a crash has left in the log may be the text of a message that was retracted.
-    if std::fs::metadata(directory.join(files::LOG)).is_ok_and(|log| log.len() > 0) {
-        disk.log.fold(&disk.connection);
-    }
-    Ok((Store::new(disk, presence), Arc::new(reader)))
+    let has_unsaid = NEWEST.get(&disk.connection, UNSAID).is_ok_and(|unsaid| unsaid.is_some());
+    let mut store = Store::new(disk, presence);
+    store.has_unsaid = has_unsaid;
+    Ok((store, Arc::new(reader)))
 }
 
 /// Takes the directory for this process, for as long as it keeps the file.

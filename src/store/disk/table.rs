@@ -56,8 +56,12 @@ pub const KEY_COUNTS: Table<1> = table!("key_counts", "sender", "count, sum", "(
 pub const WASTE: Table<2> = table!("waste", "id", "n, seq, sum", "(?,?,?,?)");
 /// How much of the rooms that go on is deleted.
 pub const FLOORS: Table<2> = table!("floors", "room", "n, seq, sum", "(?,?,?,?)");
-/// The newest seq, in case no stored entry has it; one row with the id 1.
+/// The newest seq, in case no stored entry has it; one row with the id 1. While there is one with the id [`UNSAID`], what was
+/// retracted may still be in the log.
 pub const NEWEST: Table<1> = table!("newest", "id", "seq, sum", "(?,?,?)");
+
+/// See [`NEWEST`].
+pub const UNSAID: i64 = 2;
 
 impl<const N: usize> Table<N> {
     fn sum(id: i64, numbers: [i64; N]) -> i64 {
