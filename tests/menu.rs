@@ -1,7 +1,9 @@
-//! `linechat menu` at a terminal: the six options, each with its prompts, its success and its mistakes.
+//! `linechat menu` at a terminal: the options, each with its prompts, its success and its mistakes.
 
 mod support;
 
+#[path = "menu/charge.rs"]
+mod charge;
 #[path = "menu/chat.rs"]
 mod chat;
 #[path = "menu/hostile.rs"]
@@ -10,6 +12,8 @@ mod hostile;
 mod moves;
 #[path = "menu/person.rs"]
 mod person;
+#[path = "menu/reading.rs"]
+mod reading;
 #[path = "menu/recovery.rs"]
 mod recovery;
 #[path = "menu/scripted.rs"]
@@ -51,6 +55,8 @@ fn the_way_in_asks_for_what_is_not_given() {
         "4. Create a new channel",
         "5. Chat in a channel with your friends",
         "6. Disconnect from server",
+        "7. Talk with one user",
+        "8. Search messages",
     ];
     menu.iter().for_each(|line| assert_eq!(nina.sees(line), *line));
     nina.answers(OPTION, "6");
@@ -162,9 +168,9 @@ fn what_cannot_be_sent_is_never_said_to_be_sent() {
 fn options_that_are_none_and_channels_that_are_not_there() {
     let server = Server::start(&[]);
     let mut nina = guest(&server.address().to_string(), "nina");
-    for wrong in ["7", "0", "one", "11", "-1", "LIST"] {
+    for wrong in ["9", "0", "one", "11", "-1", "LIST"] {
         nina.answers(OPTION, wrong);
-        nina.sees(&format!("'{wrong}' is no option: enter a number from 1 to 6."));
+        nina.sees(&format!("'{wrong}' is no option: enter a number from 1 to 8."));
     }
     nina.answers(OPTION, "");
     nina.answers(OPTION, " 5 ");

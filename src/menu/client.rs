@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
+use crate::menu::channel::{Channel, Shown};
 use crate::menu::link::{Happening, Link, without_password};
 use crate::menu::servers::Servers;
+use crate::menu::talk::Talk;
 use crate::menu::terminal::{Look, Terminal, Typed};
 use crate::wire::incoming::Item;
 use crate::wire::{Incoming, Rejected, incoming, parse};
@@ -65,39 +67,6 @@ pub(super) enum Identity {
     },
 }
 
-/// The channel that the person is in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Channel {
-    /// Without its `#`.
-    pub name: String,
-    /// The key that was given for it, or nothing.
-    pub key: String,
-    /// How far it was shown.
-    pub shown: Shown,
-}
-
-/// How far a channel or an inbox was shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Shown {
-    /// The seq of the newest message that was shown, or that was there before the person came.
-    pub seen: u64,
-    /// The seq of the newest message that was shown as missed: it may arrive again, live.
-    resumed: u64,
-}
-
-impl Shown {
-    /// Takes note of a message that arrives live; whether it is to be shown.
-    pub fn takes(&mut self, seq: u64) -> bool {
-        self.seen = self.seen.max(seq);
-        seq > self.resumed
-    }
-
-    /// All up to this message was shown as missed.
-    pub fn resumes(&mut self, seq: u64) {
-        (self.seen, self.resumed) = (self.seen.max(seq), self.resumed.max(seq));
-    }
-}
-
 /// One run of the menu client: what it is connected to, and what it knows.
 pub struct Client {
     pub(super) terminal: Terminal,
@@ -108,6 +77,8 @@ pub struct Client {
     /// `name:id`.
     pub(super) who: String,
     pub(super) channel: Option<Channel>,
+    /// Whom the person talks with, outside a channel.
+    pub(super) talk: Option<Talk>,
     /// How far the person's inbox was shown as messages came.
     pub(super) inbox: Shown,
     /// What is said while missed messages are being fetched.
@@ -115,13 +86,16 @@ pub struct Client {
     pub(super) ahead: VecDeque<Typed>,
     /// Whether the line being typed was meant for a channel that has ended.
     is_stale: bool,
+    /// Why what was typed for the last channel cannot be said there any more.
+    over: &'static str,
     keys: u64,
     key_prefix: u64,
 }
 
-/// The name of `name:id`.
+/// The name of `name:id`; a network, which may be banned like a user, as it is.
 pub fn name_of(who: &str) -> &str {
-    who.split_once(':').map_or(who, |(name, _)| name)
+    let user = who.split_once(':').filter(|(_, id)| id.bytes().all(|byte| byte.is_ascii_digit()));
+    user.map_or(who, |(name, _)| name)
 }
 
 impl Client {
@@ -135,10 +109,12 @@ impl Client {
             identity: Identity::Guest(None),
             who: String::new(),
             channel: None,
+            talk: None,
             inbox: Shown::default(),
             held: None,
             ahead: VecDeque::new(),
             is_stale: false,
+            over: "",
             keys: 0,
             // Unpredictable, so that the keys of two clients of one account never meet.
             key_prefix: RandomState::new().hash_one(std::process::id()),
@@ -156,22 +132,6 @@ impl Client {
             Some(Incoming::Err { text, .. }) => Err(Lost(text)),
             _ => Err(Lost("what answers there is no linechat server".into())),
         }
-    }
-
-    /// Remembers the identity from the OK of a LOGIN or NAME; returns the number of unread messages.
-    pub(super) fn is_now(&mut self, fields: &str) -> u64 {
-        let (who, unread) = fields.split_once(' ').unwrap_or((fields, "0"));
-        self.who = who.to_owned();
-        unread.parse().unwrap_or(0)
-    }
-
-    pub(super) fn show_unread(&mut self, unread: u64) {
-        let line = match unread {
-            0 => return,
-            1 => "You have 1 unread message; option 3 shows it.".to_owned(),
-            _ => format!("You have {unread} unread messages; option 3 shows them."),
-        };
-        self.terminal.show(Look::Bold, &line);
     }
 
     /// Whether the person is an account, whose keys and inbox outlive the connection.
@@ -295,17 +255,27 @@ impl Client {
             self.happens()?;
             if was_in && self.channel.is_none() {
                 self.is_stale = self.terminal.has_unfinished_line();
-                self.ahead.drain(..).collect::<Vec<_>>().iter().for_each(|typed| self.show_stale(typed));
+                self.drop_typed();
                 return Ok(None);
             }
         }
+    }
+
+    /// The person is in no channel any more, without having left it.
+    pub(super) fn loses_channel(&mut self, over: &'static str) {
+        (self.channel, self.over) = (None, over);
+    }
+
+    /// What was typed ahead was meant for a channel that has ended.
+    pub(super) fn drop_typed(&mut self) {
+        self.ahead.drain(..).collect::<Vec<_>>().iter().for_each(|typed| self.show_stale(typed));
     }
 
     /// Tells the person that a line was not sent: it was meant for a channel that has ended, and is never taken for something
     /// else.
     fn show_stale(&mut self, typed: &Typed) {
         if let Typed::Line(line) = typed {
-            self.terminal.show(Look::Red, &format!("Not sent, the channel is closed: {line}"));
+            self.terminal.show(Look::Red, &format!("Not sent, {}: {line}", self.over));
         }
     }
 
@@ -384,7 +354,12 @@ pub fn reason(code: &str, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::reason;
+    use super::{name_of, reason};
+
+    #[test]
+    fn a_network_has_no_name() {
+        assert_eq!(["nina:8763", "fe80::1", "2001:db8::/32"].map(name_of), ["nina", "fe80::1", "2001:db8::/32"]);
+    }
 
     #[test]
     fn a_time_to_wait_is_said_in_seconds() {

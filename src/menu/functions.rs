@@ -1,9 +1,10 @@
-//! The six functions of the menu.
+//! The menu, and its first six functions.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::menu::client::{Again, Answer, Channel, Client, Ended, Shown, name_of};
+use crate::menu::channel::{Channel, Shown};
+use crate::menu::client::{Again, Answer, Client, Ended, name_of};
 use crate::menu::recover::{PAGE, PAGES, seq};
 use crate::menu::terminal::{Look, Typed};
 use crate::wire::incoming::Item;
@@ -15,6 +16,8 @@ const OPTIONS: &str = "Options Available:
 4. Create a new channel
 5. Chat in a channel with your friends
 6. Disconnect from server
+7. Talk with one user
+8. Search messages
 ";
 const EMPTY: &str = "Not sent: the message is empty.";
 
@@ -35,8 +38,10 @@ impl Client {
                 "4" => self.create_channel()?,
                 "5" => self.join_channel()?,
                 "6" => return self.disconnect(),
+                "7" => self.talk()?,
+                "8" => self.search()?,
                 "" => {}
-                other => self.terminal.show(Look::Red, &format!("'{other}' is no option: enter a number from 1 to 6.")),
+                other => self.terminal.show(Look::Red, &format!("'{other}' is no option: enter a number from 1 to 8.")),
             }
         }
     }
@@ -59,7 +64,7 @@ impl Client {
         Ok(())
     }
 
-    /// All users of a LIST, as `name:id`, page by page; or the answer to a page that cannot be had.
+    /// All users of a LIST, page by page, as `name:id` and why they are away; or the answer to a page that cannot be had.
     pub(super) fn list(&mut self, list: &str) -> Result<Result<Vec<String>, Answer>, Ended> {
         let (mut users, mut line): (Vec<String>, _) = (Vec::new(), list.to_owned());
         for _ in 0..PAGES {
@@ -67,11 +72,13 @@ impl Client {
                 Answer::Ok(data, counts) => (data, counts),
                 other => return Ok(Err(other)),
             };
-            let page = names(&data).into_iter().map(str::to_owned);
-            let before = users.len();
-            users.extend(page);
-            match users.last().filter(|_| counts.ends_with(" more") && users.len() > before) {
-                Some(last) => line = format!("{list} after {last}"),
+            let page = || data.iter().filter(|item| item.kind == "USER").filter_map(Item::split::<3>);
+            users.extend(page().map(|([who, state, _], text)| match state {
+                "away" => format!("{who} (away: {text})"),
+                _ => who.to_owned(),
+            }));
+            match page().last().filter(|_| counts.ends_with(" more")) {
+                Some(([last, ..], _)) => line = format!("{list} after {last}"),
                 None => break,
             }
         }
@@ -173,7 +180,7 @@ impl Client {
             Answer::Ok(_, fields) => {
                 // The server's spelling: its case may differ from what was typed.
                 let name = fields.split(' ').next().and_then(|name| name.strip_prefix('#')).unwrap_or(name);
-                self.channel = Some(Channel { name: name.to_owned(), key: key.to_owned(), shown: Shown::default() });
+                self.channel = Some(Channel { name: name.to_owned(), key: key.to_owned(), shown: Shown::default(), read: 0 });
                 self.enter(name, verb == "CREATE")?;
                 self.chat()
             }
@@ -192,14 +199,8 @@ impl Client {
     }
 }
 
-/// The users of a page of a LIST, as `name:id`.
-fn names(data: &[Item]) -> Vec<&str> {
-    let users = data.iter().filter(|item| item.kind == "USER");
-    users.filter_map(|item| item.split::<1>().map(|([who], _)| who)).collect()
-}
-
 /// A time from the server, in the person's time zone: `2019-08-05 17:45`.
-fn local_time(time: &str) -> String {
+pub fn local_time(time: &str) -> String {
     match time.parse::<Timestamp>() {
         Ok(stamp) => stamp.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
         Err(_) => time.to_owned(),

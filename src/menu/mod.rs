@@ -1,21 +1,27 @@
-//! The menu client: six functions for people who want a menu.
+//! The menu client: for people who want a menu.
 //!
 //! It does everything through protocol lines that a person could have typed into `nc`. It imports [`wire`](crate::wire), and
 //! [`tls`](crate::tls) for an encrypted connection, and nothing else of the server, lets no byte from the network control the terminal, and takes nothing for done without an OK.
 
+mod channel;
+mod charge;
 mod chat;
 mod client;
+mod events;
 mod functions;
 mod link;
 mod recover;
 mod screen;
 mod script;
+mod search;
 mod secret;
 mod secure;
 mod servers;
 mod start;
+mod talk;
 mod terminal;
 mod trust;
+mod unread;
 
 use anyhow::Result;
 

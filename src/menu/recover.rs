@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost, reason};
 use crate::menu::link::{Happening, Link};
 use crate::menu::terminal::{Look, Typed};
+use crate::menu::unread::Unread;
 use crate::wire::incoming::Item;
 
 /// How many messages are asked for at a time.
@@ -147,8 +148,8 @@ impl Client {
         let unread = self.become_again(gone)?;
         let who = self.who.clone();
         self.terminal.show(Look::Plain, &format!("Connected again. You are {who}."));
-        self.show_unread(unread);
-        if unread > 0 && self.resumes_inbox() {
+        self.show_unread(&unread);
+        if unread.inbox > 0 && self.resumes_inbox() {
             self.resume_inbox()?;
         }
         self.resume_channel(before)?;
@@ -157,20 +158,20 @@ impl Client {
         Ok(())
     }
 
-    /// Logs in again, or takes the name again; returns the number of unread messages.
-    fn become_again(&mut self, gone: &str) -> Result<u64, Lost> {
+    /// Logs in again, or takes the name again; returns how much is unread.
+    fn become_again(&mut self, gone: &str) -> Result<Unread, Lost> {
         let answer = match &self.identity {
-            Identity::Guest(None) => return Ok(0),
+            Identity::Guest(None) => return Ok(Unread::default()),
             Identity::Guest(Some(name)) => self.name_again(&name.clone(), gone)?,
             Identity::Account { name, password } => self.exchange(&format!("LOGIN {name} {password}"))?,
         };
         match answer {
-            Answer::Ok(_, fields) => return Ok(self.is_now(&fields)),
+            Answer::Ok(data, fields) => return Ok(self.is_now(&data, &fields)),
             // An account's messages are never sent under another identity.
             Answer::Err(code, text) if self.is_account() || is_for_now(&code) => return Err(Lost(reason(&code, &text))),
             refused => self.show_refused("You are another guest now", &refused),
         }
-        Ok(0)
+        Ok(Unread::default())
     }
 
     /// Takes a guest's name. The connection that is gone may still have it, until the other servers know that it is.
@@ -223,7 +224,7 @@ impl Client {
             if is_for_now(&code) {
                 return Err(Lost(reason(&code, &text)));
             }
-            self.channel = None;
+            self.loses_channel("you are not in the channel any more");
             self.terminal.show(Look::Red, &format!("You are not in channel {name} any more: {text}."));
             return Ok(());
         }

@@ -5,6 +5,7 @@ use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost, name_of}
 use crate::menu::link::{Happening, Link, at_port};
 use crate::menu::servers::Servers;
 use crate::menu::terminal::{Look, Terminal, Typed};
+use crate::menu::unread::Unread;
 
 impl Client {
     /// Connects, and takes a name or logs in; asks for whatever the options leave open.
@@ -28,13 +29,12 @@ impl Client {
         let lines =
             [format!("Successfully connected to server: {peer}"), format!("Client Name: {name}"), format!("Client ID: {id}")];
         lines.iter().for_each(|line| client.terminal.show(Look::Plain, line));
-        client.show_unread(unread);
+        client.show_unread(&unread);
         Ok(client)
     }
 
-    /// Takes a name as a guest, asking until one is accepted. Returns the number of unread messages, which is 0 for a new
-    /// guest.
-    fn take_name(&mut self, given: Option<&str>) -> Result<u64, Ended> {
+    /// Takes a name as a guest, asking until one is accepted. Returns how much is unread, which is nothing for a new guest.
+    fn take_name(&mut self, given: Option<&str>) -> Result<Unread, Ended> {
         let mut name = given.map(str::to_owned);
         loop {
             let wanted = match name.take() {
@@ -45,21 +45,21 @@ impl Client {
                 Answer::Ok(_, who) => {
                     self.identity = Identity::Guest(Some(name_of(&who).to_owned()));
                     self.who = who;
-                    return Ok(0);
+                    return Ok(Unread::default());
                 }
                 other => self.show_refused("Not done", &other),
             }
         }
     }
 
-    fn log_in(&mut self, name: &str) -> Result<u64, Ended> {
+    fn log_in(&mut self, name: &str) -> Result<Unread, Ended> {
         loop {
             let password = self.terminal.password(&format!("Password of {name}: ")).ok_or(Ended::ByPerson)?;
             match self.command(&format!("LOGIN {name} {password}"), Again::Yes)? {
-                Answer::Ok(_, fields) => {
+                Answer::Ok(data, fields) => {
                     self.identity = Identity::Account { name: name.to_owned(), password };
-                    let unread = self.is_now(&fields);
-                    if unread > 0 && self.resumes_inbox() {
+                    let unread = self.is_now(&data, &fields);
+                    if unread.inbox > 0 && self.resumes_inbox() {
                         self.mark_inbox()?;
                     }
                     return Ok(unread);
