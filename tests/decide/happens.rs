@@ -330,12 +330,6 @@ impl Model {
         }
     }
 
-    /// The connections of a node.
-    pub fn connections_of(&self, node: NodeId) -> Vec<SessionId> {
-        let all = self.connections.iter().map(|connection| connection.session);
-        all.filter(|session| session.node == node).collect()
-    }
-
     /// A node has ended with all its connections at once. If a channel passes to one of them in between, that need not be told.
     fn end_node(&mut self, node: NodeId) -> Lines {
         let mut lines = vec![];
