@@ -71,10 +71,16 @@ pub fn at_port(host: &str, port: u16) -> String {
     if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// A line as it may be shown: the password is typed without echo, so it is hidden here too.
+/// A line as it may be shown: passwords are typed without echo, so they are hidden here too, as are tokens and invites.
 pub fn without_password(line: &str) -> String {
-    match line.split_whitespace().collect::<Vec<_>>()[..] {
-        [verb, name, _, ..] if ["LOGIN", "REGISTER"].contains(&verb.to_uppercase().as_str()) => format!("{verb} {name} ***"),
+    let words: Vec<_> = line.split_whitespace().collect();
+    let verb = words.first().map(|verb| verb.to_uppercase()).unwrap_or_default();
+    match (verb.as_str(), &words[..]) {
+        ("LOGIN", [verb, name, _, ..]) => format!("{verb} {name} ***"),
+        ("REGISTER", [verb, code, name, _, ..]) if code.starts_with('@') => format!("{verb} @*** {name} ***"),
+        ("REGISTER", [verb, name, _, ..]) => format!("{verb} {name} ***"),
+        ("LOGIN" | "PASSWD" | "UNREGISTER", [verb, _, ..]) => format!("{verb} ***"),
+        ("OK", [ok, token @ ("TOKEN" | "token"), label, _]) => format!("{ok} {token} {label} ***"),
         _ => line.to_owned(),
     }
 }
@@ -196,6 +202,11 @@ mod tests {
     fn a_password_is_not_shown() {
         assert_eq!(without_password("login nina  open sesame"), "login nina ***");
         assert_eq!(without_password("REGISTER nina secret"), "REGISTER nina ***");
+        assert_eq!(without_password("REGISTER @code nina a secret"), "REGISTER @*** nina ***");
+        assert_eq!(without_password("LOGIN lct_secret"), "LOGIN ***");
+        assert_eq!(without_password("passwd one -> another"), "passwd ***");
+        assert_eq!(without_password("UNREGISTER open sesame"), "UNREGISTER ***");
+        assert_eq!(without_password("OK TOKEN deploy lct_secret"), "OK TOKEN deploy ***");
         assert_eq!(without_password("MSG nina a  b"), "MSG nina a  b");
     }
 }
