@@ -77,7 +77,7 @@ impl Client {
                 "away" => format!("{who} (away: {text})"),
                 _ => who.to_owned(),
             }));
-            match page().last().filter(|_| counts.ends_with(" more")) {
+            match page().next_back().filter(|_| counts.ends_with(" more")) {
                 Some(([last, ..], _)) => line = format!("{list} after {last}"),
                 None => break,
             }
