@@ -210,7 +210,7 @@ impl Client {
 
     fn read(&mut self, line: &str) -> Option<Incoming> {
         if self.show_protocol {
-            self.terminal.show(Look::Dim, &format!("<-- {line}"));
+            self.terminal.show(Look::Dim, &format!("<-- {}", without_password(line)));
         }
         incoming::read(line)
     }
