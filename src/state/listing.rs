@@ -145,10 +145,11 @@ impl State {
         })
     }
 
-    /// The channel as this user may see it: only members see the topic of one with a key.
+    /// The channel as this user may see it: only members see the topic of one that not everybody may join.
     fn as_seen(&self, viewer: UserId, id: Seq, row: &Channel) -> ListedChannel {
         let mut channel = self.listed(id, row);
-        if channel.key.is_some() && !self.is_member(id, viewer) {
+        let is_closed = channel.key.is_some() || row.options.is_invite_only;
+        if is_closed && !self.is_member(id, viewer) {
             channel.topic = None;
         }
         channel
