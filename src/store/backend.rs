@@ -177,7 +177,8 @@ pub trait Backend: Look + Send + 'static {
     /// When the store fails or is damaged.
     fn last(&self) -> Result<Seq, StoreError>;
 
-    /// The newest entry that is still there; `None` from a backend that does not outlive its process.
+    /// The newest entry of a room that is still there; `None` from a backend that does not outlive its process. What is noted beside
+    /// the rooms does not count: people leave after the clock has jumped, too, and that they do is not to be believed of it.
     ///
     /// # Errors
     /// When the store fails or is damaged.

@@ -127,7 +127,7 @@ impl<B: Backend> Store<B> {
         Ok(self.backend.last()?.max(put).max(self.batch.newest))
     }
 
-    /// When the newest entry that is still there was stored, if there is one and it is sound.
+    /// When the newest entry of a room that is still there was stored, if there is one and it is sound.
     ///
     /// # Errors
     /// When the store fails.

@@ -245,7 +245,8 @@ impl Backend for Disk {
     }
 
     fn newest(&self) -> Result<Option<Record>, StoreError> {
-        let seq = self.connection.query_row("SELECT max(seq) FROM entries", [], |row| row.get::<_, Option<i64>>(0));
+        let sql = "SELECT seq FROM entries WHERE room IS NOT NULL ORDER BY seq DESC LIMIT 1";
+        let seq = self.connection.query_row(sql, [], |row| row.get(0)).optional();
         seq.map_err(store_error)?.map_or(Ok(None), |seq| self.record(Seq(row::unsigned(seq))))
     }
 

@@ -3,7 +3,7 @@
 use nom::branch::alt;
 use nom::bytes::complete::{tag, tag_no_case, take_while_m_n};
 use nom::character::complete::char;
-use nom::combinator::{eof, map, not, opt, recognize, success, value, verify};
+use nom::combinator::{eof, map, not, opt, peek, recognize, success, value, verify};
 use nom::multi::separated_list1;
 use nom::sequence::{preceded, terminated};
 use nom::{Err, Parser};
@@ -66,7 +66,7 @@ pub fn inbox(input: &str) -> Parsed<'_> {
 
 pub fn ack(input: &str) -> Parsed<'_> {
     let upto = alt((value(None, char('*')), map(seq, Some)));
-    let parts = (opt(argument(soft(channel))), argument(upto));
+    let parts = (opt(argument(preceded(peek(char('#')), channel))), argument(upto));
     map(terminated(parts, end), |(channel, upto)| Command::Ack { channel, upto }).parse(input)
 }
 
