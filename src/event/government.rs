@@ -3,6 +3,7 @@
 //! Values only. [`crate::state::permissions`] says who may do what.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -143,4 +144,13 @@ impl fmt::Display for Setting {
             Self::Keep(Kept::Messages(count)) => count.fmt(f),
         }
     }
+}
+
+/// The network that was typed, as an address or with its bits, and as it is counted: an IPv6 address stands for all with its first
+/// `ipv6_bits`, and an IPv4 address in the form of one for itself. `None` for what is no network.
+pub fn network(word: &str, ipv6_bits: u64) -> Option<IpNet> {
+    let address = || word.parse::<IpAddr>().ok().map(|address| IpNet::from(address.to_canonical()));
+    let net = address().or_else(|| word.parse().ok())?;
+    let most = if net.addr().is_ipv6() { u8::try_from(ipv6_bits).unwrap_or(128) } else { 32 };
+    IpNet::new(net.addr(), net.prefix_len().min(most)).ok().map(|net| net.trunc())
 }

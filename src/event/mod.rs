@@ -25,7 +25,7 @@ pub use access::Access;
 pub use act::{Act, Barred};
 pub use age::{Age, UNITS};
 pub use compaction::Compaction;
-pub use government::{Ban, Kept, Outcast, Setting, Unwanted};
+pub use government::{Ban, Kept, Outcast, Setting, Unwanted, network};
 pub use kind::{Event, Share};
 pub use line::{Mark, Stamp, To};
 pub use presence::{Absence, Ignored, Unignored};

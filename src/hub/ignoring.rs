@@ -26,7 +26,8 @@ impl Ignoring {
     /// Notes a change that came with this entry.
     pub fn change(&mut self, change: &Ignores, seq: Seq) {
         match change {
-            Ignores::Only(users) => self.users = users.iter().map(|user| (*user, seq)).collect(),
+            // Nothing of what was before is news to them.
+            Ignores::Only(users) => self.users = users.iter().map(|user| (*user, Seq(0))).collect(),
             Ignores::Also(user) => {
                 if let Err(place) = self.place(*user) {
                     self.users.insert(place, (*user, seq));
@@ -38,6 +39,11 @@ impl Ignoring {
                 }
             }
         }
+    }
+
+    /// What was said before is read again, as history is: whoever is ignored is not heard from any entry on.
+    pub fn hear_none(&mut self) {
+        self.users.iter_mut().for_each(|(_, since)| *since = Seq(0));
     }
 
     fn place(&self, user: UserId) -> Result<usize, usize> {
@@ -77,7 +83,7 @@ mod tests {
         ignoring.change(&Ignores::NotAnyMore(bob), Seq(40));
         assert_eq!(hides(&ignoring, 50), [true, false]);
         ignoring.change(&Ignores::Only([bob].into()), Seq(60));
-        assert_eq!((hides(&ignoring, 60), hides(&ignoring, 61)), ([false; 2], [false, true]));
+        assert_eq!((hides(&ignoring, 60), hides(&ignoring, 61)), ([false, true], [false, true]));
         ignoring.change(&Ignores::Only([].into()), Seq(70));
         assert!(ignoring.is_empty() && !ignoring.hides(bob));
     }

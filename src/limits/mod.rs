@@ -28,7 +28,9 @@ pub const INBOX_UNSHARED: u64 = 10;
 pub const BANS: usize = 500;
 /// Milliseconds of a day.
 pub const DAY_MILLISECONDS: i64 = 24 * 60 * 60 * 1000;
-/// Days for which a ban may last, if not for good: nobody remembers longer what it was for.
+/// Bytes of the scopes of a token, as they are typed: the line that lists them, or refuses something for them, must fit.
+pub const SCOPES_BYTES: usize = 3600;
+/// Days for which a ban, a token or an invite may last, if not for good: nobody remembers longer what it was for.
 pub const BAN_DAYS: u64 = 3650;
 /// Users who are invited to one channel and have not come: each is kept in memory.
 pub const INVITED: u64 = 1000;

@@ -130,6 +130,7 @@ impl Reading {
 
     /// Shows again what came after this entry, as to a reader who has paused since.
     pub fn go_back(&mut self, room: RoomId, seq: Seq) {
+        self.ignoring.iter_mut().for_each(|ignoring| ignoring.hear_none());
         let subscription =
             self.rooms.iter_mut().find(|subscription| subscription.room.id == room && subscription.end.is_none());
         subscription.into_iter().for_each(|subscription| subscription.go_back(seq));

@@ -112,7 +112,8 @@ impl Model {
         let RoomId::Channel(id) = room else { return false };
         let channel = self.channels.iter().find(|channel| channel.id == id).expect("it was found");
         let since = |spoke: Time| self.now.0 - spoke.0 < i64::from(channel.rules.slow) * 1000;
-        let spoke = channel.rules.spoke.iter().find(|(member, _)| *member == user);
+        let joined = channel.members.iter().find(|(member, _)| *member == user);
+        let spoke = channel.rules.spoke.iter().find(|(member, _)| *member == user).or(joined);
         channel.rank(user) < Rank::Operator && channel.rules.slow > 0 && spoke.is_some_and(|(_, spoke)| since(*spoke))
     }
 

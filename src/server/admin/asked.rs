@@ -1,16 +1,11 @@
 //! The lines of `linechat admin`: what they ask for. It owns nothing, and must never do any of it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipnet::IpNet;
-
 use crate::code::{Code, Refusal};
-use crate::event::UNITS;
-use crate::event::{Act, Barred, Recipient};
-use crate::limits::{PAGE_LINES, PAGE_LINES_MAX, REASON_BYTES};
+use crate::event::{Act, Barred, Recipient, UNITS, network};
+use crate::limits::{BAN_DAYS, PAGE_LINES, PAGE_LINES_MAX, REASON_BYTES};
 use crate::names::{Name, Pattern, UserId, is_channel, is_name};
-use crate::server::admission::counted;
 use crate::wire::text;
 
 /// A line, understood.
@@ -176,17 +171,6 @@ fn wrong(text: String) -> Refusal {
     Refusal::new(Code::BadSyntax, format!("{text}; see 'linechat admin --help'"))
 }
 
-fn network(word: &str, ipv6_prefix: u64) -> Option<IpNet> {
-    if let Ok(address) = word.parse::<IpAddr>() {
-        let address = counted(address, ipv6_prefix);
-        let bits = if address.is_ipv6() { u8::try_from(ipv6_prefix).unwrap_or(128) } else { 32 };
-        return IpNet::new(address, bits).ok();
-    }
-    let network = word.parse::<IpNet>().ok()?;
-    let most = if network.addr().is_ipv6() { u8::try_from(ipv6_prefix).unwrap_or(128) } else { 32 };
-    IpNet::new(network.addr(), network.prefix_len().min(most)).ok().map(|network| network.trunc())
-}
-
 fn user(word: &str) -> Result<Recipient, Refusal> {
     let no_user = || wrong(format!("'{word}' is no user; give a name, an id, or name:id"));
     if let Ok(id) = word.parse() {
@@ -208,9 +192,9 @@ fn age(word: &str) -> Result<u64, Refusal> {
     let unit = word.chars().last().and_then(|last| UNITS.into_iter().find(|(unit, _)| *unit == last));
     let parsed = unit.and_then(|(_, seconds)| {
         let count = word[..word.len() - 1].parse::<u64>().ok().filter(|count| (1..1_000_000).contains(count))?;
-        Some(count * seconds)
+        Some(count * seconds).filter(|seconds| *seconds <= BAN_DAYS * 24 * 3600)
     });
-    parsed.ok_or_else(|| wrong(format!("'{word}' is no span of time; give 30s, 5m, 2h, 3d or 1w")))
+    parsed.ok_or_else(|| wrong(format!("'{word}' is no span of time; give 30s, 5m, 2h, 3d or 1w, up to {BAN_DAYS}d")))
 }
 
 fn uses(word: &str) -> Result<u32, Refusal> {

@@ -127,7 +127,12 @@ pub async fn accept(shared: Arc<Shared>, socket: Socket) -> Ended {
 
 /// Answers the lines of one connection until it ends, or is silent for too long.
 async fn serve(office: &Office, stream: UnixStream) -> io::Result<()> {
-    let by: Arc<str> = user(stream.peer_cred()?.uid()).into();
+    let uid = stream.peer_cred()?.uid();
+    // Whoever came in before the socket was closed to others is still another.
+    if uid != 0 && uid != rustix::process::geteuid().as_raw() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let by: Arc<str> = user(uid).into();
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read);
     loop {

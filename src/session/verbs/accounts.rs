@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::code::{Code, Refusal};
 use crate::event::{Answer, Needs, Request, Rights, Scope};
-use crate::limits::{ENTRY_BYTES, PASSWORD_BYTES, SCOPES};
+use crate::limits::{BAN_DAYS, ENTRY_BYTES, PASSWORD_BYTES, SCOPES, SCOPES_BYTES};
 use crate::names::Name;
 use crate::session::verbs::{Said, done};
 use crate::session::{Session, secrets};
@@ -29,6 +29,7 @@ impl Session {
 
     /// The secret is shown here and nowhere else, ever.
     async fn new_token(&mut self, label: &str, scopes: Option<&str>, lasts: Option<Age>) -> Said {
+        let written = scopes.unwrap_or_default();
         let parsed = scopes.map(|scopes| scopes.split_whitespace().map(str::parse).collect::<Result<Vec<Scope>, _>>());
         let scopes = match parsed.transpose() {
             Ok(Some(scopes)) if scopes.len() > SCOPES => {
@@ -38,6 +39,14 @@ impl Session {
             Ok(scopes) => scopes,
             Err(error) => return Ok(Err(Refusal::new(Code::BadSyntax, error.to_string()))),
         };
+        if let Some(lasts) = lasts.filter(|lasts| lasts.0 == 0 || lasts.0 > BAN_DAYS * 24 * 3600) {
+            let text = format!("a token lasts 1s to {BAN_DAYS}d, and not {lasts}; without for it lasts until TOKEN DROP");
+            return Ok(Err(Refusal::new(Code::BadSyntax, text)));
+        }
+        if written.len() > SCOPES_BYTES {
+            let text = format!("the scopes have {} bytes and may have {SCOPES_BYTES}; nothing was stored", written.len());
+            return Ok(Err(Refusal::new(Code::TooLong, text)));
+        }
         let secret = match secrets::token() {
             Ok(secret) => secret,
             Err(refusal) => return Ok(Err(refusal)),
@@ -89,6 +98,7 @@ impl Session {
         match self.ask(Request::LogInToken(hash)).await? {
             Ok(Answer::LoggedIn(who, unread)) => {
                 (self.who, self.is_account, self.token) = (who, true, Some(Box::new(rights)));
+                let unread = self.unread_at_login(unread).await;
                 self.show_own_channels().await;
                 Ok(Ok(format!("{} {unread}", self.who)))
             }

@@ -1,9 +1,7 @@
 //! OP, DEOP, GIVE, INVITE, KICK, BAN, UNBAN, BANS and SET: read from the line here, decided in the order.
 
-use ipnet::IpNet;
-
 use crate::code::{Code, Refusal};
-use crate::event::{Age, Kept, Recipient, Request, Setting, Unwanted};
+use crate::event::{Age, Kept, Recipient, Request, Setting, Unwanted, network};
 use crate::limits::{BAN_DAYS, SLOW_SECONDS};
 use crate::names::Name;
 use crate::session::Session;
@@ -48,7 +46,7 @@ impl Session {
             let text = format!("a ban lasts 1s to {BAN_DAYS}d, and not {lasts}; without for it lasts until UNBAN");
             return Ok(Err(Refusal::new(Code::BadSyntax, text)));
         }
-        let who = match unwanted(who) {
+        let who = match unwanted(who, self.shared.limits.ipv6_prefix) {
             Ok(who) => who,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -58,7 +56,7 @@ impl Session {
     }
 
     pub(super) async fn unban(&mut self, channel: &str, who: Banned<'_>) -> Said {
-        match unwanted(who) {
+        match unwanted(who, self.shared.limits.ipv6_prefix) {
             Ok(who) => self.ask_paid(Request::Unban(Name::new(channel), who), 0).await,
             Err(refusal) => Ok(Err(refusal)),
         }
@@ -164,14 +162,12 @@ fn kept(value: &str) -> Result<Kept, Refusal> {
     }
 }
 
-fn unwanted(who: Banned<'_>) -> Result<Unwanted, Refusal> {
+fn unwanted(who: Banned<'_>, ipv6_bits: u64) -> Result<Unwanted, Refusal> {
     let address = match who {
         Banned::User(user) => return Ok(Unwanted::User(Recipient::from(user))),
         Banned::Address(address) => address,
     };
-    let net =
-        address.parse::<IpNet>().ok().or_else(|| address.parse().ok().map(|address: std::net::IpAddr| IpNet::from(address)));
-    net.map(Unwanted::Net).ok_or_else(|| {
+    network(address, ipv6_bits).map(Unwanted::Net).ok_or_else(|| {
         let text = format!("{address} is no address of a network; for example: 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32");
         Refusal::new(Code::BadSyntax, text)
     })

@@ -68,17 +68,20 @@ impl Session {
         let found = {
             let state = self.shared.state.read().await;
             let found = state.may_read(self.who.id, channel);
-            found.map(|id| (id, state.channel_name(id).cloned(), state.read_in(id, self.who.id).unwrap_or_default()))
+            // What is said from here on is shown as it happens, and only while they are a member.
+            let before = Seq(state.seq().0 + 1);
+            let read = |id| state.read_in(id, self.who.id).unwrap_or_default();
+            found.map(|id| (id, state.channel_name(id).cloned(), read(id), before))
         };
-        let (id, name, read) = match found {
+        let (id, name, read, before) = match found {
             Ok(found) => found,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let all = Shown { room: RoomId::Channel(id), channel: name.as_ref(), before: Seq(u64::MAX) };
+        let all = Shown { room: RoomId::Channel(id), channel: name.as_ref(), before };
         let after = match span {
             Span::Newest => return self.show_last(all, count).await,
             Span::Before(when) => match self.begins(when).await {
-                Ok(before) => return self.show_last(Shown { before, ..all }, count).await,
+                Ok(begins) => return self.show_last(Shown { before: begins.min(before), ..all }, count).await,
                 Err(refusal) => return Ok(Err(refusal)),
             },
             Span::Since(When::Seq(seq)) => seq,

@@ -75,15 +75,19 @@ impl Session {
         match self.ask(Request::LogIn(name, hash)).await? {
             Ok(Answer::LoggedIn(who, unread)) => {
                 (self.who, self.is_account) = (who, true);
-                let unread = match self.reading.inbox_read(self.who.id).filter(|_| self.reading.ignoring().is_some()) {
-                    // Those that came since are shown.
-                    Some(place) => self.count_unread(Start::Unread, place).await.unwrap_or(unread),
-                    None => unread,
-                };
+                let unread = self.unread_at_login(unread).await;
                 self.show_own_channels().await;
                 Ok(Ok(format!("{} {unread}", self.who)))
             }
             other => done(other),
+        }
+    }
+
+    /// How many messages in the inbox are unread and heard, of so many that are unread; those that came since the LOGIN are shown.
+    pub(super) async fn unread_at_login(&mut self, unread: u64) -> u64 {
+        match self.reading.inbox_read(self.who.id).filter(|_| self.reading.ignoring().is_some()) {
+            Some(place) => self.count_unread(Start::Unread, place).await.unwrap_or(unread),
+            None => unread,
         }
     }
 }

@@ -111,6 +111,10 @@ impl Session {
     /// Everything that happened before is shown before the answer, as before that of PING.
     async fn answer_wait(&mut self, room: &Room, next: Next) -> Said {
         self.follow_to_now().await?;
+        if !self.reading.goes_on(room.id) {
+            let text = "you are not in the channel any more; JOIN it again";
+            return Ok(Err(Refusal::new(Code::NotMember, text)));
+        }
         let (title, seq) = (room.title(), next.seq());
         self.socket.write(|out| match next {
             Next::Message(entry) => entry.event.write_line(out, Mark::Data, entry.seq, entry.time, title.to()),

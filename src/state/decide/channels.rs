@@ -131,7 +131,8 @@ impl Deciding<'_> {
         let is_so = self.state.absent_owner(channel, now, days) == Some(owner);
         let Some(owner) = self.state.user(owner).filter(|_| is_so) else { return Ok(Answer::Done) };
         let members = self.state.members.range((channel, UserId(0))..=(channel, UserId(u64::MAX)));
-        let heirs = members.map(claim).filter(|(_, _, id)| !self.state.is_long_away(*id, now, days));
+        let heirs =
+            members.map(claim).filter(|(_, _, id)| self.state.is_account(*id) && !self.state.is_long_away(*id, now, days));
         if let Some(heir) = heirs.min().and_then(|(_, _, id)| self.state.user(id)) {
             self.pass_to(channel, Some(heir.id));
             self.becomes_operator(channel, &owner, &heir, true, true);

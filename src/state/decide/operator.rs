@@ -71,7 +71,9 @@ impl Deciding<'_> {
 
     fn ban_network(&mut self, network: IpNet, seconds: Option<u64>, reason: Option<&Arc<str>>) -> Done {
         self.sweep_bans();
-        let count = self.state.banned_networks().count();
+        let now = self.context.time;
+        let others = self.state.banned_networks().filter(|(other, ban)| **other != network && holds(ban.until, now));
+        let count = others.count();
         if count >= SERVER_BANS {
             return refused(Code::Quota, format!("{count} networks are banned, which is the most there may be; UNBAN some"));
         }

@@ -115,7 +115,9 @@ impl Deciding<'_> {
     /// Whether the channel lets its members speak now and then only, and for this one it is too soon.
     fn is_too_soon(&self, actor: &Actor, channel: Seq) -> Result<(), Refusal> {
         let Some(Channel { name, options: Options { slow, .. }, .. }) = self.state.channel_row(channel) else { return Ok(()) };
-        let spoke = self.state.members.get(&(channel, actor.who.id)).filter(|_| *slow > 0).and_then(|member| member.spoke);
+        let member = self.state.members.get(&(channel, actor.who.id)).filter(|_| *slow > 0);
+        // To leave and come back gains nothing.
+        let spoke = member.map(|member| member.spoke.unwrap_or(member.since));
         let Some(spoke) = spoke.filter(|_| self.rank(actor, channel) < Rank::Operator) else { return Ok(()) };
         let wait = spoke.0 + i64::from(*slow) * 1000 - self.context.time.0;
         if wait <= 0 {
