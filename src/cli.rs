@@ -94,6 +94,9 @@ pub struct Serve {
     /// Where 'linechat admin' finds this server [default: admin.sock in the data directory, except with --journal memory].
     #[arg(long, value_name = "PATH")]
     pub admin_socket: Option<PathBuf>,
+    /// Keeps no index of messages: SEARCH, and HISTORY by time or with a user, are not to be had; it spares half of what a message costs.
+    #[arg(long)]
+    pub no_search: bool,
     /// Who may register an account.
     #[arg(long, value_enum, default_value = "open")]
     pub registration: Registration,
@@ -179,7 +182,8 @@ impl Serve {
         let admin_socket = self.admin_socket.clone().or_else(usual);
         let cluster = self.cluster()?;
         let journal = self.journal;
-        Ok(Config { listen, tls, plain_passwords, proxies, data_dir, admin_socket, journal, cluster, limits })
+        let search = !self.no_search;
+        Ok(Config { listen, tls, plain_passwords, proxies, data_dir, admin_socket, search, journal, cluster, limits })
     }
 
     fn cluster(&self) -> Result<Option<Cluster>> {

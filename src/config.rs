@@ -119,6 +119,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where the operator's socket is, if there is one.
     pub admin_socket: Option<PathBuf>,
+    /// Whether there is an index of messages.
+    pub search: bool,
     /// Where entries are kept; what `--journal` says.
     pub journal: JournalKind,
     /// The cluster, for the journal that is shared.

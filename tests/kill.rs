@@ -216,7 +216,10 @@ impl Left {
         let copy = tempfile::TempDir::with_prefix("linechat-left-").expect("a directory");
         for file in fs::read_dir(server.dir()).expect("the data is there") {
             let file = file.expect("an entry can be read");
-            fs::copy(file.path(), copy.path().join(file.file_name())).expect("it can be copied");
+            // All but the operator's socket.
+            if file.file_type().is_ok_and(|kind| kind.is_file()) {
+                fs::copy(file.path(), copy.path().join(file.file_name())).expect("it can be copied");
+            }
         }
         let store = store::Store::disk(copy.path()).expect("the store opens after a kill");
         let channel = store.state().iter().find(|entry| matches!(entry.event, Event::Created { .. })).expect("the channel").seq;

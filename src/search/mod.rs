@@ -18,6 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +38,9 @@ pub enum NotNow {
     /// Too many ask at the same time.
     #[error("too many search at the same time; try again in a moment")]
     Busy,
+    /// This server has no index.
+    #[error("this server keeps no index of messages (--no-search)")]
+    Without,
 }
 
 /// A question, which sends its answer to whoever has asked it.
@@ -80,7 +84,10 @@ impl Search {
             }
             Ok(())
         });
-        self.jobs.try_send(job).map_err(|_| NotNow::Busy)?;
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => NotNow::Busy,
+            TrySendError::Closed(_) => NotNow::Without,
+        })?;
         match tokio::time::timeout(Duration::from_secs(SEARCH_SECONDS), answered).await {
             Ok(Ok(found)) => Ok(found),
             _ => Err(NotNow::Behind),

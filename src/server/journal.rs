@@ -85,7 +85,7 @@ pub async fn open(config: &Config, mut parts: Parts<'_>) -> Result<Journal, Star
         }
     };
     let directory = (runs == Runs::InThread).then_some(config.data_dir.as_path());
-    let search = index(&reader, directory, &mut parts)?;
+    let search = if config.search { index(&reader, directory, &mut parts)? } else { Search::nowhere() };
     Ok(Journal { order: Arc::new(order), state, reader, search, node: ALONE, membership: None, nats: None })
 }
 
@@ -154,7 +154,7 @@ async fn shared(config: &Config, cluster: &Cluster, mut parts: Parts<'_>) -> Res
             return Err(error);
         }
     };
-    let search = index(&reader, Some(&config.data_dir), &mut parts)?;
+    let search = if config.search { index(&reader, Some(&config.data_dir), &mut parts)? } else { Search::nowhere() };
     Ok(Journal { order: Arc::new(order), state, reader, search, node, membership: Some(membership), nats: Some(broker) })
 }
 

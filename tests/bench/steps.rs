@@ -139,7 +139,9 @@ async fn serve() -> SocketAddr {
     limits.channel_keys_per_channel = NONE;
     let (tls, plain_passwords) = (None, PlainPasswords::Allow);
     let (proxies, data_dir, journal) = (Vec::new(), PathBuf::new(), JournalKind::Memory);
-    let config = Config { listen, tls, plain_passwords, proxies, data_dir, admin_socket: None, journal, cluster: None, limits };
+    // The index is no step on the way of a message: `cargo bench --bench search` has its costs.
+    let (admin_socket, search, cluster) = (None, false, None);
+    let config = Config { listen, tls, plain_passwords, proxies, data_dir, admin_socket, search, journal, cluster, limits };
     let server = Server::start(&config).await.expect("the server starts");
     let address = server.addresses()[0];
     tokio::spawn(server.run(pending()));
