@@ -147,7 +147,7 @@ fn a_channel_is_closed_by_its_owner_or_left_by_them_and_never_both() {
             let den = format!("#den{number}");
             let ([left, closed], told) = home.at_once(number, &den, [&format!("LEAVE {den}"), &format!("CLOSE {den}")]);
             if left.starts_with("OK ") {
-                assert!(closed.starts_with("ERR NOT_ALLOWED CLOSE "), "{left}, {closed}");
+                assert!(closed.starts_with("ERR NOT_MEMBER CLOSE "), "{left}, {closed}");
                 assert_eq!(told, home.left(&den));
                 home.bob.ok(&format!("CLOSE {den}"));
             } else {

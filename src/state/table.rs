@@ -86,6 +86,10 @@ impl<K: Ord + Clone, V: Clone> Table<K, V> {
 
     /// Makes all changes since the last commit permanent.
     pub fn commit(&mut self) {
+        // Most batches change few of the tables.
+        if self.undo.is_empty() {
+            return;
+        }
         self.undo.clear();
         // Gives memory back after a large batch, or after loading a whole state.
         self.undo.shrink_to(4096);

@@ -21,6 +21,10 @@ pub fn linked_hidden(look: &impl Look, room: RoomId, seq: Seq) -> Result<Option<
 
 fn find(look: &impl Look, room: RoomId, seq: Seq, is_shown: bool) -> Result<Option<Record>, StoreError> {
     let damage = match look.record(seq) {
+        // It was given up for readers, and is kept because the state is loaded from it: what is shown has a number.
+        Ok(Some(Record { entry, links, is_damaged: false })) if entry.room == Some(room) && is_shown && links.n == 0 => {
+            return Ok(None);
+        }
         Ok(Some(record)) if record.entry.room == Some(room) => return Ok(Some(record)),
         Ok(Some(_)) => StoreError::Damaged(format!("entry {seq} is linked from a room that it does not belong to")),
         Ok(None) if seq == Seq(0) || seq < look.floor(room)? => return Ok(None),
