@@ -122,7 +122,7 @@ fn marks(state: &State, model: &mut Model) -> Result<(), String> {
 
 type Listed = (Seq, String, u64, Option<(UserId, String)>, Option<String>, Option<String>);
 
-/// What a viewer sees of the channels: not those that are hidden from them, nor topics for which they would need a key.
+/// What a viewer sees of the channels: not those that are hidden from them, nor topics of those that not everybody may join.
 fn channels_as_seen(state: &State, model: &Model, viewer: UserId) -> Result<(), String> {
     let seen: Vec<Listed> = state
         .list_channels(viewer, &all())
@@ -141,9 +141,9 @@ fn channels_as_seen(state: &State, model: &Model, viewer: UserId) -> Result<(), 
         .filter(|channel| !channel.rules.is_hidden || channel.has(viewer))
         .map(|channel| {
             let has = channel.has(viewer);
-            let Channel { id, name, owner, topic, key, members, .. } = channel.clone();
+            let Channel { id, name, owner, topic, key, members, rules, .. } = channel.clone();
             let owner = owner.and_then(|owner| model.user(owner)).map(|user| (user.id, user.name.clone()));
-            (id, name, members.len() as u64, owner, topic.filter(|_| key.is_none() || has), key)
+            (id, name, members.len() as u64, owner, topic.filter(|_| !(key.is_some() || rules.is_invite_only) || has), key)
         })
         .collect();
     same(&seen, &expected, format_args!("the channels that {viewer} sees"))
