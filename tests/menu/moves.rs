@@ -176,7 +176,7 @@ fn what_a_stopping_server_does_not_take_the_next_one_does() {
 #[test]
 fn nobody_stays_where_they_could_only_be_somebody_else() {
     let server = Server::start(&[]);
-    let dying = pretends(&["OK NAME nina:1", "OK JOIN #c 2", "OK HISTORY 0", "OK LIST 0", "OK CHANNELS 0"]);
+    let dying = pretends(&["OK NAME nina:1", "OK JOIN #c 2", "OK HISTORY 0", "OK LIST 0", "OK CHANNELS 0", "OK SET #c"]);
     let nameless = pretends(&["ERR UNAVAILABLE NAME this server cannot reach the others now"]);
     let closed = pretends(&["OK NAME nina:1", "ERR UNAVAILABLE JOIN this server cannot reach the others now"]);
     let mut bob = plain(&server, "bob");
