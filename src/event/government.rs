@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Recipient, Time};
+use crate::event::{Recipient, Time, holds};
 use crate::names::{UserId, Who};
 
 /// One option of a channel, with its value.
@@ -90,7 +90,7 @@ pub struct Ban {
 impl Ban {
     /// Whether it still keeps anybody out.
     pub fn holds(&self, now: Time) -> bool {
-        self.until.is_none_or(|until| now < until)
+        holds(self.until, now)
     }
 
     /// Whom it keeps out, as lines name them.

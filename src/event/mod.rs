@@ -62,6 +62,11 @@ pub struct Entry {
     pub event: Event,
 }
 
+/// Whether what holds until then, or for good, holds at this time.
+pub fn holds(until: Option<Time>, now: Time) -> bool {
+    until.is_none_or(|until| now < until)
+}
+
 impl RoomId {
     /// Where the acts of the operator are noted. Seqs begin with 1, so no channel is this one; nobody joins it.
     pub const OPERATOR: Self = Self::Channel(Seq(0));

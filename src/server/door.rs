@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tracing::Instrument;
 
-use crate::clock::{self, Clock};
+use crate::clock;
 use crate::code::{Code, Refusal};
 use crate::config::PlainPasswords;
 use crate::limits::NONE;
@@ -173,7 +173,7 @@ impl Door {
         let address = admission::counted(peer.ip(), shared.limits.ipv6_prefix);
         // While a batch is being committed nobody is asked, and the decision about the newcomer says the same.
         if let Ok(state) = shared.state.try_read()
-            && let Some(ban) = state.ban_of(address, Clock::System.time())
+            && let Some(ban) = state.ban_of(address, shared.clock.time())
         {
             return Err(Refusal::new(Code::NotAllowed, format!("your address is {}", ban.words())));
         }

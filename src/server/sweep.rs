@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::clock::{self, Clock};
+use crate::clock;
 use crate::event::{Origin, Proposal, Request, SessionId};
 use crate::limits::{IN_FLIGHT, LIST_LINES, NONE};
 use crate::names::Seq;
@@ -53,7 +53,7 @@ pub async fn run(shared: Arc<Shared>) -> Ended {
 /// Proposes the end of connections whose tokens have expired. Whether they have is decided by the order's time.
 async fn end_lapsed(shared: &Shared) -> Result<(), crate::order::Closed> {
     let node = shared.lives.newest().node;
-    let lapsed = shared.state.read().await.lapsed(Clock::System.time());
+    let lapsed = shared.state.read().await.lapsed(shared.clock.time());
     if !lapsed.iter().any(|session| session.node == node) {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::event::{Access, Time};
+use crate::event::{Access, Time, holds};
 use crate::names::{UserId, Who};
 use crate::state::State;
 use crate::state::table::Table;
@@ -38,11 +38,6 @@ pub struct BarredOut {
     networks: Table<IpNet, ServerBan>,
     accounts: Table<UserId, ServerBan>,
     invitations: Table<Arc<str>, Invitation>,
-}
-
-/// Whether what holds until then holds at this time.
-pub fn holds(until: Option<Time>, now: Time) -> bool {
-    until.is_none_or(|until| now < until)
 }
 
 impl ServerBan {

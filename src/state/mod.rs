@@ -28,7 +28,7 @@ use crate::event::{Ban, Kept, NodeId, Outcast, SessionId, Time};
 use crate::names::{Name, Seq, UserId, Who};
 
 pub use archive::{Archive, Inbox, Sharer, Used};
-pub use barred::{Invitation, ServerBan, holds};
+pub use barred::{Invitation, ServerBan};
 pub use decide::{Context, Decision, Storage, decide, not_yours, preview};
 pub use decide::{no_such_token, not_for_a_token};
 pub use listing::{ListedChannel, ListedUser, Part, Presence, Wanted, place_of};

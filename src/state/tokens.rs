@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::event::{Access, Needs, Rights, RoomId, Scope, SessionId, Time};
+use crate::event::{Access, Needs, Rights, RoomId, Scope, SessionId, Time, holds};
 use crate::names::{Name, UserId, fold};
 use crate::state::State;
 use crate::state::table::Table;
@@ -39,7 +39,7 @@ pub struct Tokens {
 impl Token {
     /// Whether it is good at this time.
     pub fn is_good(&self, now: Time) -> bool {
-        self.until.is_none_or(|until| now < until)
+        holds(self.until, now)
     }
 
     /// What its connections may do.

@@ -8,13 +8,13 @@ use std::io;
 
 use tokio::net::unix::OwnedWriteHalf;
 
-use crate::clock::{self, Clock};
+use crate::clock;
 use crate::code::{Code, Refusal};
-use crate::event::{Access, Entry, Event, RoomId, Time};
+use crate::event::{Access, Entry, Event, RoomId, Time, holds};
 use crate::limits::LIST_LINES;
 use crate::names::{Pattern, Seq};
 use crate::server::admin::{Office, say};
-use crate::state::{ConnectionRow, Part, ServerBan, Wanted, holds};
+use crate::state::{ConnectionRow, Part, ServerBan, Wanted};
 use crate::store::{Query, Start, What};
 
 /// What the OK says, or a refusal.
@@ -79,7 +79,7 @@ impl Office {
     }
 
     pub(super) async fn bans(&self, write: &mut OwnedWriteHalf) -> Shown {
-        let now = Clock::System.time();
+        let now = self.shared.clock.time();
         let bans: Vec<(String, ServerBan)> = {
             let state = self.shared.state.read().await;
             let networks = state.banned_networks().map(|(network, ban)| (network.to_string(), ban.clone()));
@@ -99,7 +99,7 @@ impl Office {
         loop {
             let mut out = String::new();
             let count = {
-                let (state, now) = (self.shared.state.read().await, Clock::System.time());
+                let (state, now) = (self.shared.state.read().await, self.shared.clock.time());
                 let accounts = state.list_accounts(last, LIST_LINES);
                 for who in accounts.iter().filter(|who| pattern.fits(&who.name)) {
                     shown += 1;

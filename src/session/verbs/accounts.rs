@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::clock::Clock;
 use crate::code::{Code, Refusal};
 use crate::event::{Answer, Needs, Request, Rights, Scope};
-use crate::limits::{BAN_DAYS, ENTRY_BYTES, PASSWORD_BYTES, SCOPES, SCOPES_BYTES};
+use crate::limits::{ENTRY_BYTES, PASSWORD_BYTES, SCOPES, SCOPES_BYTES};
 use crate::names::Name;
-use crate::session::verbs::{Said, done};
+use crate::session::verbs::{Said, done, lasts_too_long};
 use crate::session::{Session, secrets};
 use crate::state::{no_such_token, not_for_a_token};
 use crate::wire::{Age, Token, reply};
@@ -39,9 +38,8 @@ impl Session {
             Ok(scopes) => scopes,
             Err(error) => return Ok(Err(Refusal::new(Code::BadSyntax, error.to_string()))),
         };
-        if let Some(lasts) = lasts.filter(|lasts| lasts.0 == 0 || lasts.0 > BAN_DAYS * 24 * 3600) {
-            let text = format!("a token lasts 1s to {BAN_DAYS}d, and not {lasts}; without for it lasts until TOKEN DROP");
-            return Ok(Err(Refusal::new(Code::BadSyntax, text)));
+        if let Some(refusal) = lasts_too_long("token", lasts, "TOKEN DROP") {
+            return Ok(Err(refusal));
         }
         if written.len() > SCOPES_BYTES {
             let text = format!("the scopes have {} bytes and may have {SCOPES_BYTES}; nothing was stored", written.len());
@@ -67,7 +65,7 @@ impl Session {
         if !self.is_account {
             return Err(Refusal::new(Code::NotAllowed, "only accounts have tokens; LOGIN or REGISTER first"));
         }
-        let now = Clock::System.time();
+        let now = self.shared.clock.time();
         let tokens: Vec<_> = {
             let state = self.shared.state.read().await;
             state.tokens_of(self.who.id).filter(|token| token.is_good(now)).cloned().collect()
@@ -89,7 +87,7 @@ impl Session {
         let hash = secrets::hash(token);
         let found = {
             let state = self.shared.state.read().await;
-            state.token_with(&hash, Clock::System.time()).map(|(_, token)| token.rights())
+            state.token_with(&hash, self.shared.clock.time()).map(|(_, token)| token.rights())
         };
         let Some(rights) = found else {
             let counted = self.shared.passwords.wrong_secret(self.address);

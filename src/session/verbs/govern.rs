@@ -2,10 +2,10 @@
 
 use crate::code::{Code, Refusal};
 use crate::event::{Age, Kept, Recipient, Request, Setting, Unwanted, network};
-use crate::limits::{BAN_DAYS, SLOW_SECONDS};
+use crate::limits::SLOW_SECONDS;
 use crate::names::Name;
 use crate::session::Session;
-use crate::session::verbs::Said;
+use crate::session::verbs::{Said, lasts_too_long};
 use crate::state::permissions::Act;
 use crate::wire::{Banned, Target, reply};
 
@@ -42,9 +42,8 @@ impl Session {
         if let Some(refusal) = self.too_long(reason) {
             return Ok(Err(refusal));
         }
-        if let Some(lasts) = lasts.filter(|lasts| lasts.0 == 0 || lasts.0 > BAN_DAYS * 24 * 3600) {
-            let text = format!("a ban lasts 1s to {BAN_DAYS}d, and not {lasts}; without for it lasts until UNBAN");
-            return Ok(Err(Refusal::new(Code::BadSyntax, text)));
+        if let Some(refusal) = lasts_too_long("ban", lasts, "UNBAN") {
+            return Ok(Err(refusal));
         }
         let who = match unwanted(who, self.shared.limits.ipv6_prefix) {
             Ok(who) => who,

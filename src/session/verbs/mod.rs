@@ -15,9 +15,9 @@ mod scripts;
 mod search;
 mod talk;
 
-use crate::clock::Clock;
 use crate::code::{Code, Refusal};
-use crate::event::{Answer, Request};
+use crate::event::{Age, Answer, Request};
+use crate::limits::BAN_DAYS;
 use crate::session::reading::Which;
 use crate::session::socket::Gone;
 use crate::session::{Ending, Session, replies, sniff};
@@ -105,7 +105,7 @@ impl Session {
 
     /// The refusal that the request would get now, if any. Asked before something expensive is computed for it.
     async fn preview(&self, request: Request) -> Option<Refusal> {
-        let (state, now) = (self.shared.state.read().await, Clock::System.time());
+        let (state, now) = (self.shared.state.read().await, self.shared.clock.time());
         state::preview(&state, &self.proposal(request), &self.shared.limits, now)
     }
 
@@ -171,4 +171,11 @@ fn done(outcome: Result<Answer, Refusal>) -> Said {
         Answer::AckedIn(name, seq) => format!("#{name} {seq}"),
         Answer::Text(text) => text.to_string(),
     }))
+}
+
+/// The refusal of a span for which nothing may last: what is meant to last longer lasts until it is ended.
+fn lasts_too_long(what: &str, lasts: Option<Age>, end: &str) -> Option<Refusal> {
+    let lasts = lasts.filter(|lasts| lasts.0 == 0 || lasts.0 > BAN_DAYS * 24 * 3600)?;
+    let text = format!("a {what} lasts 1s to {BAN_DAYS}d, and not {lasts}; without for it lasts until {end}");
+    Some(Refusal::new(Code::BadSyntax, text))
 }

@@ -165,7 +165,7 @@ impl<'a> Deciding<'a> {
             Unwanted::Net(net) => (None, None, Outcast::Net(net.trunc())),
         };
         let since = self.context.time;
-        let until = seconds.map(|seconds| Time(since.0.saturating_add_unsigned(seconds.saturating_mul(1000))));
+        let until = self.until(seconds);
         let ban = Ban { outcast, who, from, by: actor.who.clone(), since, until, reason: reason.cloned() };
         let hit = self.hit_by(channel, &ban);
         for (who, rank) in &hit {

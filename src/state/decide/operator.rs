@@ -6,11 +6,11 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::code::{Code, Refusal};
-use crate::event::{Access, Act, Answer, Barred, Event, Recipient, RoomId, SessionId};
+use crate::event::{Access, Act, Answer, Barred, Event, Recipient, RoomId, SessionId, holds};
 use crate::limits::{INVITE_CODES, SERVER_BANS};
 use crate::names::{Name, UserId, Who};
+use crate::state::ServerBan;
 use crate::state::decide::{Deciding, refused};
-use crate::state::{ServerBan, holds};
 
 /// What an act came to: on whom or what it was, and what else its OK says.
 type Done = Result<(String, String), Refusal>;

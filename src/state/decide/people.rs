@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::code::{Code, Refusal};
-use crate::event::{Access, Answer, Event, SessionId};
+use crate::event::{Access, Answer, Event, SessionId, holds};
 use crate::limits::{IDS_RESERVED, Registration};
 use crate::names::{Name, Seq, UserId, Who, check_chosen};
 use crate::state::archive::Archive;
 use crate::state::decide::{Actor, Deciding, Storage, refused};
-use crate::state::{Invitation, Session, holds};
+use crate::state::{Invitation, Session};
 
 impl Deciding<'_> {
     /// A new connection is a guest, with an id that was never given to anybody else.
