@@ -43,7 +43,7 @@ fn limits() -> Limits {
 /// What a batch came to.
 #[derive(Default)]
 struct Came {
-    shown: Vec<Entry>,
+    heard: Vec<Entry>,
     completions: Vec<(SessionId, Completion)>,
 }
 
@@ -56,7 +56,7 @@ struct Node<B: Backend> {
 
 impl<B: Backend> Node<B> {
     async fn take(&mut self, batch: &Batch, came: &Came, state: &State) {
-        let (mut shown, mut placed, mut completions) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut heard, mut placed, mut completions) = (Vec::new(), Vec::new(), Vec::new());
         let news = self.replica.take(batch.clone()).await.expect("there is room on the disk");
         for news in news.iter() {
             assert!(
@@ -64,7 +64,7 @@ impl<B: Backend> Node<B> {
                 "{news:?} was told after the last completions began"
             );
             match news {
-                News::Happened(entry) => shown.push(entry.clone()),
+                News::Happened(entry) => heard.push(entry.clone()),
                 // Whoever registers is told again of the rooms that they are in.
                 News::Begins { session, room, .. } => {
                     self.reads.entry(*session).or_default().insert(*room);
@@ -87,7 +87,7 @@ impl<B: Backend> Node<B> {
                 News::Completed { session, completion } => completions.push((*session, completion.clone())),
             }
         }
-        assert_eq!(shown, came.shown);
+        assert_eq!(heard, came.heard);
         let own = came.completions.iter().filter(|(session, _)| session.node == self.node);
         let own = own.map(|(session, completion)| (session.number, completion.clone()));
         // With those that have a place among the events told there, the others come last, all in the order of their proposals.
@@ -181,7 +181,7 @@ impl Replicas {
         for _ in 0..size {
             let proposal = people.propose(rng.random(), &self.order.state);
             let result = self.order.take(&proposal, time, Storage::Free).map(|(answer, entries)| {
-                came.shown.extend(entries.into_iter().filter(|entry| entry.event.is_shown()));
+                came.heard.extend(entries.into_iter().filter(|entry| entry.event.concerns_the_hub()));
                 answer
             });
             let told = self.order.told;

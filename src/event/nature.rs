@@ -79,6 +79,12 @@ impl Event {
         }
     }
 
+    /// Whether the hub must hear of it: what readers are shown, and each retraction, which blanks a text in memory whether or not
+    /// its readers are told.
+    pub fn concerns_the_hub(&self) -> bool {
+        self.is_shown() || matches!(self, Self::Retracted { .. })
+    }
+
     /// Whether it is linked among what can be read of its room, and grows old with that.
     pub fn is_linked(&self) -> bool {
         self.is_shown() || matches!(self, Self::Unheard { .. })

@@ -114,8 +114,7 @@ impl Work<'_> {
         if let Event::Noticed { text } = &entry.event {
             self.news.push(News::Noticed { time: entry.time, text: Arc::clone(text) });
         }
-        // What was retracted is blanked in memory, whether or not its readers are told.
-        if entry.event.is_shown() || matches!(entry.event, Event::Retracted { .. }) {
+        if entry.event.concerns_the_hub() {
             self.news.push(News::Happened(entry));
         }
         for session in ends.sessions {
