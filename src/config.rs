@@ -24,6 +24,15 @@ pub enum PlainPasswords {
     Refuse,
 }
 
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
 /// Where TLS is spoken, and with what.
 #[derive(Debug, Clone)]
 pub struct Tls {

@@ -48,6 +48,7 @@ pub mod config;
 pub mod event;
 pub mod hub;
 pub mod limits;
+pub mod log;
 pub mod menu;
 pub mod names;
 pub mod order;

@@ -1,25 +1,28 @@
 //! The binary: arguments, the log, and exit codes. The exit code is 2 for a command line that cannot be read and 1 for any
 //! other failure; the menu client has its own.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use linechat::bench;
 use linechat::cli::admin::{Admin, Done};
-use linechat::cli::{Certify, Cli, Command, Copy, LogFormat, Menu, Serve, describe, greeting, host_name, set_limits};
-use linechat::config::{Config, TLS_PORT, default_data_dir};
+use linechat::cli::configuration::{self, Configuration};
+use linechat::cli::settings::Settings;
+use linechat::cli::{Certify, Cli, Command, Copy, Menu, Serve, describe, greeting, host_name, set_limits};
+use linechat::config::{Config, LogFormat, TLS_PORT, default_data_dir};
+use linechat::log::{self, Log};
 use linechat::menu::{self, Outcome, Trust};
-use linechat::server::Server;
 use linechat::server::copy::{self, Copied};
+use linechat::server::{Manners, Server};
 use linechat::tls::{self, Certificates, Made};
 
 /// Delivers 15 % more lines a second than the system's allocator. Huge pages are off: they cost a quarter more memory for each
@@ -27,11 +30,18 @@ use linechat::tls::{self, Certificates, Made};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What is logged if nothing else is asked for.
+const LOGGED: &str = "info";
+/// The settings that hold for new connections once they are read again; everything else takes a restart.
+const RELOADED: [&str; 5] = ["tls-cert", "tls-key", "plain-passwords", "proxy-from", "log"];
+
 fn main() -> ExitCode {
-    let Cli { command, serve: bare } = Cli::parse();
+    let typed = Cli::command().get_matches();
+    let Cli { command, serve: _ } = Cli::from_arg_matches(&typed).unwrap_or_else(|error| error.exit());
     let result = match command {
-        None => serve(&bare),
-        Some(Command::Serve(arguments)) => serve(&arguments),
+        None => serve(typed),
+        Some(Command::Serve(_)) => serve(innermost(typed)),
+        Some(Command::Config(what)) => configuration(&what, &innermost(typed)),
         Some(Command::Tls(Certify::SelfSigned { names, out })) => self_signed(names, &out),
         Some(Command::Copy(arguments)) => copy(&arguments),
         Some(Command::Bench(options)) => bench(&options),
@@ -65,7 +75,7 @@ fn bench(options: &bench::Options) -> Result<()> {
 
 fn copy(arguments: &Copy) -> Result<()> {
     let config = arguments.config()?;
-    log_to_stderr(LogFormat::Text, "warn")?;
+    Log::begin(LogFormat::Text, None, "warn")?;
     let Copied { checked, servers } = runtime()?.block_on(copy::run(&config))?;
     let mut said = format!("copied {} entries, and read each back\n", checked.entries);
     if !checked.damaged.is_empty() {
@@ -79,7 +89,7 @@ fn copy(arguments: &Copy) -> Result<()> {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("linechat: {error:#}");
+    log::last_words(&format!("{error:#}"));
     ExitCode::FAILURE
 }
 
@@ -99,9 +109,43 @@ fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush());
 }
 
-fn serve(arguments: &Serve) -> Result<()> {
-    let config = arguments.config()?;
-    log_to_stderr(arguments.log_format, "info")?;
+/// The options of the command that was typed, within `linechat config print` as well.
+fn innermost(typed: ArgMatches) -> ArgMatches {
+    match typed.subcommand() {
+        Some((_, typed)) => innermost(typed.clone()),
+        None => typed,
+    }
+}
+
+/// What was typed, the environment and the file say how to serve.
+fn settings(typed: &ArgMatches) -> Result<(Settings, Serve, Config)> {
+    let settings = Settings::gather(Some(typed), |name| std::env::var_os(name))?;
+    let serve = settings.serve()?;
+    let config = serve.configuration()?;
+    Ok((settings, serve, config))
+}
+
+fn configuration(what: &Configuration, typed: &ArgMatches) -> Result<()> {
+    match what {
+        Configuration::Default => print(&configuration::default()),
+        Configuration::Print(_) => {
+            let (settings, _, config) = settings(typed)?;
+            print(&configuration::print(&settings, &config));
+        }
+        Configuration::Check(_) => {
+            let (settings, serve, config) = settings(typed)?;
+            log::check(serve.log.as_deref())?;
+            config.tls.map(|tls| Certificates::load(&tls.certificate, &tls.key)).transpose()?;
+            let file = settings.file().map_or_else(|| "no file was read".to_owned(), |file| file.display().to_string());
+            print(&format!("a server would start with these settings ({file})\n"));
+        }
+    }
+    Ok(())
+}
+
+fn serve(typed: ArgMatches) -> Result<()> {
+    let (settings, serve, config) = settings(&typed)?;
+    let log = Log::begin(serve.log_format, serve.log.as_deref(), LOGGED)?;
     // As many descriptors as the system allows: each connection needs one. If it refuses, fewer can connect.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = runtime()?;
@@ -109,18 +153,23 @@ fn serve(arguments: &Serve) -> Result<()> {
         let server = Server::start(&config).await?;
         // Not earlier: until the server serves, a signal simply ends the process.
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        print(&greeting(&config, &server.addresses(), &server.tls_addresses()));
-        warn_in_the_open(&config);
-        if let Some(certificates) = server.certificates() {
-            tokio::spawn(reload_at(signal(SignalKind::hangup())?, certificates));
+        let hangup = signal(SignalKind::hangup())?;
+        let (plain, tls) = (server.addresses(), server.tls_addresses());
+        let list = |addresses: &[SocketAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = list(&plain), tls_listen = list(&tls), "serving");
+        // For whoever has typed the command; a program reads the log.
+        if serve.log_format == LogFormat::Text {
+            print(&greeting(&config, &plain, &tls));
         }
+        warn_in_the_open(&config);
+        tokio::spawn(reload_at(hangup, Reload { typed, started: settings, log, manners: server.manners() }));
         let (stop, stopped) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
             either(&mut interrupt, &mut terminate).await;
             let _ = stop.send(());
             either(&mut interrupt, &mut terminate).await;
             // Whatever was answered OK is on the disk already, so a second signal may end everything.
-            eprintln!("linechat: stopped at once");
+            log::last_words("stopped at once");
             std::process::exit(1);
         });
         let stop = async {
@@ -162,14 +211,45 @@ fn warn_in_the_open(config: &Config) {
     }
 }
 
-/// Reads the certificate again whenever it is told to. Nobody is dropped, whatever comes of it.
-async fn reload_at(mut hangup: Signal, certificates: Arc<Certificates>) {
+/// What is read again, and what takes it over.
+struct Reload {
+    typed: ArgMatches,
+    /// What the server has started with.
+    started: Settings,
+    log: Log,
+    manners: Arc<Manners>,
+}
+
+impl Reload {
+    /// Nobody is dropped, whatever comes of it, and what cannot be used changes nothing.
+    fn reload(&self, last: &Settings) -> Result<Settings> {
+        let (now, serve, config) = settings(&self.typed)?;
+        log::check(serve.log.as_deref())?;
+        let fingerprint = self.manners.change(&config)?;
+        self.log.change(serve.log.as_deref(), LOGGED)?;
+        for (what, setting) in configuration::changes(last, &now).filter(|(what, _)| RELOADED.contains(&what.as_str())) {
+            let from = setting.map_or_else(|| "nowhere".to_owned(), |setting| setting.origin.to_string());
+            tracing::info!(%what, %from, "the setting was read again");
+        }
+        // Told each time: it is still so.
+        for (what, _) in configuration::changes(&self.started, &now).filter(|(what, _)| !RELOADED.contains(&what.as_str())) {
+            tracing::warn!(%what, "the setting has changed, which takes a restart");
+        }
+        tracing::info!(fingerprint, "the configuration was read again");
+        Ok(now)
+    }
+}
+
+/// Reads the configuration and the certificate again whenever it is told to.
+async fn reload_at(mut hangup: Signal, reload: Reload) {
+    let reload = Arc::new(reload);
+    let mut last = reload.started.clone();
     while hangup.recv().await.is_some() {
-        let certificates = Arc::clone(&certificates);
-        match tokio::task::spawn_blocking(move || certificates.reload()).await {
-            Ok(Ok(fingerprint)) => tracing::info!(%fingerprint, "new connections get the certificate that was read again"),
-            Ok(Err(error)) => tracing::error!(%error, "the certificate stays as it was"),
-            Err(error) => tracing::error!(%error, "the certificate stays as it was"),
+        let (reload, before) = (Arc::clone(&reload), last.clone());
+        match tokio::task::spawn_blocking(move || reload.reload(&before)).await {
+            Ok(Ok(now)) => last = now,
+            Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "all stays as it was"),
+            Err(error) => tracing::error!(%error, "all stays as it was"),
         }
     }
 }
@@ -187,21 +267,4 @@ async fn either(first: &mut Signal, second: &mut Signal) {
         _ = first.recv() => {}
         _ = second.recv() => {}
     }
-}
-
-/// Without RUST_LOG, what is at least this important is logged.
-fn log_to_stderr(format: LogFormat, usual: &str) -> Result<()> {
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(directives) => {
-            EnvFilter::try_new(&directives).with_context(|| format!("RUST_LOG={directives:?} is not understood"))?
-        }
-        Err(_) => EnvFilter::new(usual),
-    };
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
-    }
-    Ok(())
 }

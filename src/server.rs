@@ -10,6 +10,7 @@ pub mod copy;
 mod deaths;
 mod door;
 mod journal;
+mod manners;
 mod proxied;
 mod shedding;
 mod snapshots;
@@ -29,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::{self, Clock};
-use crate::config::{Config, PlainPasswords};
+use crate::config::Config;
 use crate::hub::Hub;
 use crate::order::cluster::Membership;
 use crate::order::nats::{Nats, NatsError};
@@ -40,7 +41,7 @@ use crate::tls::{CertificateError, Certificates};
 use admission::Admission;
 use door::Door;
 use journal::{Journal, Parts};
-use proxied::Proxies;
+pub use manners::Manners;
 use supervisor::Supervisor;
 
 pub use supervisor::Failure;
@@ -143,8 +144,7 @@ pub struct Server {
     listeners: Vec<TcpListener>,
     tls_listeners: Vec<TcpListener>,
     certificates: Option<Arc<Certificates>>,
-    plain_passwords: PlainPasswords,
-    proxies: Proxies,
+    manners: Arc<Manners>,
     supervisor: Supervisor,
     /// Where snapshots go, and the directory that they are made of.
     snapshots: Option<(Arc<Nats>, PathBuf)>,
@@ -191,19 +191,8 @@ impl Server {
         });
         let admission = Arc::new(Admission::new(Arc::clone(&shared.limits)));
         let snapshots = nats.map(|nats| (nats, config.data_dir.clone()));
-        let (plain_passwords, proxies) = (config.plain_passwords, Proxies::new(&config.proxies));
-        Ok(Self {
-            shared,
-            admission,
-            listeners,
-            tls_listeners,
-            certificates,
-            plain_passwords,
-            proxies,
-            supervisor,
-            snapshots,
-            admin,
-        })
+        let manners = Arc::new(Manners::new(config, certificates.clone()));
+        Ok(Self { shared, admission, listeners, tls_listeners, certificates, manners, supervisor, snapshots, admin })
     }
 
     /// Where it listens, with the real ports in place of 0.
@@ -216,9 +205,9 @@ impl Server {
         self.tls_listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    /// The certificate that it shows, to be read again while it runs.
-    pub fn certificates(&self) -> Option<Arc<Certificates>> {
-        self.certificates.clone()
+    /// What may change while it runs.
+    pub fn manners(&self) -> Arc<Manners> {
+        Arc::clone(&self.manners)
     }
 
     /// Serves until `stop` is ready; then lets the sessions finish and closes the store.
@@ -226,7 +215,7 @@ impl Server {
     /// # Errors
     /// The [`Failure`] of a part that must go on. Whatever was not answered by then may not be stored.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-        let Self { shared, admission, listeners, tls_listeners, certificates, plain_passwords, proxies, .. } = self;
+        let Self { shared, admission, listeners, tls_listeners, certificates, manners, .. } = self;
         let (mut supervisor, snapshots) = (self.supervisor, self.snapshots);
         let mut until_stopped = vec![supervisor.task("sweeping", sweep::run(Arc::clone(&shared)))];
         if let Some(socket) = self.admin {
@@ -236,8 +225,8 @@ impl Server {
             until_stopped.extend(be_a_node(&shared, &membership, &nats, directory, &mut supervisor));
         }
         for (listeners, certificates) in [(listeners, None), (tls_listeners, certificates)] {
-            let (shared, admission, proxies) = (Arc::clone(&shared), Arc::clone(&admission), proxies.clone());
-            let door = Arc::new(Door { shared, admission, certificates, plain_passwords, proxies });
+            let (shared, admission, manners) = (Arc::clone(&shared), Arc::clone(&admission), Arc::clone(&manners));
+            let door = Arc::new(Door { shared, admission, certificates, manners });
             for listener in listeners {
                 let accepting = door::accept(Arc::clone(&door), listener);
                 until_stopped.push(supervisor.task("accepting connections", accepting));

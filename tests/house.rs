@@ -28,6 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("menu", &["wire", "tls"]),
     ("bench", &["wire"]),
     ("config", &["limits"]),
+    ("log", &["config"]),
     (
         "server",
         &[

@@ -79,10 +79,14 @@ impl Process {
         let log = logs.path().join("stderr");
         let directory = directory.to_str().expect("it is text");
         let mut child = binary(&[&["serve", "--listen", "127.0.0.1:0", "--data-dir", directory], options].concat(), &log);
-        let mut stdout = std::io::BufReader::new(child.stdout.take().expect("stdout is piped"));
-        let mut first = String::new();
-        std::io::BufRead::read_line(&mut stdout, &mut first).expect("it greets");
-        let address = first.trim_end().rsplit(' ').next().and_then(|word| word.parse().ok()).expect("it says where it listens");
+        drop(child.stdout.take());
+        // In both formats of the log, and in colour.
+        let address = until("it says where it listens", || {
+            let log = std::fs::read_to_string(&log).expect("the log can be read");
+            let line = log.lines().find(|line| line.contains("serving"))?;
+            let (_, after) = line.split_once("127.0.0.1:")?;
+            format!("127.0.0.1:{}", after.split('"').next()?).parse().ok()
+        });
         Self { child, address, log, _logs: logs }
     }
 
@@ -331,5 +335,5 @@ fn what_cannot_be_logged_as_asked_is_said() {
     command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(directory.path()).env("RUST_LOG", "linechat=loud");
     let output = command.output().expect("the binary runs");
     let stderr = String::from_utf8(output.stderr).expect("it is text");
-    assert!(!output.status.success() && stderr.contains("RUST_LOG") && stderr.contains("is not understood"), "{stderr}");
+    assert!(!output.status.success() && stderr.contains("RUST_LOG 'linechat=loud' is not understood"), "{stderr}");
 }

@@ -216,7 +216,7 @@ fn a_certificate_is_replaced_without_dropping_anyone() {
     let file = |name: &str| server.dir.path().join(name);
     std::fs::copy(file("old-key.pem"), file("key.pem")).expect("it can be copied");
     server.signal("HUP");
-    let log = until("the log says so", || Some(server.log()).filter(|log| log.contains("the certificate stays as it was")));
+    let log = until("the log says so", || Some(server.log()).filter(|log| log.contains("all stays as it was")));
     assert!(log.contains("cannot be used together"), "{log}");
     server.connect().ok("PING the one before");
     early.ok("PING still here");

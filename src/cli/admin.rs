@@ -11,7 +11,8 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
-use crate::config::{ADMIN_SOCKET, default_data_dir};
+use crate::cli::settings::{data_dir, path_of};
+use crate::config::ADMIN_SOCKET;
 
 /// How long the server may take for a line of its answer: an act is decided and stored, and a password hashed.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -19,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(45);
 /// What to ask of which server.
 #[derive(Debug, Clone, Args)]
 pub struct Admin {
-    /// The data directory of the server [default: $STATE_DIRECTORY, or $XDG_STATE_HOME/linechat, or ~/.local/state/linechat].
+    /// The data directory of the server [default: that of 'linechat serve'].
     #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
     /// The socket of the server, if it was started with --admin-socket.
@@ -254,9 +255,12 @@ impl Admin {
         if let Some(socket) = &self.admin_socket {
             return Ok(socket.clone());
         }
-        let default = || default_data_dir(|name| std::env::var(name).ok());
-        let data = self.data_dir.clone().or_else(default).context("there is no home directory; give --data-dir DIR")?;
-        Ok(data.join(ADMIN_SOCKET))
+        if self.data_dir.is_none()
+            && let Some(socket) = path_of("admin-socket")?
+        {
+            return Ok(socket);
+        }
+        Ok(data_dir(self.data_dir.as_deref())?.join(ADMIN_SOCKET))
     }
 
     fn ask(&self, line: &str) -> Result<Answer> {

@@ -16,7 +16,8 @@ use crate::code::{Code, Refusal};
 use crate::config::PlainPasswords;
 use crate::limits::NONE;
 use crate::server::admission::{self, Admission, Permit};
-use crate::server::proxied::{self, Proxies};
+use crate::server::manners::Manners;
+use crate::server::proxied;
 use crate::server::supervisor::Ended;
 use crate::server::tls;
 use crate::session::{Gone, Session, Shared, Transport};
@@ -33,9 +34,7 @@ pub struct Door {
     pub admission: Arc<Admission>,
     /// Whom it shows, where TLS is spoken.
     pub certificates: Option<Arc<Certificates>>,
-    pub plain_passwords: PlainPasswords,
-    /// Whose word it takes for where a connection comes from.
-    pub proxies: Proxies,
+    pub manners: Arc<Manners>,
 }
 
 /// Somebody who has been let in.
@@ -75,7 +74,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 fn welcome(door: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
     // All whom a proxy speaks for come from its address, until it has said from where.
-    let is_proxy = door.proxies.include(peer.ip());
+    let is_proxy = door.manners.current().proxies.include(peer.ip());
     let most_each = if is_proxy { NONE } else { door.shared.limits.connections_per_address };
     let caller = match door.admit(peer, most_each, false) {
         Ok(caller) => caller,
@@ -109,7 +108,7 @@ async fn introduce(door: Arc<Door>, mut stream: TcpStream, proxy: Caller) {
             }
         }
         Ok(proxied::Source { peer: None, .. }) => proxy,
-        Err(error) => return door.proxies.tell(proxy.peer, &error),
+        Err(error) => return door.manners.current().proxies.tell(proxy.peer, &error),
     };
     if let Some(handshake) = begin(&door, stream, caller) {
         handshake.await;
@@ -190,7 +189,7 @@ impl Door {
 
     /// Whether a password may come over an unencrypted connection, from this machine or from elsewhere.
     fn takes_passwords(&self, is_local: bool) -> bool {
-        match self.plain_passwords {
+        match self.manners.current().plain_passwords {
             PlainPasswords::Allow => true,
             PlainPasswords::Loopback => is_local,
             PlainPasswords::Refuse => false,

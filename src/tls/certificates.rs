@@ -35,8 +35,6 @@ pub enum CertificateError {
 /// A certificate with its key, which can be read again while the server runs.
 #[derive(Debug)]
 pub struct Certificates {
-    certificate: PathBuf,
-    key: PathBuf,
     current: RwLock<Arc<ServerConfig>>,
 }
 
@@ -47,7 +45,7 @@ impl Certificates {
     /// [`CertificateError`], for the operator.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, CertificateError> {
         let (config, _) = read(certificate, key)?;
-        Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), current: RwLock::new(config) })
+        Ok(Self { current: RwLock::new(config) })
     }
 
     /// What a new connection gets.
@@ -55,12 +53,12 @@ impl Certificates {
         Arc::clone(&self.current.read().expect("invariant: nothing panics under this lock"))
     }
 
-    /// Reads both files again, for the connections from now on. Returns the new certificate's fingerprint.
+    /// Reads both files again, or others, for the connections from now on. Returns the new certificate's fingerprint.
     ///
     /// # Errors
     /// [`CertificateError`]: nothing was replaced.
-    pub fn reload(&self) -> Result<String, CertificateError> {
-        let (config, fingerprint) = read(&self.certificate, &self.key)?;
+    pub fn reload(&self, certificate: &Path, key: &Path) -> Result<String, CertificateError> {
+        let (config, fingerprint) = read(certificate, key)?;
         *self.current.write().expect("invariant: nothing panics under this lock") = config;
         Ok(fingerprint)
     }

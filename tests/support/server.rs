@@ -1,5 +1,6 @@
 //! A real server for a test: the binary, on a port of its own and in a directory of its own.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -36,8 +37,22 @@ impl Server {
     /// Starts `linechat serve` with these options, its data in that directory, which stays.
     pub fn start_in(dir: &Path, options: &[&str]) -> Self {
         let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
-        let (child, address, greeting) = spawn(dir, &options).expect("the server starts");
+        let (child, address, greeting) = spawn(dir, &options, Stdio::inherit()).expect("the server starts");
         Self { child, address, greeting, options, data: None, dir: dir.to_owned() }
+    }
+
+    /// Starts it in the same way, and keeps its log.
+    pub fn start_logging(options: &[&str]) -> Self {
+        let data = data_dir();
+        let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
+        let log = File::create(log_in(data.path())).expect("a log can be written");
+        let (child, address, greeting) = spawn(&data.path().join("data"), &options, log.into()).expect("the server starts");
+        Self { child, address, greeting, options, dir: data.path().to_owned(), data: Some(data) }
+    }
+
+    /// What it has logged, if it was started for that.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(log_in(&self.dir)).expect("the log can be read")
     }
 
     /// Where it listens.
@@ -96,7 +111,8 @@ impl Server {
 
     /// Starts it again on the same data, after [`Server::kill`] or [`Server::wait`].
     pub fn restart(&mut self) {
-        (self.child, self.address, self.greeting) = spawn(&self.dir, &self.options).expect("the server starts again");
+        (self.child, self.address, self.greeting) =
+            spawn(&self.dir, &self.options, Stdio::inherit()).expect("the server starts again");
     }
 }
 
@@ -108,6 +124,10 @@ impl Drop for Server {
     }
 }
 
+fn log_in(dir: &Path) -> PathBuf {
+    dir.join("log")
+}
+
 /// A directory for a server's data that nobody else may enter.
 pub fn data_dir() -> TempDir {
     let own = std::fs::Permissions::from_mode(0o700);
@@ -115,12 +135,13 @@ pub fn data_dir() -> TempDir {
 }
 
 #[expect(clippy::zombie_processes, reason = "`Server` waits for it, or it is waited for where it does not start")]
-fn spawn(dir: &Path, options: &[String]) -> Option<(Child, SocketAddr, String)> {
+fn spawn(dir: &Path, options: &[String], log: Stdio) -> Option<(Child, SocketAddr, String)> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_linechat"))
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(dir)
         .args(options)
         .stdout(Stdio::piped())
+        .stderr(log)
         .spawn()
         .expect("the binary runs");
     let mut output = BufReader::new(child.stdout.take().expect("stdout is piped"));

@@ -1,0 +1,55 @@
+//! What an operator may change while the server runs, for the connections from then on: the certificate, whose word is taken for where
+//! somebody comes from, and over what a password may come.
+//!
+//! It owns what holds now, and replaces it as a whole. What cannot be used must never replace what can.
+
+use std::sync::{Arc, RwLock};
+
+use crate::config::{Config, PlainPasswords};
+use crate::server::proxied::Proxies;
+use crate::tls::{CertificateError, Certificates};
+
+/// What holds for new connections.
+#[derive(Debug)]
+pub struct Manners {
+    certificates: Option<Arc<Certificates>>,
+    current: RwLock<Arc<Current>>,
+}
+
+/// What holds now.
+#[derive(Debug)]
+pub(super) struct Current {
+    pub plain_passwords: PlainPasswords,
+    /// Whose word is taken for where a connection comes from.
+    pub proxies: Proxies,
+}
+
+impl Current {
+    fn of(config: &Config) -> Arc<Self> {
+        Arc::new(Self { plain_passwords: config.plain_passwords, proxies: Proxies::new(&config.proxies) })
+    }
+}
+
+impl Manners {
+    pub(super) fn new(config: &Config, certificates: Option<Arc<Certificates>>) -> Self {
+        Self { certificates, current: RwLock::new(Current::of(config)) }
+    }
+
+    pub(super) fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.current.read().expect("invariant: nothing panics under this lock"))
+    }
+
+    /// Takes over what may change: the certificate, read again, the proxies, and where passwords may come from. It reads files. Returns
+    /// the certificate's fingerprint, where TLS is spoken.
+    ///
+    /// # Errors
+    /// [`CertificateError`]: nothing was changed.
+    pub fn change(&self, config: &Config) -> Result<Option<String>, CertificateError> {
+        let fingerprint = match (&self.certificates, &config.tls) {
+            (Some(certificates), Some(tls)) => Some(certificates.reload(&tls.certificate, &tls.key)?),
+            _ => None,
+        };
+        *self.current.write().expect("invariant: nothing panics under this lock") = Current::of(config);
+        Ok(fingerprint)
+    }
+}
