@@ -49,7 +49,7 @@ fn where_an_account_has_logged_in_it_is_known_from_then_on() {
     let (server, ana) = with(&["passwords-per-account=4"]);
     drop(ana);
     stranger(&server, 30).ok("LOGIN ana correct horse battery");
-    assert_eq!(hashed(&server, "ana", 20), 3, "that one counted, too");
+    assert_eq!(hashed(&server, "ana", 20), 4, "the right one did not count");
     stranger(&server, 30).ok("LOGIN ANA correct horse battery");
     // Known to be Ana's is not known to be Bob's.
     server.connect().ok("REGISTER bob correct horse battery");
@@ -64,6 +64,21 @@ fn an_owner_may_not_guess_either() {
     let mut home = server.connect();
     (0..3).for_each(|_| drop(home.err("LOGIN ana wrong horse battery", "LOGIN_FAILED")));
     home.err("LOGIN ana correct horse battery", "RATE_LIMITED");
+}
+
+/// A script that is run eight times at once, say.
+#[test]
+fn any_number_of_right_passwords_gets_in_at_once() {
+    let (server, ana) = with(&["passwords-per-minute=1", "passwords-per-account=1", "passwords-per-address=2"]);
+    drop(ana);
+    let mut scripts: Vec<_> = (0..8).map(|_| stranger(&server, 40)).collect();
+    scripts.iter_mut().for_each(|script| script.send("LOGIN ana correct horse battery"));
+    for script in &mut scripts {
+        let answer = script.answer();
+        assert!(answer.last().is_some_and(|line| line.starts_with("OK LOGIN ana:")), "{answer:?}");
+    }
+    stranger(&server, 40).err("LOGIN ana wrong horse battery", "LOGIN_FAILED");
+    stranger(&server, 40).err("LOGIN ana correct horse battery", "RATE_LIMITED");
 }
 
 #[test]

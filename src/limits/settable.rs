@@ -160,11 +160,11 @@ limits! {
     commands_per_address "commands-per-address" = 50000 "commands" 1..=100000000 or_none,
         "commands a second of all connections from one address together, also after they have gone; a school fits, and one address leaves the server to others";
     passwords_per_minute "passwords-per-minute" = 3 "passwords" 1..=1000000 or_none,
-        "LOGIN attempts a minute for one name from one address; a hash is dear on purpose and guessing must be slow";
+        "wrong passwords a minute for one name from one address, and no more at a time than may be wrong; a hash is dear on purpose and guessing must be slow";
     passwords_per_address "passwords-per-address" = 30 "passwords" 1..=1000000 or_none,
-        "passwords a minute from one address, whatever the names: LOGIN, REGISTER, and CREATE with a key, refused ones too";
+        "wrong passwords, REGISTERs and CREATEs with a key a minute from one address, whatever the names";
     passwords_per_account "passwords-per-account" = 30 "passwords" 1..=1000000 or_none,
-        "LOGIN attempts a minute for one name from all addresses it has not logged in from lately; guessing from many addresses stays slow, and its owner gets in";
+        "wrong passwords a minute for one name from all addresses it has not logged in from lately; guessing from many addresses stays slow, and its owner gets in";
     channel_keys_per_minute "channel-keys-per-minute" = 60 "keys" 1..=1000000 or_none,
         "channel keys a minute tried for one channel from one address; a class behind one address can join, guessing stays slow";
     channel_keys_per_address "channel-keys-per-address" = 120 "keys" 1..=1000000 or_none,

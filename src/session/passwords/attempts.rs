@@ -1,4 +1,5 @@
-//! How many passwords and keys may be tried: for an account or a channel, by an address, and by both together.
+//! How many passwords and keys may be tried: for an account or a channel, by an address, and by both together. A right password costs
+//! nothing.
 //!
 //! It owns the counts, and remembers from where each account has logged in and each channel was joined lately, so that whoever has
 //! the secret gets in while strangers guess. It must never know whether an account exists: names that nobody has are counted in
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use crate::limits::Limits;
 use crate::session::budgets::Rate;
+use crate::session::passwords::guesses::{Guess, Guesses};
 use crate::session::passwords::known::Known;
 use crate::wire::{Code, Refusal};
 
@@ -20,9 +22,9 @@ pub fn rate_limited(wait: Duration) -> Refusal {
 
 /// All counts together.
 pub struct Attempts {
-    names: Rate<(IpAddr, String)>,
-    accounts: Rate<String>,
-    addresses: Rate<IpAddr>,
+    names: Guesses<(IpAddr, String)>,
+    accounts: Guesses<String>,
+    addresses: Guesses<IpAddr>,
     channels: Rate<String>,
     tries: Rate<(IpAddr, String)>,
     keys: Rate<IpAddr>,
@@ -35,9 +37,9 @@ impl Attempts {
     /// Nothing is counted yet, and nobody is known.
     pub fn new(limits: &Limits) -> Self {
         Self {
-            names: Rate::per_minute(limits.passwords_per_minute),
-            accounts: Rate::per_minute(limits.passwords_per_account),
-            addresses: Rate::per_minute(limits.passwords_per_address),
+            names: Guesses::per_minute(limits.passwords_per_minute),
+            accounts: Guesses::per_minute(limits.passwords_per_account),
+            addresses: Guesses::per_minute(limits.passwords_per_address),
             channels: Rate::per_minute(limits.channel_keys_per_channel),
             tries: Rate::per_minute(limits.channel_keys_per_minute),
             keys: Rate::per_minute(limits.channel_keys_per_address),
@@ -58,28 +60,27 @@ impl Attempts {
         self.secrets.sweep();
     }
 
-    /// Counts a password tried for an account. Returns whether the account has logged in from there lately.
+    /// Counts a password tried for an account.
     ///
     /// # Errors
     /// `RATE_LIMITED`.
-    pub fn login(&self, from: IpAddr, name: &str) -> Result<bool, Refusal> {
+    pub async fn login(&self, from: IpAddr, name: &str) -> Result<Attempt<'_>, Refusal> {
         // The address is checked first: if it makes too many attempts, the names that it tries must not take memory.
-        self.addresses.take(&from).map_err(rate_limited)?;
+        let address = self.addresses.take(from).await.map_err(rate_limited)?;
         let name: String = crate::names::fold(name).into();
-        self.names.take(&(from, name.clone())).map_err(rate_limited)?;
-        if self.known_accounts.has(from, &name) {
-            // Strangers use up the account's attempts, but never those that its owner has from here.
-            return Ok(true);
-        }
-        self.accounts.take(&name).map_err(rate_limited).map(|()| false)
+        let both = self.names.take((from, name.clone())).await.map_err(rate_limited)?;
+        let is_known = self.known_accounts.has(from, &name);
+        // Strangers use up the account's attempts, but never those that its owner has from here.
+        let account = if is_known { None } else { Some(self.accounts.take(name.clone()).await.map_err(rate_limited)?) };
+        Ok(Attempt { known: &self.known_accounts, from, name, is_known, guesses: (address, both, account) })
     }
 
     /// Counts a password or key that is to be hashed for something new.
     ///
     /// # Errors
     /// `RATE_LIMITED`.
-    pub fn new_hash(&self, from: IpAddr) -> Result<(), Refusal> {
-        self.addresses.take(&from).map_err(rate_limited)
+    pub async fn new_hash(&self, from: IpAddr) -> Result<(), Refusal> {
+        self.addresses.take(from).await.map(drop).map_err(rate_limited)
     }
 
     /// Counts a key tried for a channel.
@@ -115,6 +116,27 @@ impl Attempts {
     }
 }
 
+/// A password that is being hashed. Dropped without [`Attempt::right`], it was wrong.
+pub struct Attempt<'a> {
+    known: &'a Known,
+    from: IpAddr,
+    name: String,
+    /// Whether the account has logged in from there lately.
+    pub is_known: bool,
+    guesses: (Guess<'a, IpAddr>, Guess<'a, (IpAddr, String)>, Option<Guess<'a, String>>),
+}
+
+impl Attempt<'_> {
+    /// It was the account's password: it costs nothing, and the account is known there from now on.
+    pub fn right(self) {
+        let (address, both, account) = self.guesses;
+        address.right();
+        both.right();
+        account.map(Guess::right);
+        self.known.remember(self.from, self.name);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Attempts, IpAddr, Limits};
@@ -123,23 +145,42 @@ mod tests {
         IpAddr::from([192, 0, 2, number])
     }
 
-    #[test]
-    fn strangers_share_the_attempts_of_an_account_and_its_owner_has_their_own() {
+    /// How many of these attempts are taken; each is wrong.
+    async fn taken(attempts: &Attempts, from: impl Iterator<Item = u8>, name: &str) -> usize {
+        let mut taken = 0;
+        for number in from {
+            taken += usize::from(attempts.login(address(number), name).await.is_ok());
+        }
+        taken
+    }
+
+    #[tokio::test]
+    async fn strangers_share_the_attempts_of_an_account_and_its_owner_has_their_own() {
         let limits = Limits { passwords_per_account: 5, ..Limits::default() };
         let attempts = Attempts::new(&limits);
         attempts.remember(address(1), "Ana");
-        let tried = (2..=200).filter(|&number| attempts.login(address(number), "ana").is_ok()).count();
-        assert_eq!(tried, 5, "whatever the addresses");
-        assert_eq!(attempts.login(address(1), "ana"), Ok(true));
-        assert_eq!(attempts.login(address(1), "bob"), Ok(false), "known to one account is not known to another");
-        let owners: Vec<bool> = (0..5).map(|_| attempts.login(address(1), "ana").is_ok()).collect();
-        assert_eq!(owners, [true, true, false, false, false], "and not even the owner may guess");
+        assert_eq!(taken(&attempts, 2..=200, "ana").await, 5, "whatever the addresses");
+        let is_known = async |name| attempts.login(address(1), name).await.map(|attempt| attempt.is_known);
+        assert_eq!(is_known("ana").await, Ok(true));
+        assert_eq!(is_known("bob").await, Ok(false), "known to one account is not known to another");
+        assert_eq!(taken(&attempts, [1; 5].into_iter(), "ana").await, 2, "and not even the owner may guess");
     }
 
-    #[test]
-    fn a_name_that_nobody_has_is_counted_like_any_other() {
+    #[tokio::test]
+    async fn a_name_that_nobody_has_is_counted_like_any_other() {
         let attempts = Attempts::new(&Limits { passwords_per_account: 5, ..Limits::default() });
-        assert_eq!((1..=200).filter(|&number| attempts.login(address(number), "nobody").is_ok()).count(), 5);
+        assert_eq!(taken(&attempts, 1..=200, "nobody").await, 5);
+    }
+
+    #[tokio::test]
+    async fn a_right_password_costs_nothing_and_who_finds_nothing_left_waits_for_those_that_are_hashed() {
+        let attempts = Attempts::new(&Limits { passwords_per_minute: 1, ..Limits::default() });
+        let first = attempts.login(address(1), "ana").await.expect("it is the first");
+        let (second, ()) = tokio::join!(attempts.login(address(1), "ana"), async { first.right() });
+        second.expect("the first was right").right();
+        let wrong = attempts.login(address(1), "ana").await.expect("none was wrong yet");
+        let (next, ()) = tokio::join!(attempts.login(address(1), "ana"), async { drop(wrong) });
+        assert!(next.is_err(), "the one before was wrong");
     }
 
     #[test]
