@@ -34,7 +34,7 @@ use crate::config::Config;
 use crate::hub::Hub;
 use crate::order::cluster::Membership;
 use crate::order::nats::{Nats, NatsError};
-use crate::session::{Budgets, Life, Lives, Passwords, Shared};
+use crate::session::{Budgets, Life, Lives, Notable, Passwords, Shared};
 use crate::store::{OpenError, StoreError};
 use crate::tls::{CertificateError, Certificates};
 
@@ -184,6 +184,7 @@ impl Server {
             hub,
             passwords: Passwords::new(&limits),
             budgets: Budgets::new(&limits),
+            notable: Notable::default(),
             limits,
             stopping,
             failed: CancellationToken::new(),

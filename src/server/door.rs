@@ -20,7 +20,7 @@ use crate::server::manners::Manners;
 use crate::server::proxied;
 use crate::server::supervisor::Ended;
 use crate::server::tls;
-use crate::session::{Gone, Session, Shared, Transport};
+use crate::session::{Session, Shared, Transport};
 use crate::tls::Certificates;
 
 /// How long accepting pauses when the system refuses another connection.
@@ -78,7 +78,7 @@ fn welcome(door: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
     let most_each = if is_proxy { NONE } else { door.shared.limits.connections_per_address };
     let caller = match door.admit(peer, most_each, false) {
         Ok(caller) => caller,
-        Err(refusal) => return door.turn_away(&stream, &refusal),
+        Err(refusal) => return door.turn_away(&stream, peer, &refusal),
     };
     if let Err(error) = admission::prepare(&stream) {
         return tracing::debug!(%error, %peer, "the connection was lost before it began");
@@ -104,7 +104,7 @@ async fn introduce(door: Arc<Door>, mut stream: TcpStream, proxy: Caller) {
             match door.admit(peer, shared.limits.connections_per_address, is_encrypted) {
                 // The proxy's own machine may be another.
                 Ok(caller) => Caller { is_local: caller.is_local && proxy.is_local, ..caller },
-                Err(refusal) => return door.turn_away(&stream, &refusal),
+                Err(refusal) => return door.turn_away(&stream, peer, &refusal),
             }
         }
         Ok(proxied::Source { peer: None, .. }) => proxy,
@@ -153,11 +153,9 @@ fn converse(door: &Door, transport: Box<dyn Transport>, caller: Caller) {
     }
     let work = async move {
         let _permit = permit;
-        match session.run().await {
-            Ok(()) => tracing::debug!("ended"),
-            Err(error @ (Gone::Order | Gone::Store(_))) => tracing::warn!(%error, %peer, "cut off"),
-            Err(error) => tracing::debug!(%error, "cut off"),
-        }
+        tracing::debug!("connected");
+        // Why it ended stands in the log.
+        let _ = session.run().await;
     };
     handle.runs_in(shared.tracker.spawn(work.instrument(span)).abort_handle());
 }
@@ -181,7 +179,8 @@ impl Door {
     }
 
     /// Before a handshake there is no way to say anything that the peer would understand.
-    fn turn_away(&self, stream: &TcpStream, refusal: &Refusal) {
+    fn turn_away(&self, stream: &TcpStream, peer: SocketAddr, refusal: &Refusal) {
+        self.shared.notable.turned_away(peer.ip().to_canonical(), &refusal.text);
         if self.certificates.is_none() {
             admission::turn_away(stream, refusal);
         }

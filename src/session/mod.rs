@@ -9,6 +9,7 @@ mod budgets;
 mod ending;
 mod follow;
 mod life;
+mod notable;
 mod passwords;
 mod present;
 mod reading;
@@ -31,7 +32,7 @@ use std::task::Poll;
 
 use tokio::time::{Instant, Sleep};
 
-use crate::code::Refusal;
+use crate::code::{Code, Refusal};
 use crate::event::{Answer, Completion, Origin, Proposal, Request, Rights, SessionId};
 use crate::hub::{Notice, SessionHandle};
 use crate::limits::{ENDING_ROOMS, IN_FLIGHT, IN_FLIGHT_BYTES, OUT_BYTES, SAID_A_TOKEN};
@@ -49,6 +50,7 @@ use throttle::Throttle;
 
 pub use budgets::Budgets;
 pub use life::{Life, Lives};
+pub use notable::Notable;
 pub use passwords::Passwords;
 pub use shared::Shared;
 pub use socket::Gone;
@@ -64,7 +66,7 @@ enum Ending {
     /// The peer has closed its side. Everything that it sent was read and executed.
     EndOfInput,
     /// The server closes the connection and has said why.
-    Closed,
+    Closed(Code),
     /// Somebody has ended the connection, and the peer is still to be told why.
     Dismissed,
 }
@@ -181,6 +183,7 @@ impl Session {
         // The others see the user go before the peer sees the connection end.
         present.is_gone = spoken.is_ok() && self.order_outcome(Request::Go).await.is_ok();
         drop(present);
+        notable::disconnected(self.address, &self.who, self.is_account, self.ending, &spoken);
         // A close with unread input would be a reset, which overtakes what was answered last.
         if self.ending != Some(Ending::EndOfInput) && matches!(spoken, Ok(()) | Err(Gone::Order | Gone::Node)) {
             let Self { socket, .. } = *self;
@@ -267,7 +270,7 @@ impl Session {
     /// Closes the connection after telling the peer why.
     fn turn_away(&mut self, verb: &str, refusal: &Refusal) {
         self.refuse(verb, refusal);
-        self.ending = Some(Ending::Closed);
+        self.ending = Some(Ending::Closed(refusal.code));
     }
 
     /// # Errors

@@ -14,6 +14,7 @@ use crate::order::cluster::Membership;
 use crate::search::Search;
 use crate::session::budgets::Budgets;
 use crate::session::life::Lives;
+use crate::session::notable::Notable;
 use crate::session::passwords::Passwords;
 use crate::state::State;
 use crate::store::Reader;
@@ -40,6 +41,8 @@ pub struct Shared {
     pub limits: Arc<Limits>,
     /// Hashes passwords and keys, a few at a time.
     pub passwords: Passwords,
+    /// What is written to the log only now and then.
+    pub notable: Notable,
     /// What connections of one address or account share.
     pub budgets: Budgets,
     /// Cancelled when the server stops; the sessions are then woken.

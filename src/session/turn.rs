@@ -125,7 +125,7 @@ impl Session {
             self.answer(|out| {
                 reply::bye(out, format_args!("{count} lines in a row were no commands; connect again and type HELP"))
             });
-            self.ending = Some(Ending::Closed);
+            self.ending = Some(Ending::Closed(refusal.code));
         }
     }
 

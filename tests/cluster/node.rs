@@ -14,7 +14,7 @@ use linechat::order::cluster::{self, Cluster, Features, Membership};
 use linechat::replica::{self, Outlet, Replica, SharedState};
 use linechat::search::Search;
 use linechat::server::cluster as serving;
-use linechat::session::{Budgets, Life, Lives, Passwords, Session, Shared};
+use linechat::session::{Budgets, Life, Lives, Notable, Passwords, Session, Shared};
 use linechat::store::{Memory, Presence, Store};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -101,6 +101,7 @@ impl Node {
             hub,
             passwords: Passwords::simulated(limits),
             budgets: Budgets::new(limits),
+            notable: Notable::default(),
             limits: Arc::clone(limits),
             stopping: CancellationToken::new(),
             failed: CancellationToken::new(),

@@ -13,7 +13,7 @@ use linechat::order::local::{self, LocalBatches, Runs};
 use linechat::order::{Batches, OrderError};
 use linechat::replica::{Node, Outlet, Replica};
 use linechat::search::Search;
-use linechat::session::{Budgets, Life, Lives, Passwords, Session, Shared};
+use linechat::session::{Budgets, Life, Lives, Notable, Passwords, Session, Shared};
 use linechat::store::{Presence, Store};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -130,6 +130,7 @@ impl Server {
             hub,
             passwords: Passwords::simulated(limits),
             budgets: Budgets::new(limits),
+            notable: Notable::default(),
             limits: Arc::clone(limits),
             stopping: CancellationToken::new(),
             failed: CancellationToken::new(),

@@ -15,7 +15,7 @@ use linechat::limits::Limits;
 use linechat::order::local::{self, Runs};
 use linechat::replica::{Node, Outlet, Replica};
 use linechat::search::Search;
-use linechat::session::{Budgets, Life, Lives, Passwords, Session, Shared, Transport};
+use linechat::session::{Budgets, Life, Lives, Notable, Passwords, Session, Shared, Transport};
 use linechat::store::{self, Presence};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -168,6 +168,7 @@ pub fn shared_with(outlet: impl FnOnce(&Arc<Hub>) -> Outlet) -> Arc<Shared> {
         hub,
         passwords: Passwords::new(&limits),
         budgets: Budgets::new(&limits),
+        notable: Notable::default(),
         limits,
         stopping: CancellationToken::new(),
         failed: CancellationToken::new(),

@@ -66,13 +66,13 @@ impl Attempts {
     /// `RATE_LIMITED`.
     pub async fn login(&self, from: IpAddr, name: &str) -> Result<Attempt<'_>, Refusal> {
         // The address is checked first: if it makes too many attempts, the names that it tries must not take memory.
-        let address = self.addresses.take(from).await.map_err(rate_limited)?;
+        let of_address = self.addresses.take(from).await.map_err(rate_limited)?;
         let name: String = crate::names::fold(name).into();
-        let both = self.names.take((from, name.clone())).await.map_err(rate_limited)?;
+        let of_both = self.names.take((from, name.clone())).await.map_err(rate_limited)?;
         let is_known = self.known_accounts.has(from, &name);
         // Strangers use up the account's attempts, but never those that its owner has from here.
-        let account = if is_known { None } else { Some(self.accounts.take(name.clone()).await.map_err(rate_limited)?) };
-        Ok(Attempt { known: &self.known_accounts, from, name, is_known, guesses: (address, both, account) })
+        let of_account = if is_known { None } else { Some(self.accounts.take(name.clone()).await.map_err(rate_limited)?) };
+        Ok(Attempt { known: &self.known_accounts, from, name, is_known, of_address, of_both, of_account })
     }
 
     /// Counts a password or key that is to be hashed for something new.
@@ -123,16 +123,17 @@ pub struct Attempt<'a> {
     name: String,
     /// Whether the account has logged in from there lately.
     pub is_known: bool,
-    guesses: (Guess<'a, IpAddr>, Guess<'a, (IpAddr, String)>, Option<Guess<'a, String>>),
+    of_address: Guess<'a, IpAddr>,
+    of_both: Guess<'a, (IpAddr, String)>,
+    of_account: Option<Guess<'a, String>>,
 }
 
 impl Attempt<'_> {
     /// It was the account's password: it costs nothing, and the account is known there from now on.
     pub fn right(self) {
-        let (address, both, account) = self.guesses;
-        address.right();
-        both.right();
-        account.map(Guess::right);
+        self.of_address.right();
+        self.of_both.right();
+        self.of_account.into_iter().for_each(Guess::right);
         self.known.remember(self.from, self.name);
     }
 }

@@ -7,7 +7,7 @@ use crate::event::{Answer, Needs, Request, Rights, Scope};
 use crate::limits::{ENTRY_BYTES, PASSWORD_BYTES, SCOPES, SCOPES_BYTES};
 use crate::names::Name;
 use crate::session::verbs::{Said, done, lasts_too_long};
-use crate::session::{Session, secrets};
+use crate::session::{Session, notable, secrets};
 use crate::state::{no_such_token, not_for_a_token};
 use crate::wire::{Age, Token, reply};
 
@@ -91,11 +91,16 @@ impl Session {
         };
         let Some(rights) = found else {
             let counted = self.shared.passwords.wrong_secret(self.address);
+            match &counted {
+                Ok(()) => notable::login_failed(self.address, "token"),
+                Err(refusal) => self.shared.notable.login_refused(self.address, "token", refusal.code),
+            }
             return Ok(Err(counted.err().unwrap_or_else(no_such_token)));
         };
         match self.ask(Request::LogInToken(hash)).await? {
             Ok(Answer::LoggedIn(who, unread)) => {
                 (self.who, self.is_account, self.token) = (who, true, Some(Box::new(rights)));
+                notable::logged_in(self.address, &self.who, "token");
                 let unread = self.unread_at_login(unread).await;
                 self.show_own_channels().await;
                 Ok(Ok(format!("{} {unread}", self.who)))
@@ -113,7 +118,11 @@ impl Session {
             Err(refusal) => return Ok(Err(refusal)),
         };
         match self.shared.passwords.hash_new(self.address, new).await {
-            Ok(hash) => done(self.ask(Request::SetPassword(stored, hash)).await?),
+            Ok(hash) => {
+                let outcome = self.ask(Request::SetPassword(stored, hash)).await?;
+                outcome.iter().for_each(|_| notable::password_changed(self.address, &self.who));
+                done(outcome)
+            }
             Err(refusal) => Ok(Err(refusal)),
         }
     }
@@ -121,7 +130,11 @@ impl Session {
     /// After its OK the connection is told that the account is no more, and ends.
     pub(super) async fn unregister(&mut self, password: &str) -> Said {
         match self.verified(Request::Unregister("".into()), password).await {
-            Ok(stored) => done(self.ask(Request::Unregister(stored)).await?),
+            Ok(stored) => {
+                let outcome = self.ask(Request::Unregister(stored)).await?;
+                outcome.iter().for_each(|_| notable::unregistered(self.address, &self.who));
+                done(outcome)
+            }
             Err(refusal) => Ok(Err(refusal)),
         }
     }
@@ -138,6 +151,9 @@ impl Session {
         let name = self.who.name.as_str();
         let stored = self.shared.state.read().await.password_of(name);
         let is_right = self.shared.passwords.check_login(self.address, name, stored.clone(), password).await?;
+        if !is_right {
+            notable::login_failed(self.address, name);
+        }
         stored.filter(|_| is_right).ok_or_else(|| Refusal::new(Code::LoginFailed, "the password is wrong"))
     }
 }

@@ -1,0 +1,102 @@
+//! What an operator reads in the log, and what fail2ban makes of it.
+
+mod support;
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+use support::clients::{find, is_installed};
+use support::server::Server;
+use support::wait::until;
+
+/// The lines of the log so far, without their times.
+fn lines(server: &Server) -> Vec<String> {
+    let log = server.log();
+    log.lines().filter_map(|line| line.split_once("Z ")).map(|(_, line)| line.trim().to_owned()).collect()
+}
+
+fn waits(server: &Server, wanted: &str) {
+    until(wanted, || lines(server).iter().any(|line| line.contains(wanted)).then_some(()));
+}
+
+#[test]
+fn who_comes_does_something_and_goes_is_logged() {
+    let server = Server::start_logging(&["--limit", "passwords-per-minute=2", "--limit", "errors-in-a-row=3"]);
+    waits(&server, "INFO linechat: serving version=");
+    let mut ana = server.connect();
+    ana.ok("REGISTER ana correct horse battery");
+    waits(&server, "INFO linechat::session::notable: registered from=127.0.0.1 user=ana:");
+    let secret = ana.ok("TOKEN NEW script").rsplit(' ').next().expect("it is shown").to_owned();
+    ana.ok("CREATE #rust");
+    ana.ok("CLOSE #rust");
+    waits(&server, "INFO linechat::session::notable: channel created from=127.0.0.1 user=ana:");
+    waits(&server, "INFO linechat::session::notable: channel closed from=127.0.0.1 user=ana:");
+    ana.ok("QUIT");
+    waits(&server, "disconnected from=127.0.0.1 user=ana:");
+    waits(&server, "reason=quit");
+
+    let mut mallory = server.connect();
+    mallory.err("LOGIN ana wrong horse battery", "LOGIN_FAILED");
+    mallory.err(&format!("LOGIN {}", secret.replace(&secret[5..8], "abc")), "LOGIN_FAILED");
+    mallory.err("LOGIN ana wrong horse battery", "LOGIN_FAILED");
+    mallory.err("LOGIN ana wrong horse battery", "RATE_LIMITED");
+    waits(&server, "WARN linechat::session::notable: login failed from=127.0.0.1 name=\"ana\"");
+    waits(&server, "WARN linechat::session::notable: login failed from=127.0.0.1 name=\"token\"");
+    waits(&server, "WARN linechat::session::notable: login refused from=127.0.0.1 name=\"ana\" code=RATE_LIMITED left_out=0");
+    (0..3).for_each(|_| mallory.send("gibberish"));
+    waits(&server, "INFO linechat::session::notable: disconnected from=127.0.0.1 user=guest-");
+    waits(&server, "reason=UNKNOWN_COMMAND");
+    // Guests who only come and go are no news.
+    let before = lines(&server).len();
+    server.connect().ok("QUIT");
+    let mut bob = server.connect();
+    bob.ok("REGISTER bob correct horse battery");
+    waits(&server, "registered from=127.0.0.1 user=bob:");
+    assert_eq!(lines(&server).len(), before + 1, "{:?}", lines(&server));
+    assert!(!server.log().contains("horse") && !server.log().contains("lct_"), "no secret is logged");
+}
+
+#[test]
+fn json_is_json_to_the_last_line() {
+    let directory = support::server::data_dir();
+    let log = directory.path().join("log");
+    let output = Command::new(env!("CARGO_BIN_EXE_linechat"))
+        .args(["serve", "--log-format", "json", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(directory.path())
+        .args(["--admin-socket", "/nowhere/to/be/found"])
+        .stderr(fs::File::create(&log).expect("it can be written"))
+        .output()
+        .expect("the binary runs");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    let log = fs::read_to_string(log).expect("it can be read");
+    let last = log.lines().map(|line| serde_json::from_str::<Value>(line).expect(line)).next_back().expect("there are lines");
+    assert!(last["message"].as_str().expect("it says why").contains("cannot make the operator's socket"), "{last}");
+    assert_eq!(last["level"], "ERROR");
+}
+
+/// The filter of the package, tried by fail2ban's own program on a log of this server.
+#[test]
+fn fail2ban_finds_those_who_guess_and_nobody_else() {
+    if !is_installed("fail2ban-regex", "fail2ban") {
+        return;
+    }
+    let server = Server::start_logging(&[]);
+    let mut ana = server.connect();
+    ana.ok("REGISTER ana correct horse battery");
+    let mut mallory = support::client::Client::connect_from(std::net::Ipv4Addr::new(127, 0, 0, 9), server.address());
+    for _ in 0..3 {
+        mallory.err("LOGIN from=127.0.0.1 login-failed", "BAD_NAME");
+        mallory.err("LOGIN ana login failed from=127.0.0.1", "LOGIN_FAILED");
+    }
+    mallory.err("LOGIN ana login failed from=127.0.0.1", "RATE_LIMITED");
+    ana.ok("AWAY WARN linechat::session::notable: login failed from=127.0.0.1");
+    waits(&server, "login refused from=127.0.0.9");
+    let log = tempfile::NamedTempFile::new().expect("a temporary file");
+    fs::write(log.path(), server.log()).expect("it can be written");
+    let filter = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/package/fail2ban/linechat.conf");
+    let program = find("fail2ban-regex").expect("it is installed");
+    let output = Command::new(program).args(["-o", "<ip>"]).arg(log.path()).arg(filter).output().expect("it runs");
+    let found = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(found.lines().collect::<Vec<_>>(), ["127.0.0.9"; 4], "{output:?}");
+}
