@@ -82,9 +82,12 @@ impl Session {
             }
             _ => None,
         });
-        match found {
-            Some((room, from)) => done(self.ask(Request::Retract { seq, room, from }).await?),
-            None => Ok(Err(not_yours(seq))),
+        let Some((room, from)) = found else { return Ok(Err(not_yours(seq))) };
+        let request = Request::Retract { seq, room, from };
+        // Whoever may not is told so at once, as of a seq that is nowhere: not even by how long it takes is one told from the other.
+        match self.preview(request.clone()).await {
+            Some(refusal) => Ok(Err(refusal)),
+            None => done(self.ask(request).await?),
         }
     }
 }

@@ -190,16 +190,14 @@ impl Deciding<'_> {
             RoomId::Inbox(owner) => self.state.users.has(&owner),
             RoomId::Channel(channel) => self.state.channels.has(&channel),
         };
-        let denied = match room {
-            _ if !is_there => Some(Code::NotAllowed),
-            _ if from == me => None,
-            RoomId::Inbox(_) => Some(Code::NotAllowed),
-            RoomId::Channel(channel) => {
-                permissions::refusal(Act::Retract, &[], self.rank(actor, channel)).map(|(_, code)| code)
-            }
+        let may = match room {
+            _ if !is_there => false,
+            _ if from == me => true,
+            RoomId::Inbox(_) => false,
+            RoomId::Channel(channel) => permissions::refusal(Act::Retract, &[], self.rank(actor, channel)).is_none(),
         };
-        if let Some(code) = denied {
-            return Err(Refusal { code, ..not_yours(seq) });
+        if !may {
+            return Err(not_yours(seq));
         }
         // Whoever is ignored has said nothing, and so takes nothing back.
         let shown = !matches!(room, RoomId::Inbox(owner) if self.state.ignores(owner, me));
