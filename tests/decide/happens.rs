@@ -160,7 +160,7 @@ impl Model {
                 self.reads.push(((channel, me), mark));
                 vec![]
             }
-            Request::Retract { seq, room, .. } => self.retract(me, *seq, *room),
+            Request::Unsay { seq, room, .. } => self.retract(me, *seq, *room),
             governing => self.govern(me, governing, time),
         }
     }

@@ -20,6 +20,6 @@ pub struct Features {
 }
 
 impl Features {
-    /// Those of this linechat.
-    pub const CURRENT: Self = Self { known: 1, needed: |_| 1 };
+    /// Those of this linechat. Level 2: a retraction says how many bytes the message had.
+    pub const CURRENT: Self = Self { known: 2, needed: |request| if matches!(request, Request::Unsay { .. }) { 2 } else { 1 } };
 }

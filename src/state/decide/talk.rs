@@ -182,9 +182,16 @@ impl Deciding<'_> {
         Ok(Ok(Answer::AckedIn(row.name.clone(), upto)))
     }
 
-    /// Where the message is and who said it was looked up when this was proposed: nodes may have given up different ones of their
-    /// old messages by now, and decide alike all the same.
-    pub(super) fn retract(&mut self, actor: &Actor, seq: Seq, room: RoomId, from: UserId) -> Result<Answer, Refusal> {
+    /// What the message is was looked up when this was proposed: nodes may have given up different ones of their old messages by now, or
+    /// have damaged them, and decide alike all the same.
+    pub(super) fn retract(
+        &mut self,
+        actor: &Actor,
+        seq: Seq,
+        room: RoomId,
+        from: UserId,
+        bytes: Option<u64>,
+    ) -> Result<Answer, Refusal> {
         let me = actor.who.id;
         let is_there = match room {
             RoomId::Inbox(owner) => self.state.users.has(&owner),
@@ -201,7 +208,7 @@ impl Deciding<'_> {
         }
         // Whoever is ignored has said nothing, and so takes nothing back.
         let shown = !matches!(room, RoomId::Inbox(owner) if self.state.ignores(owner, me));
-        self.happens(Some(room), Event::Retracted { who: actor.who.clone(), seq, shown });
+        self.happens(Some(room), Event::Retracted { who: actor.who.clone(), seq, shown, bytes });
         Ok(Answer::Acked(seq))
     }
 }
