@@ -247,6 +247,8 @@ pub enum Request {
         from: UserId,
         /// How many bytes of it count as unread in an inbox until its owner has read it.
         bytes: u64,
+        /// Whether it was said to somebody who did not ignore its sender.
+        was_heard: bool,
     },
 }
 

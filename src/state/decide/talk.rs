@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::code::{Code, Refusal};
-use crate::event::{Answer, Event, Needs, Recipient, RoomId, Share};
+use crate::event::{Answer, Event, Needs, Recipient, Request, RoomId, Share};
 use crate::limits::{INBOX_UNSHARED, KEYS_REMEMBERED, KEYS_REMEMBERED_GUEST};
 use crate::names::{Seq, UserId, Who, fold};
 use crate::state::archive::{Archive, Sharer, content, near};
@@ -184,14 +184,12 @@ impl Deciding<'_> {
 
     /// What the message is was looked up when this was proposed: nodes may have given up different ones of their old messages by now, or
     /// have damaged them, and decide alike all the same.
-    pub(super) fn retract(
-        &mut self,
-        actor: &Actor,
-        seq: Seq,
-        room: RoomId,
-        from: UserId,
-        bytes: Option<u64>,
-    ) -> Result<Answer, Refusal> {
+    pub(super) fn retract(&mut self, actor: &Actor, request: &Request) -> Result<Answer, Refusal> {
+        let (seq, room, from, bytes, was_heard) = match *request {
+            Request::Retract { seq, room, from } => (seq, room, from, None, true),
+            Request::Unsay { seq, room, from, bytes, was_heard } => (seq, room, from, Some(bytes), was_heard),
+            _ => unreachable!("invariant: this is asked of retractions only"),
+        };
         let me = actor.who.id;
         let is_there = match room {
             RoomId::Inbox(owner) => self.state.users.has(&owner),
@@ -206,8 +204,8 @@ impl Deciding<'_> {
         if !may {
             return Err(not_yours(seq));
         }
-        // Whoever is ignored has said nothing, and so takes nothing back.
-        let shown = !matches!(room, RoomId::Inbox(owner) if self.state.ignores(owner, me));
+        // Whoever is ignored, or was when they said it, has said nothing there, and so takes nothing back.
+        let shown = was_heard && !matches!(room, RoomId::Inbox(owner) if self.state.ignores(owner, me));
         self.happens(Some(room), Event::Retracted { who: actor.who.clone(), seq, shown, bytes });
         Ok(Answer::Acked(seq))
     }
