@@ -206,6 +206,9 @@ pub enum Event {
     Spoke {
         /// Who.
         who: UserId,
+        /// When, if that was before this entry.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Time>,
     },
     /// A member has another name.
     Renamed {

@@ -56,7 +56,7 @@ impl Deciding<'_> {
         if let RoomId::Channel(channel) = room
             && self.state.channel_row(channel).is_some_and(|row| row.options.slow > 0)
         {
-            self.happens_in(channel, Event::Spoke { who: actor.who.id });
+            self.happens_in(channel, Event::Spoke { who: actor.who.id, at: None });
         }
         let told = if let RoomId::Inbox(owner) = room { self.tells_away(owner, actor.who.id) } else { None };
         Ok(Ok(match told {
