@@ -37,6 +37,7 @@ macro_rules! on_every_order {
 on_every_order! {
     all_members_see_the_same_order_and_each_speaker_keeps_theirs
     pages_add_up_to_the_whole
+    pages_add_up_to_the_whole_around_much_that_was_retracted
     a_channel_that_is_closed_is_read_to_its_end_first
     who_reads_a_closed_channel_late_is_told_that_it_is_closed
     no_guest_is_shown_what_they_said_however_far_behind_they_are
@@ -151,6 +152,45 @@ fn pages_add_up_to_the_whole(place: Place<'_>) {
         before.splice(0..0, page);
     }
     assert!(since == said && before == said);
+}
+
+/// No answer reads through all that was retracted: it says where it has stopped, and whoever goes on from there finds everything.
+fn pages_add_up_to_the_whole_around_much_that_was_retracted(place: Place<'_>) {
+    let host = Host::start(place, "retracted", &UNPACED);
+    let (mut bob, _) = rust(&host, 0);
+    bob.write(&numbers("", 4_500, 0));
+    let said: Vec<u64> = (0..4_500).map(|_| seq(&bob.line())).collect();
+    let kept = [&said[..2], &said[4_490..]].concat();
+    drop(bob.write_beside(said[2..4_490].iter().flat_map(|seq| format!("RETRACT {seq}\n").into_bytes()).collect()));
+    (2..4_490).for_each(|_| assert!(bob.line().starts_with("OK RETRACT ")));
+    let mut ana = Client::connect(host.address(1));
+    ana.ok("JOIN #rust");
+    host.settle();
+    let bound = |line: &str, field| line.split(' ').nth(field).and_then(|seq| seq.parse().ok()).expect("a seq");
+    let (mut found, mut before, mut gaps) = (Vec::new(), u64::MAX >> 1, 0);
+    loop {
+        let page = ana.ask(&format!("HISTORY #rust 5 before {before}"));
+        found.splice(0..0, seqs(&page));
+        let Some(first) = page.first().filter(|line| line.starts_with("- ")) else { break };
+        gaps += usize::from(first.starts_with("- GAP "));
+        before = if first.starts_with("- GAP ") { bound(first, 3) } else { seq(first) };
+    }
+    assert_eq!((&found, gaps), (&kept, 2), "backward");
+    let (mut found, mut since, mut gaps) = (Vec::new(), 0, 0);
+    loop {
+        let page = ana.ask(&format!("HISTORY #rust 5 since {since}"));
+        found.extend(seqs(&page));
+        let Some(last) = page.iter().rfind(|line| line.starts_with("- ")) else { break };
+        gaps += usize::from(last.starts_with("- GAP "));
+        since = if last.starts_with("- GAP ") { bound(last, 4) } else { seq(last) };
+    }
+    assert_eq!((&found, gaps), (&kept, 2), "forward");
+    let mut waited = vec![kept[1]];
+    while waited.last() != Some(&kept[2]) {
+        let answer = ana.ok(&format!("WAIT #rust since {}", waited[waited.len() - 1]));
+        waited.push(seq(&answer));
+    }
+    assert_eq!(waited.len(), 4, "two gaps, and then a message: {waited:?}");
 }
 
 /// What a reader is shown who reads on after #rust was closed and has been silent for a while: all that was said, and then this.

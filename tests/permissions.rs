@@ -116,3 +116,18 @@ fn nobody_puts_out_who_is_not_below_them() {
     people.owner.ok("BAN #rust bob");
     people.bob.err("JOIN #rust", "NOT_ALLOWED");
 }
+
+/// By RETRACT nobody finds out whether a message is in a channel that they are not in.
+#[test]
+fn an_outsider_is_told_the_same_of_a_seq_that_is_there_and_of_one_that_is_not() {
+    let server = Server::start(&[]);
+    let (mut ana, bob, mut outsider) = (server.connect(), server.connect(), server.connect());
+    ana.ok("CREATE #rust");
+    let seq = |ok: String| ok.split(' ').nth(2).expect("it has a seq").to_owned();
+    let (in_channel, in_inbox) = (seq(ana.ok("SAY #rust hello")), seq(ana.ok(&format!("MSG {} hello", bob.id()))));
+    let told = [in_channel.as_str(), &in_inbox, "4711"]
+        .map(|seq| outsider.err(&format!("RETRACT {seq}"), "NOT_ALLOWED").replace(seq, "n"));
+    assert!(told.iter().all(|line| *line == told[2]), "{told:?}");
+    ana.ok(&format!("RETRACT {in_channel}"));
+    ana.ok(&format!("RETRACT {in_inbox}"));
+}

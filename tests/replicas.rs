@@ -310,7 +310,13 @@ async fn ends_when_others_say(say: impl Fn(u64) -> [u64; 2]) -> Result<(), Repli
         slot: slot(place, node, number),
         proposals: vec![Proposal { origin: of(node), request }],
     };
-    let enter = |name: &str| Request::Enter { name: name.into(), incarnation: 1, token: 2, limits: 1, features: 1 };
+    let enter = |name: &str| Request::Enter {
+        name: name.into(),
+        incarnation: 1,
+        token: 2,
+        limits: 1,
+        features: Features::CURRENT.known,
+    };
     let mut batches = vec![
         batch(1, 1, 0, membership.next_entry()),
         batch(2, 2, 0, enter("birch")),

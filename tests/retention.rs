@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use support::server::Server;
+use support::small::Small;
 use support::wait::until;
 
 const PASSWORD: &str = "correct horse battery";
@@ -68,6 +69,8 @@ fn the_texts_of_a_closed_channel_are_gone_from_the_files() {
         }
     }
     ana.ok("CLOSE #rust");
+    // The index has seen all of it: what it has forgotten later does not come back.
+    ana.ok("SEARCH #tea lasting");
     server.signal("TERM");
     server.wait();
     assert!(is_anywhere(server.dir(), "unspeakable"), "it is still there, or the test finds nothing");
@@ -119,4 +122,33 @@ fn the_text_of_what_was_retracted_is_gone_from_the_files() {
     until("it is gone", || (!is_anywhere(server.dir(), "unspeakable")).then_some(()));
     assert_eq!(ana.ok("HISTORY #rust 1000"), "OK HISTORY 20");
     assert_eq!(ana.ok("SEARCH #rust lasting limit:100"), "OK SEARCH 20");
+}
+
+/// While the disk is nearly full nobody takes anything out of the index: then it must not be there, whatever it held.
+#[test]
+fn the_index_keeps_no_text_that_is_retracted_while_the_disk_is_nearly_full() {
+    let Some(disk) = Small::mount_of(96) else { return };
+    let (data, filler) = (disk.path().join("data"), disk.path().join("filled"));
+    let mut server = Server::start_in(&data, &[]);
+    let mut ana = server.connect();
+    ana.ok(&format!("REGISTER ana {PASSWORD}"));
+    ana.ok("CREATE #rust");
+    ana.ok("SAY #rust lasting");
+    let said = ana.ok("SAY #rust quixotic swordfish unspeakable");
+    assert_eq!(ana.ok("SEARCH * quixotic"), "OK SEARCH 1");
+    // The journal has room left, and the index has none.
+    fs::write(&filler, vec![0; 60 << 20]).expect("there is room");
+    until("the index is removed", || (!is_in(&data, "search.db", "")).then_some(()));
+    ana.ok(&format!("RETRACT {}", said.split(' ').nth(2).expect("it has a seq")));
+    until("it is gone", || (!is_anywhere(&data, "unspeakable")).then_some(()));
+    // Nor is one made by a server that starts on such a disk.
+    server.kill();
+    fs::write(data.join("search.db"), "an old one, unspeakable").expect("there is room");
+    server.restart();
+    until("the index is removed", || (!is_in(&data, "search.db", "")).then_some(()));
+    fs::remove_file(filler).expect("it is there");
+    let mut ana = server.connect();
+    ana.ok(&format!("LOGIN ana {PASSWORD}"));
+    until("there is an index again", || (ana.ask("SEARCH * lasting").pop()? == "OK SEARCH 1").then_some(()));
+    assert_eq!(ana.ok("SEARCH * quixotic"), "OK SEARCH 0");
 }

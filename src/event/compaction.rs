@@ -60,7 +60,7 @@ impl Event {
             Self::Read { by, .. } => hold(below(format_args!("/m/{by}/r"))),
             Self::Operator { who, is: true, .. } => hold(below(format_args!("/m/{}/o", who.id))),
             Self::Operator { who, is: false, .. } => free(below(format_args!("/m/{}/o", who.id))),
-            Self::Spoke { who } => hold(below(format_args!("/m/{who}/s"))),
+            Self::Spoke { who, .. } => hold(below(format_args!("/m/{who}/s"))),
             Self::Banned(ban) => hold(below(format_args!("/b/{}", path(&ban.outcast)))),
             Self::Unbanned { outcast, .. } => free(below(format_args!("/b/{}", path(outcast)))),
             Self::Invited { who, .. } => hold(below(format_args!("/i/{}", who.id))),

@@ -54,6 +54,10 @@ pub enum Event {
         seq: Seq,
         /// Whether its readers are told.
         shown: bool,
+        /// How many bytes fewer are unread in an inbox, if it was not read: whether or not this server's disk still has the text. Older
+        /// entries do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bytes: Option<u64>,
     },
     /// A member of the channel has read up to and including this entry.
     Read {
@@ -202,6 +206,9 @@ pub enum Event {
     Spoke {
         /// Who.
         who: UserId,
+        /// When, if that was before this entry.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Time>,
     },
     /// A member has another name.
     Renamed {

@@ -23,7 +23,7 @@ use crate::names::{Seq, UserId};
 
 pub use access::Access;
 pub use act::{Act, Barred};
-pub use age::{Age, UNITS};
+pub use age::{AGE_DIGITS, Age};
 pub use compaction::Compaction;
 pub use government::{Ban, Kept, Outcast, Setting, Unwanted, network};
 pub use kind::{Event, Share};

@@ -96,7 +96,8 @@ pub enum Recipient {
     Channel(CompactString),
 }
 
-/// What can be proposed. Names and channels are as they were typed, channels without their `#`.
+/// What can be proposed. Names and channels are as they were typed, channels without their `#`. Frames number the variants: what is new
+/// comes last, and no field is added to an old one.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Request {
     /// To be connected, as a guest.
@@ -131,7 +132,8 @@ pub enum Request {
     Ack(Seq),
     /// To mark the channel as read up to and including this seq.
     AckIn(Name, Seq),
-    /// To retract a message: where it is, and who said it, as the session has found it.
+    /// To retract a message: where it is, and who said it, as the session has found it. Servers propose it that know features of level
+    /// 1 only; the others propose [`Request::Unsay`].
     Retract {
         /// The message.
         seq: Seq,
@@ -234,6 +236,19 @@ pub enum Request {
         limits: u64,
         /// Up to which level it knows the features of linechat.
         features: u8,
+    },
+    /// To retract a message, as the session has found it. It needs features of level 2.
+    Unsay {
+        /// The message.
+        seq: Seq,
+        /// Its room.
+        room: RoomId,
+        /// Who said it.
+        from: UserId,
+        /// How many bytes of it count as unread in an inbox until its owner has read it.
+        bytes: u64,
+        /// Whether it was said to somebody who did not ignore its sender.
+        was_heard: bool,
     },
 }
 

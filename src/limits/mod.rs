@@ -85,6 +85,9 @@ pub const AWAY_TOLD: usize = 1000;
 pub const SEEN_MILLISECONDS: i64 = 24 * 3600 * 1000;
 /// Entries read from the store at a time for one connection.
 pub const READ_ENTRIES: usize = 32;
+/// Retracted messages that one answer passes over before it ends with a GAP in their place, behind which its reader goes on: as many as
+/// two of the largest pages, or whoever retracts much would make a HISTORY of one line cost the machine as much as they like.
+pub const RETRACTED_PASSED: usize = 2 * PAGE_LINES_MAX as usize;
 /// Reads from the store at the same time.
 pub const READS_AT_ONCE: usize = 4;
 /// Users or channels that LIST or CHANNELS looks at at a time: as long nobody else may change anything.

@@ -234,11 +234,11 @@ impl Client {
             let mine = [before.to_owned(), self.who.clone()];
             let is_mine = |item: &Item| item.split().is_some_and(|([_, _, _, from], _)| mine.iter().any(|me| me == from));
             self.show_missed(data.iter().filter(|item| !is_mine(item)));
-            since = data.iter().filter_map(seq).max().unwrap_or(since);
+            since = data.iter().filter_map(seq).chain(data.last().and_then(gap)).max().unwrap_or(since);
             if let Some(channel) = &mut self.channel {
                 channel.shown.resumes(since);
             }
-            if data.len() < PAGE {
+            if data.len() < PAGE && data.last().and_then(gap).is_none() {
                 break;
             }
             if page == PAGES {
@@ -258,4 +258,10 @@ fn is_for_now(code: &str) -> bool {
 pub fn seq(item: &Item) -> Option<u64> {
     let ([seq], _) = item.split().filter(|_| item.kind == "MSG")?;
     seq.parse().ok()
+}
+
+/// Up to which seq messages are missing.
+fn gap(item: &Item) -> Option<u64> {
+    let (_, last) = item.split::<2>().filter(|_| item.kind == "GAP")?;
+    last.parse().ok()
 }

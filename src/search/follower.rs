@@ -1,7 +1,8 @@
 //! The follower: it owns the index, keeps it up with the journal, and answers questions between two steps.
 //!
-//! It must never end because of the index: whatever cannot be used is told to the operator, thrown away and made anew. It works in
-//! small steps and rests between them, so that messages, which do not wait for it, need not share the machine with it for long.
+//! It must never end because of the index: whatever cannot be used is told to the operator, thrown away and made anew. Nor may it
+//! keep a file that it does not follow: what is retracted meanwhile would stay there. It works in small steps and rests between them,
+//! so that messages, which do not wait for it, need not share the machine with it for long.
 
 use std::collections::VecDeque;
 use std::io;
@@ -37,6 +38,8 @@ pub struct Follower {
     asked: mpsc::Receiver<Job>,
     closed: CancellationToken,
     sweep: Sweep,
+    /// How many bytes the index had when it gave way to the journal; 0 while there is room for it.
+    gave_way: u64,
 }
 
 /// What is still to be taken out of the index because the journal has given it up.
@@ -63,7 +66,7 @@ impl Follower {
         asked: mpsc::Receiver<Job>,
         closed: CancellationToken,
     ) -> Self {
-        Self { reader, directory: directory.map(Path::to_owned), asked, closed, sweep: Sweep::default() }
+        Self { reader, directory: directory.map(Path::to_owned), asked, closed, sweep: Sweep::default(), gave_way: 0 }
     }
 
     /// Follows the journal until nobody asks any more. It reads and writes a file: run it where that may be waited for.
@@ -76,17 +79,24 @@ impl Follower {
             if clock::since(began) > RETRY.1 {
                 (wait, told) = (Duration::ZERO, String::new());
             }
+            let is_news = error.to_string() != told;
             match &error {
                 IndexError::Useless(_) => {
                     tracing::warn!(%error, "the index of messages cannot be used, and is made anew from the journal");
-                    self.path().iter().flatten().for_each(|path| Index::remove(path));
+                    self.remove();
                 }
-                IndexError::Failed(why) if *why != told => {
+                IndexError::NoRoom => {
+                    self.gave_way = self.gave_way.max(self.remove());
+                    if is_news {
+                        tracing::warn!(%error, "the index of messages is removed, so nobody can search; it is made anew when there is room");
+                    }
+                }
+                IndexError::Failed(_) if is_news => {
                     tracing::warn!(%error, "there is no index of messages now, so nobody can search; trying again");
-                    told.clone_from(why);
                 }
                 IndexError::Failed(_) => {}
             }
+            told = error.to_string();
             if !self.refuse(wait).await {
                 return;
             }
@@ -111,6 +121,7 @@ impl Follower {
         let path = self.path().map_err(|error| IndexError::Failed(error.to_string()))?;
         self.must_leave_room()?;
         let mut index = Index::open(path.as_deref())?;
+        self.gave_way = 0;
         let (taken, newest) = (index.taken(), index.newest()?);
         self.must_be_of_this_journal(taken, newest).await?;
         let mut rest = Duration::ZERO;
@@ -133,15 +144,18 @@ impl Follower {
         self.directory.as_deref().map(search_file).transpose()
     }
 
-    /// A disk that is nearly full is the journal's.
+    /// Removes the file of the index, if there is one; returns how many bytes it had.
+    fn remove(&self) -> u64 {
+        self.path().ok().flatten().map_or(0, |path| Index::remove(&path))
+    }
+
+    /// A disk that is nearly full is the journal's. What the index has given way with is not enough to make it anew: it would fill
+    /// the disk as before, again and again.
     fn must_leave_room(&self) -> Result<(), IndexError> {
         let Some(directory) = &self.directory else { return Ok(()) };
         let space = rustix::fs::statvfs(directory).map_err(|error| IndexError::Failed(error.to_string()))?;
-        if space.f_bavail.saturating_mul(space.f_frsize) < INDEX_LEAVES_BYTES {
-            let text = format!("the disk has less than {} MiB left", INDEX_LEAVES_BYTES >> 20);
-            return Err(IndexError::Failed(text));
-        }
-        Ok(())
+        let needed = if self.gave_way == 0 { INDEX_LEAVES_BYTES } else { self.gave_way + 2 * INDEX_LEAVES_BYTES };
+        if space.f_bavail.saturating_mul(space.f_frsize) < needed { Err(IndexError::NoRoom) } else { Ok(()) }
     }
 
     /// A journal that was restored from a backup, or copied here, has an index of its own to come.

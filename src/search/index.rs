@@ -10,7 +10,7 @@ use foldhash::{HashSet, HashSetExt};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
 use crate::event::{Access, Entry, Event, RoomId, Time};
-use crate::limits::CHAINS_IN_MEMORY;
+use crate::limits::{CHAINS_IN_MEMORY, INDEX_LEAVES_BYTES};
 use crate::names::{Seq, UserId};
 use crate::search::filter::{Filter, Kind, all_of, tags, uncounted};
 use crate::store::Stretch;
@@ -43,6 +43,9 @@ pub enum IndexError {
     /// It is damaged, or is no index, or none of this journal: it has to be made anew.
     #[error("{0}")]
     Useless(String),
+    /// The disk is full, or nearly: what is left is for the journal.
+    #[error("the disk has less than {} MiB left", INDEX_LEAVES_BYTES >> 20)]
+    NoRoom,
     /// The disk or the system does not do it now.
     #[error("{0}")]
     Failed(String),
@@ -51,9 +54,9 @@ pub enum IndexError {
 impl From<rusqlite::Error> for IndexError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::NoRoom,
             Some(
-                ErrorCode::DiskFull
-                | ErrorCode::SystemIoFailure
+                ErrorCode::SystemIoFailure
                 | ErrorCode::CannotOpen
                 | ErrorCode::ReadOnly
                 | ErrorCode::DatabaseBusy
@@ -172,14 +175,17 @@ impl Index {
         Ok(Self { connection, taken, high: Time(high), rooms: HashSet::new() })
     }
 
-    /// Removes the index in this file, whatever it is.
-    pub fn remove(path: &Path) {
-        for end in ["", "-wal", "-shm"] {
+    /// Removes the index in this file, whatever it is; returns how many bytes it had.
+    pub fn remove(path: &Path) -> u64 {
+        let remove = |end: &&str| {
             let mut name = path.as_os_str().to_owned();
             name.push(end);
+            let name = PathBuf::from(name);
+            let bytes = std::fs::symlink_metadata(&name).map_or(0, |metadata| metadata.len());
             // What is not there need not be removed; what cannot be is found again when it is opened.
-            let _ = std::fs::remove_file(PathBuf::from(name));
-        }
+            std::fs::remove_file(name).map_or(0, |()| bytes)
+        };
+        ["", "-wal", "-shm"].iter().map(remove).sum()
     }
 
     /// Up to where the journal was taken.

@@ -107,7 +107,7 @@ fn play(index: &mut Index, steps: Vec<Step>) -> Vec<Said> {
                 let at = at % list.len();
                 list[at].is_gone = true;
                 let who = Who { name: Name::new("x"), id: UserId(1) };
-                taken(index, seq, time, list[at].room, Event::Retracted { who, seq: list[at].seq, shown: true });
+                taken(index, seq, time, list[at].room, Event::Retracted { who, seq: list[at].seq, shown: true, bytes: None });
             }
             Step::Retract(_) => {}
             Step::Forget(room, below) => {

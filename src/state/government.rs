@@ -117,7 +117,7 @@ impl State {
     pub(super) fn govern(&mut self, channel: Seq, event: &Event, time: Time) {
         match event {
             Event::Operator { who, is, .. } => self.members.change(&(channel, who.id), |member| member.is_operator = *is),
-            Event::Spoke { who } => self.members.change(&(channel, *who), |member| member.spoke = Some(time)),
+            Event::Spoke { who, at } => self.members.change(&(channel, *who), |member| member.spoke = at.or(Some(time))),
             Event::Banned(ban) => drop(self.bans.insert((channel, ban.outcast), Ban::clone(ban))),
             Event::Unbanned { outcast, .. } => drop(self.bans.remove(&(channel, *outcast))),
             Event::Invited { who, .. } => {

@@ -57,6 +57,11 @@ impl State {
         self.counters.features
     }
 
+    /// Whether the features of this level are in use: a server that shares its order with nobody uses all that it knows.
+    pub fn uses(&self, level: u8) -> bool {
+        self.order().is_none() || self.features() >= level
+    }
+
     /// What happens with a batch of this slot, which the order took at this time, before anything in it is decided; `None` if the batch does not count: its node
     /// has not entered or has ended, or another with its number came before it, or the one before it is missing.
     pub fn takes(&self, slot: Slot, time: Time) -> Option<Event> {

@@ -133,7 +133,10 @@ impl Mode {
 impl Rule {
     /// What somebody of this rank is told, if the rule does not let them.
     pub fn refuses(&self, rank: Rank) -> Option<Code> {
-        let code = if rank < Rank::Member && self.least >= Rank::Member { Code::NotMember } else { Code::NotAllowed };
+        // By a seq nobody finds out in which channel it is: whoever is not in that is told the same as of a seq that is nowhere.
+        let may_know = self.act != Act::Retract;
+        let is_outside = rank < Rank::Member && self.least >= Rank::Member;
+        let code = if is_outside && may_know { Code::NotMember } else { Code::NotAllowed };
         (rank < self.least).then_some(code)
     }
 }

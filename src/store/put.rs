@@ -182,7 +182,7 @@ impl<B: Backend> Store<B> {
                 self.use_key(from.id, key, used)?;
             }
             (Event::Acked { upto, .. }, RoomId::Inbox(owner)) => self.mark(owner, *upto)?,
-            (Event::Retracted { seq, .. }, _) => self.unsay(room, *seq)?,
+            (Event::Retracted { seq, bytes, .. }, _) => self.unsay(room, *seq, *bytes)?,
             _ => {}
         }
         if let (Event::Said { from, share: Some(share), .. }, RoomId::Inbox(owner)) = (&entry.event, room) {

@@ -20,7 +20,7 @@ pub use crate::event::Age;
 pub use command::{Banned, Command, Place, Span, Target, Token, When};
 pub use incoming::Incoming;
 pub use line::{Back, LineDecoder, Next};
-pub use parse::{Rejected, Wanted, parse, wanted};
+pub use parse::{Rejected, Wanted, one_user, parse, wanted};
 
 /// The version of the protocol, the second field of `* HELLO`.
 pub const PROTOCOL: u32 = 1;

@@ -127,7 +127,7 @@ pub static VERBS: &[Verb] = &[
     Verb { name: "RETRACT", syntax: "RETRACT seq", example: "RETRACT 42", by: By::Anyone, answer: "<seq>",
         brief: "take a message back",
         summary: "takes a message of yours back, or one in a channel that you run; its text is deleted",
-        codes: &[Code::NotMember, Code::NotAllowed, Code::StoreFull], parse: parse::retract },
+        codes: &[Code::NotAllowed, Code::StoreFull], parse: parse::retract },
     Verb { name: "OP", syntax: "OP #channel user", example: "OP #rust bob", by: By::Owner, answer: "<#channel> <name:id>",
         brief: "make an operator",
         summary: "makes a member an operator of your channel, who may kick, ban, invite, set its topic and options",

@@ -17,7 +17,7 @@ use super::net::Line;
 use super::node::{Node, digests, platter};
 use super::record::Recorder;
 
-const NEWER: Features = Features { known: 2, needed: |request| if matches!(request, Request::Topic(..)) { 2 } else { 1 } };
+const NEWER: Features = Features { known: 3, needed: |request| if matches!(request, Request::Topic(..)) { 3 } else { 1 } };
 const LOOK: Duration = Duration::from_millis(20);
 const NAMES: [&str; 3] = ["ash", "birch", "cedar"];
 /// Longer than a server needs to become a node.
@@ -129,7 +129,7 @@ async fn upgrade() {
     }
     let said = upgrade.older_says(&platter()).await;
     assert!(
-        said.contains("it needs features of level 2, and this linechat knows them up to level 1; upgrade this server"),
+        said.contains("it needs features of level 3, and this linechat knows them up to level 2; upgrade this server"),
         "{said}"
     );
     nodes.iter().for_each(Node::crash);

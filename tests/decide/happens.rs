@@ -160,7 +160,7 @@ impl Model {
                 self.reads.push(((channel, me), mark));
                 vec![]
             }
-            Request::Retract { seq, room, .. } => self.retract(me, *seq, *room),
+            Request::Unsay { seq, room, was_heard, .. } => self.retract(me, (*seq, *room), *was_heard),
             governing => self.govern(me, governing, time),
         }
     }
@@ -218,10 +218,10 @@ impl Model {
         if is_heard { vec![shown] } else { vec![] }
     }
 
-    fn retract(&mut self, me: UserId, seq: Seq, room: RoomId) -> Lines {
+    fn retract(&mut self, me: UserId, (seq, room): (Seq, RoomId), was_heard: bool) -> Lines {
         let is_it = |message: &&mut Message| message.seq == seq && message.room == room;
         self.messages.iter_mut().filter(is_it).for_each(|message| message.is_unsaid = true);
-        if matches!(room, RoomId::Inbox(owner) if self.ignores(owner, me)) {
+        if !was_heard || matches!(room, RoomId::Inbox(owner) if self.ignores(owner, me)) {
             return vec![];
         }
         vec![Line { room, text: format!("RETRACT {} {seq} {}", self.title(room), self.who(me)), must: true }]

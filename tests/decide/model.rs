@@ -226,7 +226,7 @@ impl Model {
                 verdict(full(moves && storage == Storage::Nothing), || mark.to_string())
             }
             (Request::AckIn(name, seq), Some(user)) => self.marking(user, name.as_str(), *seq, storage),
-            (Request::Retract { seq, room, from }, Some(user)) => {
+            (Request::Unsay { seq, room, from, .. }, Some(user)) => {
                 self.retracting(user, (*seq, *room, *from), storage != Storage::Free)
             }
             (Request::Create(name, _), Some(user)) => {

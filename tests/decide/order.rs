@@ -155,6 +155,33 @@ pub fn words(answer: &Answer) -> (String, u64) {
 /// The outcome of a proposal: its answer and what happened, or why it was refused.
 pub type Came = Result<(Answer, Vec<Entry>), Refusal>;
 
+/// To register gains nothing in a channel that is slow.
+#[test]
+fn whoever_registers_has_spoken_when_the_guest_had() {
+    use linechat::code::Code;
+    use linechat::event::proposal::Key;
+    use linechat::event::{NodeId, Origin, Recipient, Request, SessionId, Setting};
+    use linechat::names::Name;
+
+    let (mut order, rust) = (Order::default(), Name::new("rust"));
+    let mut take = |number, time, request| {
+        let origin = Origin { session: SessionId { node: NodeId(0), number }, tag: 0 };
+        let came = order.take(&Proposal { origin, request }, Time(time), Storage::Free);
+        assert_eq!(order.held.load(order.state.seq(), false).digest(), order.state.digest(), "it is loaded as it is");
+        came.map(drop).map_err(|refusal| refusal.code)
+    };
+    let says = || Request::Say { to: Recipient::Channel("rust".into()), key: None, text: "hi".into() };
+    for (number, request) in [(1, Request::Create(rust.clone(), None)), (2, Request::Join(rust.clone(), Key::Missing))] {
+        assert_eq!(take(number, 0, Request::Come { address: None }), Ok(()));
+        assert_eq!(take(number, 0, request), Ok(()));
+    }
+    assert_eq!(take(1, 0, Request::Set(rust, Setting::Slow(30))), Ok(()));
+    assert_eq!(take(2, 40_000, says()), Ok(()));
+    assert_eq!(take(2, 41_000, Request::Register(Name::new("bob"), "$hash$1".into(), None)), Ok(()));
+    assert_eq!(take(2, 69_999, says()), Err(Code::RateLimited));
+    assert_eq!(take(2, 70_000, says()), Ok(()), "nor does it lose anything");
+}
+
 /// See the module.
 #[derive(Default)]
 pub struct Order {

@@ -21,7 +21,12 @@ crate::on_every_store! {
 }
 
 fn retracted(room: RoomId, seq: Seq) -> Draft {
-    draft(Some(room), Event::Retracted { who: user(2), seq, shown: true })
+    of_bytes(room, seq, None)
+}
+
+/// The same, of a message that had so many bytes where it was found.
+fn of_bytes(room: RoomId, seq: Seq, bytes: Option<u64>) -> Draft {
+    draft(Some(room), Event::Retracted { who: user(2), seq, shown: true, bytes })
 }
 
 fn unsaid() -> Event {
@@ -130,6 +135,26 @@ fn a_store_in_memory_and_one_on_disk_are_equal() {
         after
     });
     assert_eq!(memory, disk);
+}
+
+/// A disk that has damaged the message must not make a difference to how full its inbox is.
+#[test]
+fn a_damaged_message_counts_no_more_either() {
+    let [sound, damaged] = [false, true].map(|is_damaged| {
+        let place = Place::new(Kind::Disk);
+        let mut store = place.open();
+        let said = store.append(vec![said(inbox(1), 2, "one"), said(inbox(1), 2, "three"), said(inbox(1), 2, "seven")]);
+        if is_damaged {
+            let journal = Connection::open(place.directory().join("journal.db")).expect("it opens");
+            let damage = "UPDATE entries SET event = replace(event, 'three', 'eerht') WHERE seq = ?";
+            assert_eq!(journal.execute(damage, [said[1].seq.0.cast_signed()]).expect("it can be damaged"), 1);
+        }
+        store.commit(of_bytes(inbox(1), said[1].seq, Some(5)));
+        store.commit(acked(1, said[0].seq.0));
+        store.inbox(1)
+    });
+    assert_eq!(sound.unread_bytes, 5, "the last is left");
+    assert_eq!(sound, damaged);
 }
 
 /// Not even the log has it, once the store has had a moment.

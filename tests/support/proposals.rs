@@ -289,7 +289,8 @@ fn retract([a, b, c]: [u8; 3], session: SessionId, state: &State) -> Request {
     let channel = state.channel_named(own_channel(b, session, state).as_str()).map(RoomId::Channel);
     let room = channel.filter(|_| c % 3 != 0).unwrap_or(RoomId::Inbox(somebody));
     let seq = Seq(state.seq().0.saturating_sub(u64::from(a / 8)));
-    Request::Retract { seq, room, from: if c % 4 == 0 { somebody } else { me } }
+    // It need not be a message of that room at all: then there is nothing that could count no more.
+    Request::Unsay { seq, room, from: if c % 4 == 0 { somebody } else { me }, bytes: 0, was_heard: a.is_multiple_of(2) }
 }
 
 /// Every other message has one; some of them go out of use with time.

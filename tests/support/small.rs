@@ -1,4 +1,4 @@
-//! A disk that is soon full: a file system of 16 MiB that only one test has.
+//! A disk that is soon full: a file system of 16 MiB, or as many as a test wants, that only one test has.
 
 use std::fs;
 use std::path::Path;
@@ -10,9 +10,14 @@ pub struct Small(tempfile::TempDir);
 impl Small {
     /// `None`, said loudly, where mounting is not permitted.
     pub fn mount() -> Option<Self> {
+        Self::mount_of(16)
+    }
+
+    /// One of so many MiB.
+    pub fn mount_of(mebibytes: u64) -> Option<Self> {
         let directory = tempfile::TempDir::with_prefix("linechat-full-").expect("a directory");
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=16m", "linechat-test"])
+            .args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "linechat-test"])
             .arg(directory.path())
             .output()
             .is_ok_and(|output| output.status.success());

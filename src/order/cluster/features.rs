@@ -20,6 +20,7 @@ pub struct Features {
 }
 
 impl Features {
-    /// Those of this linechat.
-    pub const CURRENT: Self = Self { known: 1, needed: |_| 1 };
+    /// Those of this linechat. Level 2: a retraction says what the message was, and whoever registers has
+    /// spoken when the guest had.
+    pub const CURRENT: Self = Self { known: 2, needed: |request| if matches!(request, Request::Unsay { .. }) { 2 } else { 1 } };
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::code::{Code, Refusal};
-use crate::event::{Act, Barred, Recipient, UNITS, network};
+use crate::event::{Act, Age, Barred, Recipient, network};
 use crate::limits::{BAN_DAYS, PAGE_LINES, PAGE_LINES_MAX, REASON_BYTES};
-use crate::names::{Name, Pattern, UserId, is_channel, is_name};
-use crate::wire::text;
+use crate::names::{Name, Pattern, UserId, is_channel};
+use crate::wire::{one_user, text};
 
 /// A line, understood.
 #[derive(Debug, PartialEq, Eq)]
@@ -173,14 +173,7 @@ fn wrong(text: String) -> Refusal {
 
 fn user(word: &str) -> Result<Recipient, Refusal> {
     let no_user = || wrong(format!("'{word}' is no user; give a name, an id, or name:id"));
-    if let Ok(id) = word.parse() {
-        return Ok(Recipient::Id(UserId(id)));
-    }
-    match word.split_once(':') {
-        Some((name, id)) if is_name(name) => Ok(Recipient::Both(name.into(), UserId(id.parse().map_err(|_| no_user())?))),
-        None if is_name(word) => Ok(Recipient::Name(word.into())),
-        _ => Err(no_user()),
-    }
+    one_user(word).map(Recipient::from).ok_or_else(no_user)
 }
 
 fn channel(word: &str) -> Result<Name, Refusal> {
@@ -189,11 +182,7 @@ fn channel(word: &str) -> Result<Name, Refusal> {
 }
 
 fn age(word: &str) -> Result<u64, Refusal> {
-    let unit = word.chars().last().and_then(|last| UNITS.into_iter().find(|(unit, _)| *unit == last));
-    let parsed = unit.and_then(|(_, seconds)| {
-        let count = word[..word.len() - 1].parse::<u64>().ok().filter(|count| (1..1_000_000).contains(count))?;
-        Some(count * seconds).filter(|seconds| *seconds <= BAN_DAYS * 24 * 3600)
-    });
+    let parsed = word.parse().ok().map(|Age(seconds)| seconds).filter(|seconds| (1..=BAN_DAYS * 24 * 3600).contains(seconds));
     parsed.ok_or_else(|| wrong(format!("'{word}' is no span of time; give 30s, 5m, 2h, 3d or 1w, up to {BAN_DAYS}d")))
 }
 

@@ -28,6 +28,11 @@ impl Session {
 
     /// The secret is shown here and nowhere else, ever.
     async fn new_token(&mut self, label: &str, scopes: Option<&str>, lasts: Option<Age>) -> Said {
+        if label.bytes().all(|byte| byte.is_ascii_digit()) {
+            let text =
+                format!("a label is not of digits only, which the answer to LIST is; for example: TOKEN NEW build-{label}");
+            return Ok(Err(Refusal::new(Code::BadSyntax, text)));
+        }
         let written = scopes.unwrap_or_default();
         let parsed = scopes.map(|scopes| scopes.split_whitespace().map(str::parse).collect::<Result<Vec<Scope>, _>>());
         let scopes = match parsed.transpose() {

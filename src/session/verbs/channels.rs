@@ -66,7 +66,7 @@ impl Session {
         let Some((id, name)) = found else { return Ok(Ok(String::new())) };
         let room = RoomId::Channel(id);
         let Some(Seq(read)) = self.reading.cursor_in(room) else { return Ok(Ok(String::new())) };
-        self.show_last(Shown { room, channel: Some(&name), before: Seq(read + 1) }, count).await
+        self.show_last(Shown { room, channel: Some(&name), before: Seq(read + 1), is_bounded: true }, count).await
     }
 
     /// Asks for something that lasts, and pays for what it stores by its end, so many bytes besides its first entry; if it is

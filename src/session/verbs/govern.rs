@@ -151,14 +151,13 @@ fn wrong_number<T>(option: &str, value: &str, most: u64) -> Result<T, Refusal> {
 
 /// `30d`, or a number of messages.
 fn kept(value: &str) -> Result<Kept, Refusal> {
-    let (first, unit) = value.split_at(value.len() - usize::from(!value.ends_with(|c: char| c.is_ascii_digit())));
-    let count = first.parse::<u64>().ok().filter(|count| (1..=999_999_999).contains(count));
-    let seconds = crate::event::UNITS.iter().find(|(name, _)| unit.eq_ignore_ascii_case(&name.to_string()));
-    match (count, unit, seconds) {
-        (Some(count), "", _) => Ok(Kept::Messages(count)),
-        (Some(count), _, Some((_, seconds))) => Ok(Kept::Seconds(count * seconds)),
-        _ => Err(Refusal::new(Code::BadSyntax, format!("{value} is no value for keep; give 30d, 1000 (messages), or off"))),
-    }
+    let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+    let kept = match value.parse() {
+        Ok(Age(seconds)) => (seconds > 0).then_some(Kept::Seconds(seconds)),
+        Err(_) => value.parse().ok().filter(|count| is_number && (1..=999_999_999).contains(count)).map(Kept::Messages),
+    };
+    let text = || format!("{value} is no value for keep; give 30d, 1000 (messages), or off");
+    kept.ok_or_else(|| Refusal::new(Code::BadSyntax, text()))
 }
 
 fn unwanted(who: Banned<'_>, ipv6_bits: u64) -> Result<Unwanted, Refusal> {

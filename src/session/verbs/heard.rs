@@ -1,10 +1,11 @@
 //! IGNORE, UNIGNORE and IGNORES, and pages of messages without what those have said whom the user ignores.
 //!
-//! Whoever ignores nobody reads as if none of this were here. Whoever does pays for what is read and not shown.
+//! Whoever ignores nobody reads as if none of this were here. Whoever does pays for what is read and not shown. What was retracted is
+//! shown to nobody, and passed over up to a bound.
 
 use crate::code::{Code, Refusal};
 use crate::event::{Entry, Event, Request, RoomId};
-use crate::limits::{ENTRY_BYTES, READ_ENTRIES};
+use crate::limits::{ENTRY_BYTES, READ_ENTRIES, RETRACTED_PASSED};
 use crate::names::{Seq, UserId};
 use crate::session::Session;
 use crate::session::verbs::{Said, done};
@@ -17,6 +18,30 @@ pub struct Heard {
     pub page: Page,
     /// Up to where it was read, in the direction of reading: from there it goes on.
     pub until: Option<Seq>,
+}
+
+/// What an answer has passed over so far: messages that were retracted.
+#[derive(Debug, Default)]
+pub struct Passed {
+    count: usize,
+    /// Where those begin that nothing has followed which is shown.
+    run: Option<Seq>,
+}
+
+impl Passed {
+    fn over(&mut self, entry: Result<&Entry, Seq>) {
+        if entry.is_ok_and(is_unsaid) {
+            self.count += 1;
+            self.run.get_or_insert(seq(entry));
+        } else {
+            self.run = None;
+        }
+    }
+
+    /// The gap in which an answer ends that has passed over as many as it may, and has read up to here: its reader goes on behind it.
+    pub fn gap(&self, until: Seq) -> Option<(Seq, Seq)> {
+        self.run.filter(|_| self.count >= RETRACTED_PASSED).map(|run| (run.min(until), run.max(until)))
+    }
 }
 
 /// What this entry of a page is called.
@@ -66,22 +91,30 @@ impl Session {
         self.reading.ignoring().is_some_and(|ignoring| ignoring.hides(author))
     }
 
-    /// Reads at most `most` messages of a room, without those of whom the user ignores, and those that were retracted. Fewer do not mean that there are no more;
-    /// only [`Page::remaining`] says that.
+    /// Reads at most `most` messages of a room, without those of whom the user ignores, and those that were retracted. Fewer do not
+    /// mean that there are no more; only [`Page::remaining`] says that. What one answer passes over is added up in `passed`.
     ///
     /// # Errors
     /// `INTERNAL` when the store cannot be read.
-    pub(super) async fn hear(&mut self, room: RoomId, start: Start, most: usize) -> Result<Heard, Refusal> {
+    pub(super) async fn hear(
+        &mut self,
+        room: RoomId,
+        start: Start,
+        most: usize,
+        passed: &mut Passed,
+    ) -> Result<Heard, Refusal> {
         let is_backward = matches!(start, Start::Before(_));
         let ends = |page: &Page| if is_backward { page.first() } else { page.last() };
-        if self.reading.ignoring().is_none() {
-            let mut page = self.read(Query { room, start, count: most, what: What::Messages }).await?;
-            let until = ends(&page);
-            page.entries.retain(|entry| !is_unsaid(entry));
-            return Ok(Heard { until, page });
-        }
-        let mut page = self.read(Query { room, start, count: READ_ENTRIES, what: What::Messages }).await?;
+        // One by one is dear where much is not shown.
+        let may_hide = passed.count > 0 || self.reading.ignoring().is_some();
+        let count = if may_hide { READ_ENTRIES } else { most };
+        let mut page = self.read(Query { room, start, count, what: What::Messages }).await?;
         let (all, read_until) = (page.count(), ends(&page));
+        if is_backward {
+            page.in_order().collect::<Vec<_>>().into_iter().rev().for_each(|entry| passed.over(entry));
+        } else {
+            page.in_order().for_each(|entry| passed.over(entry));
+        }
         page.entries.retain(|entry| !is_unsaid(entry) && !entry.event.author().is_some_and(|author| self.is_hidden(author)));
         self.pay(u64::from(page.count() < all));
         let is_whole = page.count() <= most;
@@ -96,8 +129,10 @@ impl Session {
     /// `INTERNAL` when the store cannot be read.
     pub(super) async fn count_unread(&mut self, from: Start, upto: Seq) -> Result<u64, Refusal> {
         let (room, mut start, mut count) = (RoomId::Inbox(self.who.id), from, 0);
+        // An inbox holds no more than it may.
+        let mut passed = Passed::default();
         loop {
-            let Heard { page, until } = self.hear(room, start, READ_ENTRIES).await?;
+            let Heard { page, until } = self.hear(room, start, READ_ENTRIES, &mut passed).await?;
             count += page.in_order().map(seq).filter(|seq| *seq <= upto).count() as u64;
             match until {
                 Some(last) if page.remaining > 0 && last < upto => start = Start::After(last),

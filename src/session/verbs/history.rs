@@ -9,7 +9,7 @@ use crate::names::{Name, Seq};
 use crate::session::Session;
 use crate::session::socket::Gone;
 use crate::session::verbs::Said;
-use crate::session::verbs::heard::Heard;
+use crate::session::verbs::heard::{Heard, Passed};
 use crate::store::{Page, Query, Start, What};
 use crate::wire::{Span, Target, When, reply};
 
@@ -21,6 +21,8 @@ pub(super) struct Shown<'a> {
     pub channel: Option<&'a Name>,
     /// What is newer, this one included, is not shown.
     pub before: Seq,
+    /// Whether it ends where it has passed over as many retracted messages as it may.
+    pub is_bounded: bool,
 }
 
 /// What was shown of a room.
@@ -39,7 +41,8 @@ impl Session {
             Ok(count) => count,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let inbox = Shown { room: RoomId::Inbox(self.who.id), channel: None, before: Seq(u64::MAX) };
+        // What an inbox may hold bounds it.
+        let inbox = Shown { room: RoomId::Inbox(self.who.id), channel: None, before: Seq(u64::MAX), is_bounded: false };
         let Showed { lines, until, remaining } = match self.show(inbox, Start::Unread, count).await? {
             Ok(showed) => showed,
             Err(refusal) => return Ok(Err(refusal)),
@@ -77,7 +80,7 @@ impl Session {
             Ok(found) => found,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let all = Shown { room: RoomId::Channel(id), channel: name.as_ref(), before };
+        let all = Shown { room: RoomId::Channel(id), channel: name.as_ref(), before, is_bounded: true };
         let after = match span {
             Span::Newest => return self.show_last(all, count).await,
             Span::Before(when) => match self.begins(when).await {
@@ -110,6 +113,7 @@ impl Session {
             Ok((gap, from, count)) => {
                 self.write_page(shown, &Page { gap, ..Page::default() });
                 let from = Start::After(Seq(from.0.saturating_sub(1)));
+                let shown = Shown { is_bounded: false, ..shown };
                 Ok(self.show(shown, from, count).await?.map(|showed| showed.lines.to_string()))
             }
             Err(refusal) => Ok(Err(refusal)),
@@ -124,13 +128,17 @@ impl Session {
         before: Seq,
         count: usize,
     ) -> Result<(Option<(Seq, Seq)>, Seq, usize), Refusal> {
-        let (mut found, mut from) = (0, before);
+        let (mut found, mut first, mut from, mut passed) = (0, before, before, Passed::default());
         while found < count {
-            let Heard { page, until } = self.hear(room, Start::Before(from), (count - found).min(READ_ENTRIES)).await?;
-            found += page.count();
+            let most = (count - found).min(READ_ENTRIES);
+            let Heard { page, until } = self.hear(room, Start::Before(from), most, &mut passed).await?;
+            (found, first) = (found + page.count(), page.first().unwrap_or(first));
             from = until.unwrap_or(from);
             if page.gap.is_some() || page.remaining == 0 {
                 return Ok((page.gap, from, found));
+            }
+            if let gap @ Some(_) = passed.gap(from).filter(|_| found < count) {
+                return Ok((gap, first, found));
             }
         }
         Ok((None, from, found))
@@ -138,9 +146,10 @@ impl Session {
 
     /// Shows messages of a room from a seq on, a page at a time.
     async fn show(&mut self, shown: Shown<'_>, from: Start, count: usize) -> Result<Result<Showed, Refusal>, Gone> {
-        let (mut start, mut showed) = (from, Showed::default());
+        let (mut start, mut showed, mut passed) = (from, Showed::default(), Passed::default());
         while showed.lines < count {
-            let Heard { mut page, until } = match self.hear(shown.room, start, (count - showed.lines).min(READ_ENTRIES)).await {
+            let most = (count - showed.lines).min(READ_ENTRIES);
+            let Heard { mut page, until } = match self.hear(shown.room, start, most, &mut passed).await {
                 Ok(heard) => heard,
                 Err(refusal) => return Ok(Err(refusal)),
             };
@@ -151,6 +160,12 @@ impl Session {
             match until {
                 Some(last) if page.remaining > 0 && last.0 + 1 < shown.before.0 => start = Start::After(last),
                 _ => break,
+            }
+            if let gap @ Some(_) =
+                until.and_then(|until| passed.gap(until)).filter(|_| shown.is_bounded && showed.lines < count)
+            {
+                self.write_page(shown, &Page { gap, ..Page::default() });
+                break;
             }
             self.flush().await?;
         }

@@ -77,14 +77,16 @@ impl Session {
     pub(super) async fn retract(&mut self, seq: Seq) -> Said {
         let Ok(mut entries) = self.shared.reader.entries(vec![seq]).await else { return Ok(Err(unreadable())) };
         let found = entries.pop().and_then(|entry| match entry.event {
-            Event::Said { from, text, .. } | Event::Unheard { from, text, .. } if !text.is_empty() => {
-                Some((entry.room?, from.id))
-            }
+            Event::Said { from, text, .. } => Some((entry.room?, from.id, text.len() as u64, true)),
+            Event::Unheard { from, text, .. } if !text.is_empty() => Some((entry.room?, from.id, 0, false)),
             _ => None,
         });
-        match found {
-            Some((room, from)) => done(self.ask(Request::Retract { seq, room, from }).await?),
-            None => Ok(Err(not_yours(seq))),
+        let Some((room, from, bytes, was_heard)) = found else { return Ok(Err(not_yours(seq))) };
+        let request = Request::Unsay { seq, room, from, bytes, was_heard };
+        // Whoever may not is told so at once, as of a seq that is nowhere: not even by how long it takes is one told from the other.
+        match self.preview(request.clone()).await {
+            Some(refusal) => Ok(Err(refusal)),
+            None => done(self.ask(request).await?),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::session::Session;
 use crate::session::reading::Which;
 use crate::session::verbs::Said;
 use crate::session::verbs::channels::MEMBERSHIP_BYTES;
-use crate::session::verbs::heard::Heard;
+use crate::session::verbs::heard::{Heard, Passed};
 use crate::store::Start;
 use crate::wire::{Place, reply};
 
@@ -146,9 +146,9 @@ impl Session {
 
     /// What comes after this entry in a room, of what its reader may hear, and beside what this connection has said itself.
     async fn next_in(&mut self, room: RoomId, mut after: Seq) -> Result<Option<Next>, Refusal> {
-        let mut count = 1;
+        let (mut count, mut passed) = (1, Passed::default());
         loop {
-            let Heard { page, until } = self.hear(room, Start::After(after), count).await?;
+            let Heard { page, until } = self.hear(room, Start::After(after), count, &mut passed).await?;
             if let Some((first, last)) = page.gap {
                 return Ok(Some(Next::Gap(first, last)));
             }
@@ -157,7 +157,10 @@ impl Session {
             match (next, until) {
                 (Some(Ok(entry)), _) => return Ok(Some(Next::Message(Box::new(entry.clone())))),
                 (Some(Err(damaged)), _) => return Ok(Some(Next::Gap(damaged, damaged))),
-                (None, Some(until)) if page.remaining > 0 => after = until,
+                (None, Some(until)) if page.remaining > 0 => match passed.gap(until) {
+                    Some((first, last)) => return Ok(Some(Next::Gap(first, last))),
+                    None => after = until,
+                },
                 (None, _) => return Ok(None),
             }
             count = READ_ENTRIES;

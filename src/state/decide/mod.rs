@@ -194,7 +194,7 @@ impl<'a> Deciding<'a> {
             Request::Say { to, key, text } => return self.say(&actor, to, key.as_ref(), text, archive),
             Request::Ack(upto) => return self.ack(&actor, *upto, archive),
             Request::AckIn(name, upto) => return self.ack_in(&actor, name.as_str(), *upto, archive),
-            Request::Retract { seq, room, from } => self.retract(&actor, *seq, *room, *from),
+            Request::Retract { .. } | Request::Unsay { .. } => self.retract(&actor, &proposal.request),
             Request::LogIn(name, password) => return self.log_in(&actor, name, password, archive),
             Request::LogInToken(hash) => return self.log_in_by_token(&actor, hash, archive),
             Request::NewToken { label, hash, scopes, seconds } => {

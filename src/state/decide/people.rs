@@ -96,8 +96,13 @@ impl Deciding<'_> {
         }
         for channel in self.state.channels_of(who.id) {
             let Some(member) = self.state.members.get(&(channel, who.id)) else { continue };
-            let (who, since, rank, is_operator) = (who.clone(), member.since, member.rank, member.is_operator);
+            let (who, since, rank, is_operator, at) =
+                (who.clone(), member.since, member.rank, member.is_operator, member.spoke);
             self.happens_in(channel, Event::Joined { who: who.clone(), since, rank, lasts: true, shown: false });
+            // What is slow for a guest is slow for the account that they become.
+            if at.is_some() && self.state.uses(2) {
+                self.happens_in(channel, Event::Spoke { who: who.id, at });
+            }
             if is_operator {
                 self.happens_in(
                     channel,

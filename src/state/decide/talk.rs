@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::code::{Code, Refusal};
-use crate::event::{Answer, Event, Needs, Recipient, RoomId, Share};
+use crate::event::{Answer, Event, Needs, Recipient, Request, RoomId, Share};
 use crate::limits::{INBOX_UNSHARED, KEYS_REMEMBERED, KEYS_REMEMBERED_GUEST};
 use crate::names::{Seq, UserId, Who, fold};
 use crate::state::archive::{Archive, Sharer, content, near};
@@ -56,7 +56,7 @@ impl Deciding<'_> {
         if let RoomId::Channel(channel) = room
             && self.state.channel_row(channel).is_some_and(|row| row.options.slow > 0)
         {
-            self.happens_in(channel, Event::Spoke { who: actor.who.id });
+            self.happens_in(channel, Event::Spoke { who: actor.who.id, at: None });
         }
         let told = if let RoomId::Inbox(owner) = room { self.tells_away(owner, actor.who.id) } else { None };
         Ok(Ok(match told {
@@ -182,28 +182,31 @@ impl Deciding<'_> {
         Ok(Ok(Answer::AckedIn(row.name.clone(), upto)))
     }
 
-    /// Where the message is and who said it was looked up when this was proposed: nodes may have given up different ones of their
-    /// old messages by now, and decide alike all the same.
-    pub(super) fn retract(&mut self, actor: &Actor, seq: Seq, room: RoomId, from: UserId) -> Result<Answer, Refusal> {
+    /// What the message is was looked up when this was proposed: nodes may have given up different ones of their old messages by now, or
+    /// have damaged them, and decide alike all the same.
+    pub(super) fn retract(&mut self, actor: &Actor, request: &Request) -> Result<Answer, Refusal> {
+        let (seq, room, from, bytes, was_heard) = match *request {
+            Request::Retract { seq, room, from } => (seq, room, from, None, true),
+            Request::Unsay { seq, room, from, bytes, was_heard } => (seq, room, from, Some(bytes), was_heard),
+            _ => unreachable!("invariant: this is asked of retractions only"),
+        };
         let me = actor.who.id;
         let is_there = match room {
             RoomId::Inbox(owner) => self.state.users.has(&owner),
             RoomId::Channel(channel) => self.state.channels.has(&channel),
         };
-        let denied = match room {
-            _ if !is_there => Some(Code::NotAllowed),
-            _ if from == me => None,
-            RoomId::Inbox(_) => Some(Code::NotAllowed),
-            RoomId::Channel(channel) => {
-                permissions::refusal(Act::Retract, &[], self.rank(actor, channel)).map(|(_, code)| code)
-            }
+        let may = match room {
+            _ if !is_there => false,
+            _ if from == me => true,
+            RoomId::Inbox(_) => false,
+            RoomId::Channel(channel) => permissions::refusal(Act::Retract, &[], self.rank(actor, channel)).is_none(),
         };
-        if let Some(code) = denied {
-            return Err(Refusal { code, ..not_yours(seq) });
+        if !may {
+            return Err(not_yours(seq));
         }
-        // Whoever is ignored has said nothing, and so takes nothing back.
-        let shown = !matches!(room, RoomId::Inbox(owner) if self.state.ignores(owner, me));
-        self.happens(Some(room), Event::Retracted { who: actor.who.clone(), seq, shown });
+        // Whoever is ignored, or was when they said it, has said nothing there, and so takes nothing back.
+        let shown = was_heard && !matches!(room, RoomId::Inbox(owner) if self.state.ignores(owner, me));
+        self.happens(Some(room), Event::Retracted { who: actor.who.clone(), seq, shown, bytes });
         Ok(Answer::Acked(seq))
     }
 }

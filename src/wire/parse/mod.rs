@@ -9,13 +9,14 @@ mod words;
 
 use std::borrow::Cow;
 
+use nom::combinator::all_consuming;
 use nom::error::{ErrorKind, ParseError};
-use nom::{Err, IResult};
+use nom::{Err, IResult, Parser};
 
 use crate::code::{Code, Refusal};
 use crate::limits::NAME_CHARS;
 use crate::names::NameError;
-use crate::wire::command::Command;
+use crate::wire::command::{Command, Target};
 use crate::wire::text;
 use crate::wire::verbs::{self as table, Verb};
 
@@ -52,6 +53,11 @@ impl ParseError<&str> for Fault {
     fn append(_: &str, _: ErrorKind, other: Self) -> Self {
         other
     }
+}
+
+/// The user whom a word names, as in a line; `None` if it is no name, no id, and not both.
+pub fn one_user(word: &str) -> Option<Target<'_>> {
+    all_consuming(words::user).parse(word).ok().map(|(_, user)| user)
 }
 
 /// The command in a line, which is given without its ending; `Ok(None)` for an empty line or one of spaces.

@@ -8,7 +8,7 @@ use nom::combinator::{eof, map, map_opt, opt, peek, recognize, rest, value, veri
 use nom::sequence::{preceded, terminated};
 use nom::{Err, IResult, Parser};
 
-use crate::event::{Age, Time, UNITS};
+use crate::event::{AGE_DIGITS, Age, Time};
 use crate::limits::{KEY_CHARS, NAME_CHARS};
 use crate::names::{NameError, Seq, UserId, is_channel, is_key, is_name};
 use crate::wire::command::{Banned, Place, Target, When};
@@ -189,10 +189,8 @@ pub fn place(input: &str) -> Part<'_, Place<'_>> {
 
 /// `30s`, `5m`, `2h`, `3d` or `1w`.
 pub fn age(input: &str) -> Part<'_, Age> {
-    let unit = map_opt(satisfy(|c| c.is_ascii_alphabetic()), |c| {
-        UNITS.into_iter().find(|(unit, _)| unit.eq_ignore_ascii_case(&c)).map(|(_, seconds)| seconds)
-    });
-    map((number(6), unit), |(count, seconds)| Age(count * seconds)).parse(input)
+    let written = recognize((number(AGE_DIGITS), satisfy(|c| c.is_ascii_alphabetic())));
+    map_opt(written, |written: &str| written.parse().ok()).parse(input)
 }
 
 /// A seq, an age, or a time.
