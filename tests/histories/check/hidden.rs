@@ -72,14 +72,21 @@ impl Hiding<'_> {
     }
 }
 
+/// A mark, and the moments between which it was there.
+struct Mark {
+    sent: Moment,
+    done: Moment,
+    seq: u64,
+}
+
 /// A mark in a channel never goes back, whoever tells of it.
 pub fn marks(story: &Story, wrong: &mut Vec<String>) {
-    let mut marks: BTreeMap<(User, &str), Vec<(Moment, Moment, u64)>> = BTreeMap::new();
+    let mut marks: BTreeMap<(User, &str), Vec<Mark>> = BTreeMap::new();
     for op in &story.ops {
         let Some(fields) = op.ok() else { continue };
         let mut mark = |user, channel, seq: Option<&str>| {
             let seq = seq.and_then(|seq| seq.parse().ok()).unwrap_or_default();
-            marks.entry((user, channel)).or_default().push((op.sent, op.done, seq));
+            marks.entry((user, channel)).or_default().push(Mark { sent: op.sent, done: op.done, seq });
         };
         match op.word(0) {
             "ACK" if op.word(1).starts_with('#') => mark(op.user, op.word(1), fields.get(1).copied()),
@@ -93,9 +100,9 @@ pub fn marks(story: &Story, wrong: &mut Vec<String>) {
         }
     }
     for ((user, channel), marks) in marks {
-        for (sent, _, mark) in &marks {
-            if let Some((_, _, before)) = marks.iter().find(|(_, done, before)| done < sent && before > mark) {
-                wrong.push(format!("{user} has read {channel} up to {before}, and then up to {mark}"));
+        for Mark { sent, seq, .. } in &marks {
+            if let Some(before) = marks.iter().find(|before| before.done < *sent && before.seq > *seq) {
+                wrong.push(format!("{user} has read {channel} up to {}, and then up to {seq}", before.seq));
             }
         }
     }

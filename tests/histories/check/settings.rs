@@ -64,8 +64,9 @@ pub fn settings(story: &Story, presence: &Presence, wrong: &mut Vec<String>) {
                 !replaced && !begun.iter().any(|change| between(change, since))
             };
             let was_set = all.iter().any(|(change, set)| *set == value && change.from < op.done && holds(change.to));
-            let is_default = DEFAULTS.contains(&(option.1, value));
-            if !was_set && !(is_default && begun.iter().any(|change| change.from < op.done && holds(change.to))) {
+            let was_begun = || begun.iter().any(|change| change.from < op.done && holds(change.to));
+            let is_default = DEFAULTS.contains(&(option.1, value)) && was_begun();
+            if !was_set && !is_default {
                 wrong.push(format!("{} {} is {value}, which was not set: {op:?}", option.0, option.1));
             }
         }

@@ -171,11 +171,8 @@ fn govern(story: &Story, op: &Op, presence: &mut Presence) {
         "UNBAN" => presence.banned.entry(it).or_default().exits.push(change),
         "OP" => presence.operators.entry(it).or_default().enters.push(change),
         "DEOP" => presence.operators.entry(it).or_default().exits.push(change),
-        // Who gives it stays, as an operator.
-        "GIVE" if whom != user => {
-            presence.operators.entry((user, channel)).or_default().enters.push(change);
-            presence.operators.entry(it).or_default().exits.push(change);
-        }
+        // Who gives it stays, as an operator; who gets it may be shown as both.
+        "GIVE" if whom != user => presence.operators.entry((user, channel)).or_default().enters.push(change),
         "IGNORE" => presence.ignored.entry((user, whom)).or_default().enters.push(change),
         "UNIGNORE" => presence.ignored.entry((user, whom)).or_default().exits.push(change),
         _ => (),
