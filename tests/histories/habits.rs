@@ -156,7 +156,7 @@ impl Habits {
 
     /// A command that is no message.
     pub fn command(&mut self, known: &[String], heard: Option<&str>) -> String {
-        match self.chance.below(9) {
+        match self.chance.below(12) {
             0..3 => return self.governs(known, heard),
             3 => return self.minds(known, heard),
             _ => (),
@@ -225,15 +225,16 @@ impl Habits {
     /// What somebody does for themselves.
     fn minds(&mut self, known: &[String], heard: Option<&str>) -> String {
         let channel = self.channel();
+        if !self.ignored.is_empty() && self.chance.below(3) == 0 {
+            return format!("UNIGNORE {}", self.ignored.swap_remove(0));
+        }
         match self.chance.below(20) {
             0..4 => {
                 let heard = heard.and_then(|heard| heard.split(' ').nth(1)).filter(|_| self.chance.below(2) == 0);
                 format!("IGNORE {}", heard.map_or_else(|| self.somebody(known), str::to_owned))
             }
-            4..6 if !self.ignored.is_empty() => format!("UNIGNORE {}", self.ignored.swap_remove(0)),
             4 => format!("UNIGNORE {}", self.somebody(known)),
             5 => "IGNORES".to_owned(),
-            6 if !self.ignored.is_empty() => format!("UNIGNORE {}", self.ignored.swap_remove(0)),
             6 => format!("AWAY until {}", self.written),
             7 => "AWAY".to_owned(),
             8 => format!("WAIT {channel} since {} 1", self.chance.below(100)),
