@@ -24,7 +24,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chance::Chance;
-use habits::{CHANNELS, Habits, LAST_LOOK, LAST_LOOK_AT, PASSWORD};
+use habits::{Habits, PASSWORD, last_words, looks};
 use people::{Line, Person, World};
 use record::{Figures, Record, Recorder, What};
 use spoil::Spoil;
@@ -106,15 +106,14 @@ fn last_look(world: &World, accounts: &[String]) {
     let mut ask = |text: &str| witness.ask(world, text).expect("the server is up");
     until("the guests have gone", || ask("LIST").ends_with("LIST 1").then_some(()));
     ask("CHANNELS");
-    for text in CHANNELS.iter().flat_map(|channel| LAST_LOOK_AT.map(|text| text.replace('#', channel))) {
+    for text in looks() {
         ask(&text);
     }
     ask("QUIT");
     for account in accounts {
         let mut line = Line::open(world, account, false).expect("the server is up");
-        line.ask(world, &format!("LOGIN {account} {PASSWORD}")).expect("the server is up");
-        for text in LAST_LOOK {
-            line.ask(world, text).expect("the server is up");
+        for text in last_words(account) {
+            line.ask(world, &text).expect("the server is up");
         }
     }
 }

@@ -8,6 +8,7 @@ use linechat::names::Seq;
 use linechat::store::{Query, Start, What as Which};
 
 use super::disk::Platter;
+use super::hidden;
 use super::people::{Fate, Said};
 use super::record::{Moment, NEVER, Record, What};
 
@@ -18,7 +19,7 @@ pub struct Kept {
     pub room: RoomId,
     /// Its seq.
     pub seq: u64,
-    /// Its text.
+    /// Its text; none, if it was retracted.
     pub text: String,
 }
 
@@ -33,9 +34,12 @@ pub async fn log(platter: &Platter) -> Vec<Kept> {
         let query = Query { room, start: Start::After(Seq(0)), count: usize::MAX, what: Which::Messages };
         let page = reader.read(query).await.expect("the store is whole");
         for entry in page.entries {
-            if let Event::Said { text, .. } = &entry.event {
-                kept.push(Kept { room, seq: entry.seq.0, text: text.to_string() });
-            }
+            let text = match &entry.event {
+                Event::Said { text, .. } => text.to_string(),
+                Event::Unsaid { .. } => String::new(),
+                _ => continue,
+            };
+            kept.push(Kept { room, seq: entry.seq.0, text });
         }
     }
     kept.sort_by_key(|message| message.seq);
@@ -82,6 +86,7 @@ pub fn judge(records: &[Record], said: &[Said], log: &[Kept]) -> Vec<String> {
     for (number, connection) in &connections {
         shown(*number, connection, log, &mut wrong);
     }
+    hidden::hidden(records, &mut wrong);
     names(&connections, &mut wrong);
     created(&connections, &mut wrong);
     wrong
@@ -97,6 +102,8 @@ fn texts(said: &[Said], log: &[Kept], wrong: &mut Vec<String>) {
             Fate::Stored(seq) => found == [*seq],
             Fate::Refused => found.is_empty(),
             Fate::Unknown => found.len() <= 1,
+            Fate::Retracted(_) => found.is_empty(),
+            Fate::MaybeRetracted(seq) => found.is_empty() || found == [*seq],
         };
         if !is_right {
             wrong.push(format!("{text}: {fate:?}, but it is kept at {found:?}"));
@@ -111,7 +118,7 @@ fn shown(number: usize, connection: &Connection<'_>, log: &[Kept], wrong: &mut V
     for line in &connection.shown {
         let words: Vec<_> = line.split(' ').collect();
         let (seq, text) = (words[2].parse().unwrap_or(0), words.last().copied().unwrap_or_default());
-        match log.iter().find(|message| message.seq == seq && message.text == text) {
+        match log.iter().find(|message| message.seq == seq && (message.text == text || message.text.is_empty())) {
             Some(message) => rooms.entry(message.room).or_default().push(seq),
             None => wrong.push(format!("connection {number} was shown what is not kept: {line}")),
         }
@@ -121,8 +128,9 @@ fn shown(number: usize, connection: &Connection<'_>, log: &[Kept], wrong: &mut V
             wrong.push(format!("connection {number} was shown {seqs:?} of {room:?}"));
         }
         let (first, last) = (seqs[0], seqs[seqs.len() - 1]);
-        let due =
-            log.iter().filter(|it| it.room == room && (first..=last).contains(&it.seq) && !own.contains(it.text.as_str()));
+        // What the first says may be ignored, and what is retracted need not have been shown.
+        let is_heard = |it: &&Kept| !own.contains(it.text.as_str()) && !it.text.is_empty() && !it.text.starts_with("said-0-");
+        let due = log.iter().filter(|it| it.room == room && (first..=last).contains(&it.seq)).filter(is_heard);
         let missing: Vec<_> = due.filter(|it| !seqs.contains(&it.seq)).map(|it| it.seq).collect();
         if !missing.is_empty() && !connection.is_missing_some {
             wrong.push(format!("connection {number} was not shown {missing:?} of {room:?}"));

@@ -8,6 +8,7 @@ use tokio::time::{sleep, timeout};
 use super::chance::Chance;
 use super::net::Line;
 use super::record::What;
+use super::ruling::Ruling;
 use super::world::World;
 
 /// The password of all accounts.
@@ -33,6 +34,10 @@ pub enum Fate {
     Refused,
     /// It may be stored.
     Unknown,
+    /// It was answered OK, and then retracted.
+    Retracted(u64),
+    /// It was answered OK, and may have been retracted.
+    MaybeRetracted(u64),
 }
 
 /// Something that somebody said.
@@ -42,6 +47,13 @@ pub struct Said {
     pub text: String,
     /// What became of it.
     pub fate: Fate,
+}
+
+impl Said {
+    /// Its seq, if it is stored and was not to be retracted yet.
+    fn seq(&self) -> Option<u64> {
+        if let Fate::Stored(seq) = self.fate { Some(seq) } else { None }
+    }
 }
 
 /// Somebody's connection.
@@ -60,6 +72,8 @@ pub struct Person<'a> {
     said: Vec<Said>,
     /// Lines to try again, with the places of their texts in `said`.
     pending: Vec<(String, usize)>,
+    /// What holds in the first channel, which the first of them owns.
+    ruling: Ruling,
 }
 
 impl Talk {
@@ -76,14 +90,17 @@ impl Talk {
         Ok(line)
     }
 
-    async fn ask(&mut self, world: &World, text: &str) -> Result<String, Ended> {
+    /// Asks, and returns the answer after its data.
+    async fn ask(&mut self, world: &World, text: &str) -> Result<(Vec<String>, String), Ended> {
         world.recorder.put(self.number, What::Sent, text);
         self.line.send(text);
+        let mut data = Vec::new();
         loop {
             let line = self.read(world).await?;
             if line.starts_with("OK ") || line.starts_with("ERR ") {
-                return Ok(line);
+                return Ok((data, line));
             }
+            data.extend(line.strip_prefix("- ").map(str::to_owned));
         }
     }
 }
@@ -91,7 +108,7 @@ impl Talk {
 impl<'a> Person<'a> {
     /// Somebody who has not connected yet.
     pub fn new(world: &'a World, number: usize, account: Option<String>, chance: Chance) -> Self {
-        Self { world, number, account, chance, talk: None, said: Vec::new(), pending: Vec::new() }
+        Self { world, number, account, chance, talk: None, said: Vec::new(), pending: Vec::new(), ruling: Ruling::default() }
     }
 
     /// Makes the account and, if they are the first, the first channel, while nothing goes wrong.
@@ -152,6 +169,14 @@ impl<'a> Person<'a> {
         if self.talk.is_none() {
             self.arrive().await?;
         }
+        // To join is one of the order: what was retracted before is not shown after it, whatever server this is.
+        self.ask(&format!("JOIN {}", CHANNELS[0])).await?;
+        self.ask(&format!("HISTORY {} 1000", CHANNELS[0])).await?;
+        if self.number == 0 {
+            let mut lines = self.data(&format!("SET {}", CHANNELS[0])).await?;
+            lines.extend(self.data(&format!("BANS {}", CHANNELS[0])).await?);
+            self.ruling.differences(&lines).into_iter().for_each(|wrong| self.world.report(wrong));
+        }
         self.ask("PING is that all").await.map(drop)
     }
 
@@ -163,7 +188,11 @@ impl<'a> Person<'a> {
     }
 
     async fn ask(&mut self, text: &str) -> Result<String, Ended> {
-        self.talk.as_mut().ok_or(Ended)?.ask(self.world, text).await
+        self.talk.as_mut().ok_or(Ended)?.ask(self.world, text).await.map(|(_, answer)| answer)
+    }
+
+    async fn data(&mut self, text: &str) -> Result<Vec<String>, Ended> {
+        self.talk.as_mut().ok_or(Ended)?.ask(self.world, text).await.map(|(data, _)| data)
     }
 
     async fn connect(&mut self) -> Result<(), Ended> {
@@ -189,7 +218,9 @@ impl<'a> Person<'a> {
         {
             return Err(Ended);
         }
-        if !self.ask(&format!("JOIN {}", CHANNELS[0])).await?.starts_with("OK") {
+        // They may be kept out of it.
+        let joined = self.ask(&format!("JOIN {}", CHANNELS[0])).await?;
+        if !joined.starts_with("OK") && !joined.starts_with("ERR NOT_ALLOWED") {
             return Err(Ended);
         }
         if self.account.is_some() { self.again().await } else { Ok(()) }
@@ -199,7 +230,15 @@ impl<'a> Person<'a> {
         if self.talk.is_none() {
             return self.arrive().await;
         }
-        match self.chance.below(40) {
+        if self.number == 0 && self.chance.below(4) == 0 {
+            return self.rules().await;
+        }
+        match self.chance.below(46) {
+            40..42 if self.account.is_some() => {
+                let line = Ruling::ignores(&mut self.chance);
+                self.ask(line).await?;
+            }
+            42..46 => self.takes_back().await?,
             0 => self.talk = None,
             1 => {
                 self.ask("QUIT").await?;
@@ -226,6 +265,31 @@ impl<'a> Person<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Does something to the first channel, and notes whether it holds.
+    async fn rules(&mut self) -> Result<(), Ended> {
+        let (line, change) = Ruling::next(&mut self.chance);
+        let answer = self.ask(&line).await;
+        self.ruling.note(&change, answer.as_deref().ok());
+        answer.map(drop)
+    }
+
+    /// Retracts something.
+    async fn takes_back(&mut self) -> Result<(), Ended> {
+        let stored: Vec<_> = self.said.iter().enumerate().filter_map(|(place, said)| Some((place, said.seq()?))).collect();
+        if stored.is_empty() {
+            return Ok(());
+        }
+        let (place, seq) = *self.chance.of(&stored);
+        let answer = self.ask(&format!("RETRACT {seq}")).await;
+        let words: Vec<_> = answer.iter().flat_map(|answer| answer.split(' ')).collect();
+        self.said[place].fate = match words[..] {
+            ["OK", ..] => Fate::Retracted(seq),
+            ["ERR", "UNSURE", ..] | [] => Fate::MaybeRetracted(seq),
+            _ => Fate::Stored(seq),
+        };
+        answer.map(drop)
     }
 
     /// Says something, and notes what became of it.

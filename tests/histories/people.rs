@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use socket2::{Domain, Socket, Type};
 
-use super::habits::{CHANNELS, Habits, PASSWORD};
+use super::habits::{CHANNELS, Habits, PASSWORD, heard};
 use super::record::{Recorder, What};
 use crate::support::server::PATIENCE;
 use crate::support::wait::until;
@@ -45,6 +45,8 @@ pub struct Line {
     stream: TcpStream,
     lines: BufReader<TcpStream>,
     unanswered: usize,
+    /// Whom they last heard of, and where.
+    heard: Option<String>,
 }
 
 impl Line {
@@ -63,7 +65,7 @@ impl Line {
         let number = 1 + world.connections.fetch_add(1, Ordering::Relaxed);
         world.recorder.put(number, What::Opened, who);
         let lines = BufReader::with_capacity(if slow { 512 } else { 8192 }, stream.try_clone()?);
-        let mut line = Self { number, stream, lines, unanswered: 0 };
+        let mut line = Self { number, stream, lines, unanswered: 0, heard: None };
         line.read(world)?;
         Ok(line)
     }
@@ -85,6 +87,7 @@ impl Line {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         world.recorder.put(self.number, What::Got, &line);
+        self.heard = heard(&line).or(self.heard.take());
         Ok(line)
     }
 
@@ -188,7 +191,7 @@ impl<'a> Person<'a> {
                 self.settle()?;
             }
             _ => {
-                let text = self.habits.command();
+                let text = self.habits.command(&self.world.known.lock().expect("nobody panics with it"), line.heard.as_deref());
                 self.ask(&text)?;
             }
         }

@@ -103,6 +103,8 @@ pub struct Figures {
     pub kills: usize,
     /// How often each code was answered.
     pub codes: BTreeMap<String, usize>,
+    /// How often each verb was answered OK.
+    pub verbs: BTreeMap<String, usize>,
 }
 
 impl Figures {
@@ -117,6 +119,7 @@ impl Figures {
                     self.oks += usize::from(record.text.starts_with("OK "));
                     let mut words = record.text.split(' ');
                     match (words.next(), words.next()) {
+                        (Some("OK"), Some(verb)) => *self.verbs.entry(verb.to_owned()).or_default() += 1,
                         (Some("ERR"), Some(code)) => *self.codes.entry(code.to_owned()).or_default() += 1,
                         (Some("*"), Some(event @ ("GAP" | "MISSED"))) => {
                             *self.codes.entry(format!("* {event}")).or_default() += 1;

@@ -29,11 +29,13 @@ pub enum Spoil {
     Seq,
     /// A retry that was stored before is not told so.
     Retry,
+    /// What is set in a channel was never set.
+    Setting,
 }
 
 impl Spoil {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Dropped,
         Self::Doubled,
         Self::Swapped,
@@ -44,6 +46,7 @@ impl Spoil {
         Self::AfterLeave,
         Self::Seq,
         Self::Retry,
+        Self::Setting,
     ];
 
     /// A copy of these records with one line spoiled, or `None` where there is nothing to spoil; and which line it was.
@@ -73,6 +76,7 @@ impl Spoil {
                 let event = left_event(records, place)?;
                 spoiled.insert(place + 1, Record { text: event, ..records[place].clone() });
             }
+            Self::Setting => spoiled[place].text = reset(&records[place].text)?,
             Self::Retry => spoiled[place].text = records[place].text.strip_suffix(" dup")?.to_owned(),
         }
         Some((spoiled, line))
@@ -89,7 +93,11 @@ impl Spoil {
         match (self, words[0], words[1]) {
             // What a connection is shown just before it is cut may as well not have come, and what was not answered may as
             // well not have been stored. The first message of a room may have been said before the connection came.
-            (Self::Dropped, _, _) => live && lives_on(records, place) && was_ok(records, place) && !is_first(records, place),
+            // What was retracted, or said by somebody who is ignored, need not come.
+            (Self::Dropped, _, _) => {
+                let is_due = || was_ok(records, place) && !is_first(records, place) && is_open(records, &words);
+                live && lives_on(records, place) && is_due()
+            }
             (Self::Doubled, _, _) => live,
             (Self::Swapped, _, _) => live && next_of_room(records, place).is_some(),
             (Self::Count, "OK", "INBOX" | "HISTORY" | "LIST" | "CHANNELS" | "LOGIN" | "JOIN") => true,
@@ -99,6 +107,7 @@ impl Spoil {
             (Self::Seq, "OK", "MSG") => true,
             (Self::Lost, "-", "MSG") => is_quiet(records, place) && was_ok(records, place),
             (Self::AfterLeave, "OK", "LEAVE") => left_event(records, place).is_some(),
+            (Self::Setting, "-", "OPTION") => is_quiet(records, place) && reset(&record.text).is_some(),
             (Self::Retry, "OK", "MSG") => record.text.ends_with(" dup"),
             _ => false,
         }
@@ -124,6 +133,13 @@ fn is_first(records: &[Record], place: usize) -> bool {
     !records[..place].iter().any(of_it)
 }
 
+/// Whether nobody has retracted this message or ignores who said it.
+fn is_open(records: &[Record], words: &[&str]) -> bool {
+    let (name, id) = words[5].split_once(':').unwrap_or_default();
+    let lines = [format!("RETRACT {}", words[2]), format!("IGNORE {name}"), format!("IGNORE {id}")];
+    !records.iter().any(|record| record.what == What::Sent && lines.contains(&record.text))
+}
+
 /// Whether the connection gets the answer to a PING that was sent later, and stays in all its rooms until then.
 fn lives_on(records: &[Record], place: usize) -> bool {
     let number = records[place].connection;
@@ -134,7 +150,7 @@ fn lives_on(records: &[Record], place: usize) -> bool {
             What::Sent if record.text.starts_with("PING") => asked = true,
             What::Sent if record.text.starts_with("LOGIN") || Some(&*record.text) == left.as_deref() => return false,
             What::Got if asked && record.text.starts_with("OK PING") => return true,
-            What::Got if record.text.starts_with("* CLOSE") || record.text.starts_with("* LEAVE") => return false,
+            What::Got if ["* CLOSE", "* LEAVE", "* KICK"].iter().any(|end| record.text.starts_with(end)) => return false,
             _ => (),
         }
     }
@@ -171,6 +187,13 @@ fn owned(records: &[Record], place: usize, chance: &mut Chance) -> Option<String
     }
     words[4] = somebody[chance.below(somebody.len())];
     Some(words.join(" "))
+}
+
+/// Another value of an option.
+fn reset(text: &str) -> Option<String> {
+    let values = [(" on", " off"), (" off", " 7"), (" everyone", " operators"), (" operators", " everyone")];
+    let end = |(old, new): &(&str, &str)| text.strip_suffix(old).map(|rest| format!("{rest}{new}"));
+    values.iter().find_map(end)
 }
 
 /// Another seq in an OK.

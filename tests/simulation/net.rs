@@ -9,12 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use linechat::session::Transport;
-use tokio::time::{Instant, Sleep, sleep_until};
+use linechat::session::{Failing, Transport};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::chance::Chance;
 use super::fate::{Fate, Lie};
 use super::record::{Recorder, What};
+
+/// How often it is found out whether anybody is still there, where nobody reads or writes.
+const PROBE: Duration = Duration::from_secs(15);
 
 /// How rough a connection is.
 #[derive(Debug, Clone)]
@@ -263,6 +266,15 @@ impl Transport for End {
             wire.down.push(delay, Piece::End);
         }
         Ok(())
+    }
+
+    fn gone(&self) -> Failing<'_> {
+        Box::pin(async {
+            while !lock(&self.0).is_deaf {
+                sleep(PROBE).await;
+            }
+            io::ErrorKind::TimedOut.into()
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::chance::Chance;
-use super::habits::{CHANNELS, Habits, LAST_LOOK, LAST_LOOK_AT, PASSWORD};
+use super::habits::{CHANNELS, Habits, PASSWORD, heard, last_words, looks};
 use super::net::Line;
 use super::record::What;
 use super::world::World;
@@ -23,13 +23,15 @@ pub struct Talk {
     number: usize,
     line: Line,
     unanswered: usize,
+    /// Whom they last heard of, and where.
+    heard: Option<String>,
 }
 
 impl Talk {
     /// Connects and reads the HELLO.
     pub async fn open(world: &World, who: &str, chance: &mut Chance) -> Result<Self, Ended> {
         let (number, line) = world.connect(who, chance).await;
-        let mut talk = Self { number, line, unanswered: 0 };
+        let mut talk = Self { number, line, unanswered: 0, heard: None };
         talk.read(world).await.map(|_| talk)
     }
 
@@ -50,6 +52,7 @@ impl Talk {
             return Err(Ended);
         };
         world.recorder.put(self.number, What::Got, &line);
+        self.heard = heard(&line).or(self.heard.take());
         Ok(line)
     }
 
@@ -128,8 +131,10 @@ impl<'a> Person<'a> {
                 self.talk = None;
             }
             3 => {
-                // The end of the input is no end of the answers.
-                if let Some(talk) = self.talk.take() {
+                // The end of the input is no end of the answers, nor of what is followed.
+                if self.habits.follows {
+                    self.cut();
+                } else if let Some(talk) = self.talk.take() {
                     talk.line.end_writing();
                     talk.until_the_end(self.world).await;
                 }
@@ -157,7 +162,7 @@ impl<'a> Person<'a> {
                 self.settle().await?;
             }
             _ => {
-                let text = self.habits.command();
+                let text = self.habits.command(&self.world.known(), talk.heard.as_deref());
                 self.ask(&text).await?;
             }
         }
@@ -224,15 +229,14 @@ pub async fn last_look(world: &World, accounts: &[String], chance: &mut Chance) 
         sleep(Duration::from_millis(200)).await;
     }
     witness.ask(world, "CHANNELS").await?;
-    for text in CHANNELS.iter().flat_map(|channel| LAST_LOOK_AT.map(|text| text.replace('#', channel))) {
+    for text in looks() {
         witness.ask(world, &text).await?;
     }
     witness.ask(world, "QUIT").await?;
     for account in accounts {
         let mut talk = Talk::open(world, account, chance).await?;
-        talk.ask(world, &format!("LOGIN {account} {PASSWORD}")).await?;
-        for text in LAST_LOOK {
-            talk.ask(world, text).await?;
+        for text in last_words(account) {
+            talk.ask(world, &text).await?;
         }
     }
     Ok(())

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::read::{Item, Op, Story, User, id};
+use super::settings;
 use super::stays::{Presence, Stays};
 use crate::record::Moment;
 
@@ -29,7 +30,7 @@ pub fn channels(story: &Story, presence: &Presence, wrong: &mut Vec<String>) {
         channels.answer(op);
     }
     channels.owners();
-    channels.topics();
+    settings::settings(story, presence, channels.wrong);
 }
 
 impl<'a> Channels<'a> {
@@ -58,16 +59,23 @@ impl<'a> Channels<'a> {
             let (certain, possible) = (member.certain(from, to), member.possible(from, to));
             let channel = self.presence.channels.get(room).unwrap_or(&self.none);
             let (stands, may_stand) = (channel.certain(from, to), channel.possible(from, to));
-            let free = verb == "JOIN" || verb == "CREATE";
+            let free = ["JOIN", "CREATE", "FOLLOW"].contains(&verb);
             let dup = op.answer.as_ref().is_some_and(|answer| answer.ends_with(" dup"));
             match op.code() {
                 None if op.ok().is_none() || dup => (),
                 None => {
                     self.need(possible || free, "done by nobody of the channel", op);
                     self.need(if verb == "CREATE" { !stands } else { may_stand }, "done in a channel that is not", op);
+                    let is_banned = self.presence.ban(op.user, room).certain(from, to);
+                    self.need(!(free && is_banned), "somebody comes in who is banned", op);
                 }
                 Some("NOT_MEMBER") => self.need(!certain, "a member is refused", op),
                 Some("NO_SUCH_CHANNEL") => self.need(!stands, "a channel is denied", op),
+                Some("NOT_ALLOWED") if free => self.kept_out(op, room),
+                Some("NO_SUCH_USER") if verb == "UNBAN" => {
+                    let whom = self.story.whom(op, 2).unwrap_or_default();
+                    self.need(!self.presence.ban(whom, room).certain(from, to), "a ban is no more", op);
+                }
                 Some("CHANNEL_EXISTS") => self.need(may_stand, "a channel is told that is not", op),
                 _ => (),
             }
@@ -91,10 +99,28 @@ impl<'a> Channels<'a> {
         }
     }
 
+    /// Whoever is kept out was banned, or somebody with their address; or the channel does not take them.
+    fn kept_out(&mut self, op: &Op, room: &str) {
+        let (from, to) = (op.sent, op.done);
+        let is_banned = self.presence.banned.iter().any(|((_, of), stays)| of == room && stays.possible(from, to));
+        let may_be = |mode: &str| {
+            let stays = self.presence.modes.get(&(mode.to_owned(), room.to_owned()));
+            stays.is_some_and(|stays| stays.possible(from, to))
+        };
+        let became = |other: &&Op| other.word(0) == "REGISTER" && other.user == op.user && other.done < from;
+        let is_account = self.story.ops.iter().filter(became).any(|other| other.ok().is_some());
+        let as_guest = !is_account && may_be("guests off");
+        self.need(as_guest || is_banned || may_be("invite-only on"), "somebody is kept out for no reason", op);
+    }
+
     /// A message to a user who was there is not refused, and one to a guest who has gone is not taken.
     fn reached(&mut self, op: &Op) {
         let target = if op.word(1).starts_with('@') { op.word(2) } else { op.word(1) };
         let Some(stays) = target.parse().ok().and_then(|user: User| self.presence.users.get(&user)) else { return };
+        if op.word(0) == "UNIGNORE" {
+            let is_ignored = self.presence.ignoring(op.user, target.parse().unwrap_or_default()).certain(op.sent, op.done);
+            return self.need(!is_ignored || op.code() != Some("NO_SUCH_USER"), "somebody is ignored no more", op);
+        }
         let (certain, possible) = (stays.certain(op.sent, op.done), stays.possible(op.sent, op.done));
         let stored = op.word(0) == "MSG" && op.ok().is_some_and(|fields| fields.len() == 2);
         self.need(!certain || op.code() != Some("NO_SUCH_USER"), "a user is denied", op);
@@ -151,7 +177,18 @@ impl<'a> Channels<'a> {
         let mut claims: BTreeMap<&str, Vec<Claim<'_>>> = BTreeMap::new();
         for op in &self.story.ops {
             let Some(fields) = op.ok() else { continue };
-            let set = op.word(0) == "TOPIC" && !op.word(2).is_empty();
+            // Operators set topics, too.
+            let may_run = self.presence.operators.contains_key(&(op.user, op.word(1).to_owned()));
+            let set = op.word(0) == "TOPIC" && !op.word(2).is_empty() && !may_run;
+            if op.word(0) == "GIVE"
+                && let Some(owner) = self.story.whom(op, 2)
+            {
+                claims.entry(op.word(1)).or_default().push(Claim { from: op.sent, to: op.done, owner, told: &op.line });
+            }
+            for line in op.data.iter().filter(|line| line.starts_with("OPTION ") && word(line, 2) == "owner") {
+                let owner = id(word(line, 3));
+                claims.entry(word(line, 1)).or_default().push(Claim { from: op.sent, to: op.done, owner, told: line });
+            }
             if (set || op.word(0) == "CREATE") && !fields.is_empty() {
                 let claim = Claim { from: op.sent, to: op.done, owner: op.user, told: &op.line };
                 claims.entry(op.word(1)).or_default().push(claim);
@@ -178,7 +215,7 @@ impl<'a> Channels<'a> {
                     let stayed = before.owner != 0 && !self.stays(before.owner, channel).may_go(before.from, claim.to);
                     // Without an owner, the next to join owns it.
                     let nobody = before.owner == 0 && stays.enters.iter().all(|e| e.to < before.from || e.from > claim.to);
-                    if stayed || nobody {
+                    if (stayed || nobody) && !self.is_given(channel, before.from, claim.to) {
                         self.wrong.push(format!("{channel} changes its owner: {} / {}", before.told, claim.told));
                     }
                 }
@@ -188,8 +225,18 @@ impl<'a> Channels<'a> {
         self.passed();
     }
 
-    /// Whoever has been there longest follows.
+    /// Whether somebody may have given the channel to somebody between these moments.
+    fn is_given(&self, channel: &str, from: Moment, to: Moment) -> bool {
+        let mut given = self.story.ops.iter().filter(|op| op.word(0) == "GIVE" && op.word(1) == channel && op.may_have_been());
+        given.any(|op| op.sent < to && op.done > from)
+    }
+
+    /// Whoever has been there longest follows, if they were not given it, and there are no operators.
     fn seniority(&mut self, channel: &str, claim: &Claim<'_>) {
+        let is_operator = self.presence.operators.contains_key(&(claim.owner, channel.to_owned()));
+        if claim.owner != 0 && (is_operator || self.is_given(channel, 0, claim.to)) {
+            return;
+        }
         let entered = self.stays(claim.owner, channel).enters.iter().map(|enter| enter.from).min().unwrap_or(0);
         let longer = self.presence.members.iter().filter(|((user, of), _)| of == channel && *user != claim.owner);
         let mut since = longer.filter_map(|((user, _), stays)| Some((*user, stays.since(claim.from, claim.to)?)));
@@ -207,31 +254,6 @@ impl<'a> Channels<'a> {
             if event.starts_with("OWNER ") && !self.stays(who, channel).enters.iter().any(|enter| enter.from < *at) {
                 self.wrong.push(format!("somebody owns it who was never there: {event}"));
             }
-        }
-    }
-
-    /// A topic that is told was set, and was not certainly replaced before.
-    fn topics(&mut self) {
-        let story = self.story;
-        let topics = || story.ops.iter().filter(|op| op.word(0) == "TOPIC");
-        for op in topics().filter(|op| op.word(2).is_empty()) {
-            let Some(fields) = op.ok() else { continue };
-            let told = fields.get(1).copied().unwrap_or_default();
-            let set: Vec<_> =
-                topics().filter(|set| set.word(1) == op.word(1) && !set.word(2).is_empty() && set.may_have_been()).collect();
-            let by = set.iter().find(|set| set.word(2) == told);
-            let replaced = |since: Moment| set.iter().any(|set| set.ok().is_some() && set.sent > since && set.done < op.sent);
-            // A channel begins without one; a set topic goes with its channel.
-            let begun = self.presence.channels.get(op.word(1)).map(|stays| &stays.enters[..]).unwrap_or_default();
-            let fits = match by {
-                Some(set) => {
-                    set.sent < op.done
-                        && !replaced(set.done)
-                        && !begun.iter().any(|c| c.sure && c.from > set.done && c.to < op.sent)
-                }
-                None => told.is_empty() && begun.iter().any(|create| create.from < op.done && !replaced(create.to)),
-            };
-            self.need(fits, "a topic that was not set", op);
         }
     }
 }

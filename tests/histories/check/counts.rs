@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::messages::Message;
 use super::read::{Op, Story, User, id};
 use super::stays::{Change, Presence};
-use crate::record::Moment;
+use crate::record::{Moment, NEVER};
 
 /// At some moment between these, there were so many.
 struct Count<'a> {
@@ -88,9 +88,19 @@ pub fn unread(story: &Story, messages: &[Message], wrong: &mut Vec<String>) {
                 come.push(Change { from: message.sent, to: last.min(message.known), sure: true });
             }
         }
-        // One ACK marks any number of them.
-        let acks = story.ops.iter().filter(|op| op.user == user && op.word(0) == "ACK" && op.may_have_been());
-        let go: Vec<_> = acks.flat_map(|op| std::iter::repeat_n(Change::of(op), super::inbox::INBOX)).collect();
+        // One ACK marks any number of them, and whom one ignores may have said all of them.
+        let of_any = |verbs: &[&str]| {
+            let ops = story.ops.iter().filter(|op| op.user == user && verbs.contains(&op.word(0)) && op.may_have_been());
+            ops.flat_map(|op| std::iter::repeat_n(Change::of(op), super::inbox::INBOX)).collect::<Vec<_>>()
+        };
+        let mut go = of_any(&["ACK", "IGNORE"]);
+        come.extend(of_any(&["UNIGNORE"]));
+        // What was retracted is counted among what is left, and not among what is shown.
+        for message in messages.iter().filter(|message| message.room.as_ref() == Some(&room)) {
+            let either = message.retracted.iter().map(|change| Change { to: NEVER, ..*change });
+            come.extend(either.clone());
+            go.extend(either);
+        }
         follow(&room, counts, &come, &go, wrong);
     }
 }

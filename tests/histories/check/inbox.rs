@@ -20,6 +20,7 @@ struct Inbox<'a> {
     acks: Vec<&'a Op>,
     /// The messages of all rooms, which have one order.
     all: &'a [Message],
+    presence: &'a Presence,
 }
 
 /// The mark that an OK tells, or the highest that the line may have set.
@@ -42,9 +43,25 @@ impl Inbox<'_> {
     fn unread(&self, from: Moment, to: Moment) -> (usize, usize) {
         let (low, high) = self.mark(from, to);
         let seq = |message: &Message| message.seq.unwrap_or(0);
-        let least = self.stored.iter().filter(|message| message.known < from && seq(message) > high).count();
-        let most = self.stored.iter().filter(|message| message.sent < to && seq(message) > low).count();
+        let unread = self.stored.iter().filter(|message| message.known < from && seq(message) > high);
+        let least = unread.filter(|message| !message.may_be_ignored(self.user, self.presence)).count();
+        let unread = self.stored.iter().filter(|message| message.sent < to && seq(message) > low);
+        let most = unread.filter(|message| !message.is_ignored(self.user, self.presence)).count();
         (least, most + self.unknown.iter().filter(|(message, _)| message.sent < to).count())
+    }
+
+    /// Whether it may be in the inbox and yet not be shown, nor counted, between these moments.
+    fn may_be_hidden(&self, message: &Message, from: Moment, to: Moment) -> bool {
+        let is_ignored = self.presence.ignoring(self.user, message.from).possible(from, to);
+        is_ignored || message.may_be_gone(to) || message.may_be_ignored(self.user, self.presence)
+    }
+
+    /// The same as [`Inbox::unread`] as the owner is told of it.
+    fn told(&self, from: Moment, to: Moment) -> (usize, usize) {
+        let (_, high) = self.mark(from, to);
+        let (_, most) = self.unread(from, to);
+        let unread = self.stored.iter().filter(|message| message.known < from && message.seq.unwrap_or(0) > high);
+        (unread.filter(|message| !self.may_be_hidden(message, from, to)).count(), most)
     }
 
     fn asked(&self, op: &Op, fields: &[&str], wrong: &mut Vec<String>) {
@@ -58,7 +75,7 @@ impl Inbox<'_> {
         if !ordered || !own || !form || op.data.len() != shown {
             wrong.push(format!("an INBOX that is none: {op:?}"));
         }
-        let (least, most) = self.unread(op.sent, op.done);
+        let (least, most) = self.told(op.sent, op.done);
         let unread = shown.saturating_add(remaining);
         if !(least..=most).contains(&unread) {
             wrong.push(format!("INBOX counts {unread} and there are {least} to {most}: {op:?}"));
@@ -72,7 +89,7 @@ impl Inbox<'_> {
             let seq = message.seq.unwrap_or(0);
             let missing = !page.iter().any(|shown| shown.seq == seq);
             let must = (first < seq && seq < last) || (message.known < op.sent && seq > high && (remaining == 0 || seq < last));
-            if must && missing {
+            if must && missing && !self.may_be_hidden(message, op.sent, op.done) {
                 wrong.push(format!("INBOX does not show {seq}, stored and unread: {op:?}"));
             }
         }
@@ -95,6 +112,7 @@ impl Inbox<'_> {
         let asked = op.word(1).parse().unwrap_or(u64::MAX);
         let seq = |message: &&&Message| message.seq.unwrap_or(0);
         let certain = self.stored.iter().filter(|message| message.known < op.sent && message.seq.unwrap_or(0) <= asked);
+        let certain = certain.filter(|message| !message.may_be_ignored(self.user, self.presence));
         let least = certain.map(|message| message.seq.unwrap_or(0)).max().unwrap_or(0).max(self.mark(op.sent, op.sent).0);
         let others = self.acks.iter().filter(|other| other.sent < op.done && !std::ptr::eq(**other, op));
         let most = others.map(|op| highest(op)).max().unwrap_or(0).max(asked);
@@ -106,10 +124,15 @@ impl Inbox<'_> {
     }
 }
 
+/// Whether this marks an inbox: a channel has marks of its own.
+fn is_ack(op: &Op) -> bool {
+    op.word(0) == "ACK" && !op.word(1).starts_with('#')
+}
+
 /// What INBOX, ACK and LOGIN answered.
-pub fn inboxes(story: &Story, messages: &[Message], wrong: &mut Vec<String>) {
+pub fn inboxes(story: &Story, messages: &[Message], presence: &Presence, wrong: &mut Vec<String>) {
     let mut inboxes: BTreeMap<User, Inbox<'_>> = BTreeMap::new();
-    let empty = |user| Inbox { user, stored: Vec::new(), unknown: Vec::new(), acks: Vec::new(), all: messages };
+    let empty = |user| Inbox { user, stored: Vec::new(), unknown: Vec::new(), acks: Vec::new(), all: messages, presence };
     for message in messages {
         let Some(user) = message.room.as_ref().and_then(|room| room.strip_prefix('@')?.parse().ok()) else { continue };
         let inbox = inboxes.entry(user).or_insert_with(|| empty(user));
@@ -120,7 +143,7 @@ pub fn inboxes(story: &Story, messages: &[Message], wrong: &mut Vec<String>) {
             inbox.unknown.extend(ops.map(|op| op.done).max().map(|done| (message, done)));
         }
     }
-    for op in story.ops.iter().filter(|op| op.word(0) == "ACK" && op.may_have_been()) {
+    for op in story.ops.iter().filter(|op| is_ack(op) && op.may_have_been()) {
         inboxes.entry(op.user).or_insert_with(|| empty(op.user)).acks.push(op);
     }
     for inbox in inboxes.values_mut() {
@@ -132,9 +155,9 @@ pub fn inboxes(story: &Story, messages: &[Message], wrong: &mut Vec<String>) {
         let inbox = inboxes.entry(user).or_insert_with(|| empty(user));
         match op.word(0) {
             "INBOX" => inbox.asked(op, &fields, wrong),
-            "ACK" => inbox.marked(op, wrong),
+            "ACK" if is_ack(op) => inbox.marked(op, wrong),
             "LOGIN" => {
-                let (least, most) = inbox.unread(op.sent, op.done);
+                let (least, most) = inbox.told(op.sent, op.done);
                 if !fields.get(1).and_then(|count| count.parse().ok()).is_some_and(|count| (least..=most).contains(&count)) {
                     wrong.push(format!("LOGIN counts other than {least} to {most}: {op:?}"));
                 }
@@ -168,6 +191,8 @@ pub fn histories(story: &Story, messages: &[Message], presence: &Presence, wrong
         let page: Vec<_> = op.data.iter().filter_map(|line| Shown::read(line)).collect();
         let count: usize = fields.first().and_then(|count| count.parse().ok()).unwrap_or(usize::MAX);
         let asked = op.word(2).parse().unwrap_or(100);
+        // From where on it shows the oldest; otherwise it shows the newest.
+        let since: Option<u64> = op.line.split_once(" since ").and_then(|(_, seq)| seq.parse().ok());
         let ordered = page.windows(2).all(|pair| pair[0].seq < pair[1].seq);
         let of_it = page.iter().all(|message| message.room == channel);
         if !ordered || !of_it || page.len() != count || op.data.len() != count || count > asked {
@@ -178,7 +203,15 @@ pub fn histories(story: &Story, messages: &[Message], presence: &Presence, wrong
         for message in messages.iter().filter(|message| message.seq.is_some() && message.room.as_deref() == Some(channel)) {
             let seq = message.seq.unwrap_or(0);
             let shown = page.iter().any(|shown| shown.seq == seq);
-            let stored = message.known < op.sent && stays.certain(message.sent, op.done) && (count < asked || seq > first);
+            let on_page = count < asked || if since.is_some() { seq < last } else { seq > first };
+            let asked_for = op.word(2) != "unread" && since.is_none_or(|since| seq > since);
+            let stored = message.known < op.sent && stays.certain(message.sent, op.done) && on_page && asked_for;
+            if shown && since.is_some_and(|since| seq <= since) {
+                wrong.push(format!("HISTORY shows {seq}, which was not asked for: {op:?}"));
+            }
+            if message.may_be_gone(op.done) || presence.ignoring(op.user, message.from).possible(op.sent, op.done) {
+                continue;
+            }
             if !shown && (stored || (first < seq && seq < last)) {
                 wrong.push(format!("HISTORY does not show {seq}, which is stored: {op:?}"));
             }

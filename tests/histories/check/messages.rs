@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::read::{Item, Op, Story, User, id};
+use super::stays::{Change, Presence};
 use crate::record::{Moment, NEVER};
 
 /// What is known of a message.
@@ -25,6 +26,32 @@ pub struct Message {
     pub time: String,
     /// The channel, or `@id` of the user whose inbox it is in.
     pub room: Option<String>,
+    /// Who sent it.
+    pub from: User,
+    /// When it was retracted, or may have been.
+    pub retracted: Vec<Change>,
+}
+
+impl Message {
+    /// Whether it may have been retracted before this.
+    pub fn may_be_gone(&self, by: Moment) -> bool {
+        self.retracted.iter().any(|change| change.from < by)
+    }
+
+    /// Whether it was certainly retracted before this.
+    pub fn is_gone(&self, by: Moment) -> bool {
+        self.retracted.iter().any(|change| change.sure && change.to < by)
+    }
+
+    /// Whether this user certainly ignored its sender all the while that it was on its way.
+    pub fn is_ignored(&self, by: User, presence: &Presence) -> bool {
+        presence.ignoring(by, self.from).certain(self.sent, self.known)
+    }
+
+    /// Whether this user may have ignored its sender then.
+    pub fn may_be_ignored(&self, by: User, presence: &Presence) -> bool {
+        presence.ignoring(by, self.from).possible(self.sent, self.known)
+    }
 }
 
 /// A `MSG` line as it was shown, live or in a page.
@@ -73,6 +100,7 @@ pub fn gather(story: &Story, wrong: &mut Vec<String>) -> Vec<Message> {
                 text: text.to_owned(),
                 sent: op.sent,
                 known: NEVER,
+                from: op.user,
                 ..Message::default()
             });
             message.ops.push(place);
@@ -99,12 +127,14 @@ pub fn gather(story: &Story, wrong: &mut Vec<String>) -> Vec<Message> {
         message.known = message.known.min(at);
         (message.seq, message.time, message.room) = (Some(shown.seq), shown.time, Some(shown.room));
     }
-    let registered: BTreeMap<_, _> =
-        story.ops.iter().filter(|op| op.word(0) == "REGISTER" && op.ok().is_some()).map(name).collect();
+    for op in story.ops.iter().filter(|op| op.word(0) == "RETRACT" && op.may_have_been()) {
+        let seq = op.word(1).parse().ok();
+        messages.values_mut().filter(|it| it.seq == seq).for_each(|it| it.retracted.push(Change::of(op)));
+    }
     let mut messages: Vec<_> = messages.into_values().collect();
     for message in &mut messages {
-        let user = registered.get(message.target.as_str()).copied().or_else(|| message.target.parse().ok());
-        let room = user.map_or_else(|| message.target.clone(), |user: User| format!("@{user}"));
+        let user = story.user(&message.target);
+        let room = user.map_or_else(|| message.target.clone(), |user| format!("@{user}"));
         let elsewhere = message.room.as_ref().is_some_and(|known| *known != room);
         if elsewhere {
             wrong.push(format!("a message is not where it was sent: {message:?}"));
@@ -113,10 +143,6 @@ pub fn gather(story: &Story, wrong: &mut Vec<String>) -> Vec<Message> {
     }
     order(story, &messages, wrong);
     messages
-}
-
-fn name(op: &Op) -> (&str, User) {
-    (op.word(1), op.user)
 }
 
 /// Every `MSG` line that was shown to anybody, and by when it was there.
@@ -136,7 +162,8 @@ fn answers(story: &Story, message: &mut Message, wrong: &mut Vec<String>) {
     for op in &ops {
         let before = ops.iter().any(|other| other.done < op.sent && other.ok().is_some());
         let Some(fields) = op.ok() else {
-            let gone = ["NO_SUCH_USER", "NO_SUCH_CHANNEL", "NOT_MEMBER"];
+            // Where only operators may speak now, the retry is refused as any line is.
+            let gone = ["NO_SUCH_USER", "NO_SUCH_CHANNEL", "NOT_MEMBER", "NOT_ALLOWED"];
             let code = op.code().unwrap_or("NOT_MEMBER");
             let reused = code == "KEY_REUSED" && !(ops.len() > 1 && message.target.starts_with('#'));
             if reused || (before && !gone.contains(&code) && code != "KEY_REUSED") {

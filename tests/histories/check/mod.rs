@@ -3,9 +3,11 @@
 
 mod channels;
 mod counts;
+mod hidden;
 mod inbox;
 mod messages;
 mod read;
+mod settings;
 mod shown;
 mod stays;
 
@@ -18,9 +20,11 @@ pub fn check(records: &[Record]) -> Vec<String> {
     let presence = stays::presence(&story);
     let messages = messages::gather(&story, &mut wrong);
     let spans = shown::spans(&story, &mut wrong);
-    shown::complete(&story, &messages, &spans, &mut wrong);
-    shown::one_order(&spans, &mut wrong);
-    inbox::inboxes(&story, &messages, &mut wrong);
+    shown::complete(&story, &messages, &presence, &spans, &mut wrong);
+    shown::one_order(&story, &spans, &mut wrong);
+    hidden::hidden(&story, &messages, &presence, &mut wrong);
+    hidden::marks(&story, &mut wrong);
+    inbox::inboxes(&story, &messages, &presence, &mut wrong);
     inbox::histories(&story, &messages, &presence, &mut wrong);
     channels::channels(&story, &presence, &mut wrong);
     counts::members(&story, &presence, &mut wrong);

@@ -76,8 +76,23 @@ pub struct Story {
     pub ops: Vec<Op>,
     /// The connections by their number.
     pub lives: BTreeMap<usize, Life>,
+    /// Accounts by their names.
+    pub accounts: BTreeMap<String, User>,
     /// What is against the protocol's form.
     pub wrong: Vec<String>,
+}
+
+impl Story {
+    /// The user whom a word of this line means: as its OK says, or as it was typed.
+    pub fn whom(&self, op: &Op, place: usize) -> Option<User> {
+        let told = op.ok().and_then(|fields| fields.get(place - 1)?.rsplit_once(':')?.1.parse().ok());
+        told.or_else(|| self.user(op.word(place)))
+    }
+
+    /// The user whom a target means.
+    pub fn user(&self, target: &str) -> Option<User> {
+        self.accounts.get(target).copied().or_else(|| target.parse().ok())
+    }
 }
 
 /// `name:id`.
@@ -115,6 +130,8 @@ pub fn read(records: &[Record]) -> Story {
     }
     narrow(&mut story);
     settle(&mut story);
+    let registered = story.ops.iter().filter(|op| op.word(0) == "REGISTER" && op.ok().is_some());
+    story.accounts = registered.map(|op| (op.word(1).to_owned(), op.user)).collect();
     story
 }
 

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::messages::{Message, Shown};
-use super::read::{Item, Life, Story, User, id};
+use super::read::{Item, Life, Op, Story, User, id};
+use super::stays::Presence;
 use crate::record::Moment;
 
 /// A room as one connection sees it, from entering to leaving.
@@ -18,6 +19,8 @@ pub struct Span {
     pub guest: bool,
     /// The room.
     pub room: String,
+    /// It has not begun before this line was sent, if it began with one.
+    pub asked: Option<Moment>,
     /// It has certainly begun by then.
     pub begun: Moment,
     /// The seqs that were shown.
@@ -59,18 +62,18 @@ impl Walk<'_> {
     fn life(&mut self, life: &Life) {
         for item in &life.items {
             match item {
-                Item::Event(at, event) if event.starts_with("HELLO ") => self.begin(&format!("@{}", life.guest), *at),
+                Item::Event(at, event) if event.starts_with("HELLO ") => self.begin(&format!("@{}", life.guest), None, *at),
                 Item::Event(at, event) => self.event(*at, event),
                 Item::Answer(op) => self.answer(*op),
             }
         }
     }
 
-    fn begin(&mut self, room: &str, at: Moment) {
+    fn begin(&mut self, room: &str, asked: Option<Moment>, at: Moment) {
         let became = self.story.ops.iter().any(|op| op.word(0) == "REGISTER" && op.user == self.user && op.may_have_been());
         let guest = !became && self.story.lives.get(&self.number).is_some_and(|life| life.guest == self.user);
         let (connection, user) = (self.number, self.user);
-        let span = Span { connection, user, guest, room: room.to_owned(), begun: at, ..Span::default() };
+        let span = Span { connection, user, guest, room: room.to_owned(), asked, begun: at, ..Span::default() };
         self.open.entry(room.to_owned()).or_insert(span);
     }
 
@@ -82,7 +85,7 @@ impl Walk<'_> {
         let op = &self.story.ops[place];
         let Some(fields) = op.ok() else { return };
         match op.word(0) {
-            "JOIN" | "CREATE" => self.begin(op.word(1), op.done),
+            "JOIN" | "CREATE" | "FOLLOW" => self.begin(op.word(1), Some(op.sent), op.done),
             "LEAVE" | "CLOSE" => self.end(op.word(1)),
             "PING" => {
                 for span in self.open.values_mut() {
@@ -93,9 +96,9 @@ impl Walk<'_> {
             "LOGIN" => {
                 self.closed.extend(std::mem::take(&mut self.open).into_values());
                 self.user = id(fields[0]);
-                self.begin(&format!("@{}", self.user), op.done);
+                self.begin(&format!("@{}", self.user), Some(op.sent), op.done);
                 for channel in op.data.iter().filter_map(|line| line.strip_prefix("CHANNEL ")?.split(' ').next()) {
-                    self.begin(channel, op.done);
+                    self.begin(channel, Some(op.sent), op.done);
                 }
             }
             _ => (),
@@ -113,11 +116,14 @@ impl Walk<'_> {
         let shown = Shown::read(event);
         let room = match (&shown, words[0]) {
             (Some(shown), _) => shown.room.clone(),
-            (None, "SHUTDOWN" | "BYE") => return,
-            (None, "GAP") if !words[1].starts_with('#') => format!("@{}", id(words[1])),
+            (None, "SHUTDOWN" | "BYE" | "AWAY") => return,
+            (None, "GAP" | "RETRACT") if !words[1].starts_with('#') => format!("@{}", id(words[1])),
             (None, _) => words.get(1).copied().unwrap_or_default().to_owned(),
         };
         let own = words.get(2).is_some_and(|who| id(who) == self.user);
+        if words[0] == "INVITE" && own {
+            return;
+        }
         if !self.open.contains_key(&room) {
             // What was missed is told when the reader has caught up, and that may be at the end of what it reads.
             if ["MISSED", "GAP"].contains(&words[0])
@@ -127,11 +133,11 @@ impl Walk<'_> {
                 return;
             }
             // Where it is in, it was shown to come in; only a channel that it created elsewhere begins without a word.
-            let verbs: &[_] = if words[0] == "LEAVE" && own { &["CREATE"] } else { &["CREATE", "JOIN"] };
+            let verbs: &[_] = if words[0] == "JOIN" && own { &["CREATE", "JOIN", "FOLLOW"] } else { &["CREATE"] };
             if !room.starts_with('#') || !self.may_have_been_taken(verbs, &room, at) {
                 return self.wrong.push(format!("connection {} is shown what is not of its rooms: {event}", self.number));
             }
-            self.begin(&room, at);
+            self.begin(&room, None, at);
         }
         let span = self.open.get_mut(&room).expect("it is open");
         let number = |place: usize| words.get(place).and_then(|seq| seq.parse().ok()).unwrap_or_default();
@@ -147,7 +153,7 @@ impl Walk<'_> {
             (None, "MISSED") => span.missed = true,
             (None, _) => span.events.push((span.seqs.len(), event.to_owned())),
         }
-        if words[0] == "CLOSE" || (words[0] == "LEAVE" && own) {
+        if words[0] == "CLOSE" || (["LEAVE", "KICK"].contains(&words[0]) && own) {
             self.end(&room);
         }
     }
@@ -177,7 +183,7 @@ fn joined(span: &Span, spans: &[Span]) -> (u64, Option<u64>) {
 }
 
 /// Everything of a room within a span is shown, but for what the connection sent itself.
-pub fn complete(story: &Story, messages: &[Message], spans: &[Span], wrong: &mut Vec<String>) {
+pub fn complete(story: &Story, messages: &[Message], presence: &Presence, spans: &[Span], wrong: &mut Vec<String>) {
     let mut rooms: BTreeMap<&str, Vec<&Message>> = BTreeMap::new();
     for message in messages.iter().filter(|message| message.seq.is_some()) {
         rooms.entry(message.room.as_deref().unwrap_or_default()).or_default().push(message);
@@ -191,6 +197,11 @@ pub fn complete(story: &Story, messages: &[Message], spans: &[Span], wrong: &mut
         if span.seqs.first().is_some_and(|first| *first <= before_it) {
             wrong.push(format!("connection {} in {} is shown what was said before it came", span.connection, span.room));
         }
+        // Whoever was in it already, by another connection, may be shown what is a little older.
+        let came = span.asked.filter(|asked| !presence.member(span.user, &span.room).possible(*asked, asked + 1));
+        if let Some(early) = messages.iter().find(|it| came > Some(it.known) && shown.contains(&it.seq.unwrap_or(0))) {
+            wrong.push(format!("connection {} is shown what was said while it was out: {}", span.connection, early.text));
+        }
         let early = |barrier| messages.iter().filter(move |message| message.known < barrier).filter_map(|message| message.seq);
         let before = span.barrier.and_then(|barrier| early(barrier).max());
         let high = span.seqs.last().copied().into_iter().chain(before).max();
@@ -199,7 +210,11 @@ pub fn complete(story: &Story, messages: &[Message], spans: &[Span], wrong: &mut
         for message in messages {
             let seq = message.seq.expect("it has one");
             let lost = span.gaps.iter().any(|&(first, last)| (first..=last).contains(&seq));
-            if (low..=high).contains(&seq) && !of_own(message) && !lost && !shown.contains(&seq) {
+            let may_be_hidden = !message.retracted.is_empty() || message.may_be_ignored(span.user, presence);
+            // A guest who is far behind is not told who has put them out, nor when, but that they have missed something.
+            let there = || presence.member(span.user, &span.room).certain(message.sent, message.sent);
+            let due = !of_own(message) && !lost && !may_be_hidden && (!span.missed || there());
+            if (low..=high).contains(&seq) && due && !shown.contains(&seq) {
                 let (connection, room) = (span.connection, &span.room);
                 wrong.push(format!("connection {connection} in {room} is not shown {seq} ({low} to {high}): {}", message.text));
             }
@@ -224,7 +239,7 @@ pub fn complete(story: &Story, messages: &[Message], spans: &[Span], wrong: &mut
 
 /// A room's events, messages among them, are shown to all in one order: laid side by side they make no circle. And what one is
 /// shown between two messages is shown to everybody who was shown both.
-pub fn one_order(spans: &[Span], wrong: &mut Vec<String>) {
+pub fn one_order(story: &Story, spans: &[Span], wrong: &mut Vec<String>) {
     let mut rooms: BTreeMap<&str, Vec<&Span>> = BTreeMap::new();
     for span in spans.iter().filter(|span| span.room.starts_with('#')) {
         rooms.entry(&span.room).or_default().push(span);
@@ -249,7 +264,8 @@ pub fn one_order(spans: &[Span], wrong: &mut Vec<String>) {
             if let Some(pair) = between.next() {
                 wrong.push(format!("connection {} is shown twice: {}", span.connection, pair[0].1));
             }
-            everything(room, span, &places, wrong);
+            let gave = |op: &Op| op.connection == span.connection && op.word(0) == "GIVE" && op.word(1) == room;
+            everything(room, span, &places, story.ops.iter().any(gave), wrong);
         }
         pairs(room, &spans, &twins, wrong);
     }
@@ -266,11 +282,13 @@ fn twins<'a>(spans: &[&'a Span]) -> BTreeSet<&'a str> {
     twins
 }
 
-fn everything(room: &str, span: &Span, places: &BTreeMap<&str, (u64, u64)>, wrong: &mut Vec<String>) {
+/// Whoever gave the channel to somebody is not shown that it has another owner.
+fn everything(room: &str, span: &Span, places: &BTreeMap<&str, (u64, u64)>, gave: bool, wrong: &mut Vec<String>) {
     let (Some(&first), Some(&last)) = (span.seqs.first(), span.seqs.last()) else { return };
     let seen: BTreeSet<_> = span.events.iter().map(|(_, event)| event.as_str()).collect();
     for (event, (low, high)) in places {
-        let own = event.split(' ').nth(2).is_some_and(|who| id(who) == span.user);
+        // Who did it, or to whom it was done.
+        let own = event.split(' ').skip(2).take(2).any(|who| id(who) == span.user) || (gave && event.starts_with("OWNER "));
         if *low >= first && *high <= last && !own && !span.missed && !seen.contains(event) {
             wrong.push(format!("connection {} in {room} is not shown: {event} (between {low} and {high})", span.connection));
         }

@@ -70,6 +70,38 @@ pub struct Presence {
     pub accounts: BTreeSet<User>,
     /// When users were there to be written to.
     pub users: BTreeMap<User, Stays>,
+    /// Of users among the operators of channels.
+    pub operators: BTreeMap<(User, String), Stays>,
+    /// Of users among those who are kept out of channels.
+    pub banned: BTreeMap<(User, String), Stays>,
+    /// Of what is switched in channels, such as `guests off`.
+    pub modes: BTreeMap<(String, String), Stays>,
+    /// Of users among those whom another, who comes first, ignores.
+    pub ignored: BTreeMap<(User, User), Stays>,
+}
+
+static NOWHERE: Stays = Stays { enters: Vec::new(), exits: Vec::new() };
+
+impl Presence {
+    /// When this user was a member of the channel.
+    pub fn member(&self, user: User, channel: &str) -> &Stays {
+        self.members.get(&(user, channel.to_owned())).unwrap_or(&NOWHERE)
+    }
+
+    /// When this user was an operator of the channel.
+    pub fn operator(&self, user: User, channel: &str) -> &Stays {
+        self.operators.get(&(user, channel.to_owned())).unwrap_or(&NOWHERE)
+    }
+
+    /// When this user was kept out of the channel.
+    pub fn ban(&self, user: User, channel: &str) -> &Stays {
+        self.banned.get(&(user, channel.to_owned())).unwrap_or(&NOWHERE)
+    }
+
+    /// When one user ignored the other.
+    pub fn ignoring(&self, by: User, whom: User) -> &Stays {
+        self.ignored.get(&(by, whom)).unwrap_or(&NOWHERE)
+    }
 }
 
 /// Everything that a recording tells of where somebody was.
@@ -79,7 +111,7 @@ pub fn presence(story: &Story) -> Presence {
     for op in story.ops.iter().filter(|op| op.may_have_been()) {
         let (change, channel) = (Change::of(op), op.word(1).to_owned());
         match op.word(0) {
-            "JOIN" => presence.members.entry((op.user, channel)).or_default().enters.push(change),
+            "JOIN" | "FOLLOW" => presence.members.entry((op.user, channel)).or_default().enters.push(change),
             "CREATE" => {
                 presence.members.entry((op.user, channel.clone())).or_default().enters.push(change);
                 presence.channels.entry(channel).or_default().enters.push(change);
@@ -91,17 +123,69 @@ pub fn presence(story: &Story) -> Presence {
                 old.for_each(|(_, stays)| stays.exits.push(change));
                 presence.names.entry((op.user, channel)).or_default().enters.push(change);
             }
-            _ => (),
+            _ => govern(story, op, &mut presence),
         }
+    }
+    for op in story.ops.iter().filter(|op| op.word(0) == "BAN" && op.may_have_been()) {
+        puts_out_guests(story, op, &mut presence);
     }
     for ((user, channel), stays) in &mut presence.members {
         stays.exits.extend(exits.get(user).into_iter().flatten());
+        stays.exits.extend(presence.channels.get(channel).iter().flat_map(|stays| &stays.exits));
+    }
+    // Whoever leaves is no operator any more.
+    for (who, stays) in &mut presence.operators {
+        stays.exits.extend(presence.members.get(who).iter().flat_map(|stays| &stays.exits));
+    }
+    for ((_, channel), stays) in presence.banned.iter_mut() {
+        stays.exits.extend(presence.channels.get(channel).iter().flat_map(|stays| &stays.exits));
+    }
+    for ((_, channel), stays) in presence.modes.iter_mut() {
         stays.exits.extend(presence.channels.get(channel).iter().flat_map(|stays| &stays.exits));
     }
     for ((user, _), stays) in &mut presence.names {
         stays.exits.extend(exits.get(user).into_iter().flatten());
     }
     presence
+}
+
+/// What a line did to somebody else, or to who may come in.
+fn govern(story: &Story, op: &Op, presence: &mut Presence) {
+    let (change, channel) = (Change::of(op), op.word(1).to_owned());
+    if op.word(0) == "SET" && !op.word(3).is_empty() {
+        for value in ["on", "off"] {
+            let mode = presence.modes.entry((format!("{} {value}", op.word(2)), channel.clone())).or_default();
+            if value == op.word(3) { mode.enters.push(change) } else { mode.exits.push(change) }
+        }
+        return;
+    }
+    let place = if op.word(0).ends_with("IGNORE") { 1 } else { 2 };
+    let Some(whom) = story.whom(op, place) else { return };
+    let (it, user) = ((whom, channel.clone()), op.user);
+    match op.word(0) {
+        "KICK" => presence.members.entry(it).or_default().exits.push(change),
+        "BAN" => {
+            presence.members.entry(it.clone()).or_default().exits.push(change);
+            presence.banned.entry(it).or_default().enters.push(change);
+        }
+        "UNBAN" => presence.banned.entry(it).or_default().exits.push(change),
+        "OP" => presence.operators.entry(it).or_default().enters.push(change),
+        "DEOP" => presence.operators.entry(it).or_default().exits.push(change),
+        // Who gives it stays, as an operator; who gets it may be shown as both.
+        "GIVE" if whom != user => presence.operators.entry((user, channel)).or_default().enters.push(change),
+        "IGNORE" => presence.ignored.entry((user, whom)).or_default().enters.push(change),
+        "UNIGNORE" => presence.ignored.entry((user, whom)).or_default().exits.push(change),
+        _ => (),
+    }
+}
+
+/// A guest is kept out with their address, from where all the others are, too: a ban may have put out whoever is no account.
+fn puts_out_guests(story: &Story, op: &Op, presence: &mut Presence) {
+    let perhaps = Change { sure: false, ..Change::of(op) };
+    let became = |other: &&Op| other.word(0) == "REGISTER" && other.ok().is_some() && other.done < op.sent;
+    let accounts: BTreeSet<_> = story.ops.iter().filter(became).map(|other| other.user).collect();
+    let of_it = presence.members.iter_mut().filter(|((_, of), _)| of == op.word(1));
+    of_it.filter(|((user, _), _)| !accounts.contains(user)).for_each(|(_, stays)| stays.exits.push(perhaps));
 }
 
 /// When those who were guests went. Who became an account stays; who asked to and was not answered may have stayed.
