@@ -27,8 +27,14 @@ use linechat::tls::{self, Certificates, Made};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What is said when standard output is full or closed.
+const UNPRINTED: &str = "the output could not be written";
+
 fn main() -> ExitCode {
-    let Cli { command, serve: bare } = Cli::parse();
+    let Cli { command, serve: bare } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => return told(&said),
+    };
     let result = match command {
         None => serve(&bare),
         Some(Command::Serve(arguments)) => serve(&arguments),
@@ -37,7 +43,7 @@ fn main() -> ExitCode {
         Some(Command::Bench(options)) => bench(&options),
         Some(Command::Menu(arguments)) => return menu(arguments),
         Some(Command::Admin(arguments)) => return admin(&arguments),
-        Some(Command::Limits { limits }) => set_limits(&limits).map(|limits| print(&describe(&limits))),
+        Some(Command::Limits { limits }) => set_limits(&limits).and_then(|limits| print(&describe(&limits))),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,14 +53,25 @@ fn main() -> ExitCode {
 
 fn admin(arguments: &Admin) -> ExitCode {
     match arguments.run() {
-        Ok(Done { text, code }) => {
-            print(&text);
-            ExitCode::from(code)
+        Ok(Done::Answered(text)) => print(&text).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS),
+        Ok(Done::Refused(text)) => {
+            complain(&text);
+            ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("linechat: {error:#}");
+            complain(&format!("{error:#}"));
             ExitCode::from(2)
         }
+    }
+}
+
+/// Help and versions are asked for, and printed as any other output is; what cannot be read is told.
+fn told(said: &clap::Error) -> ExitCode {
+    let is_asked_for = !said.use_stderr();
+    match said.print().and_then(|()| std::io::stdout().flush()) {
+        Err(error) if is_asked_for => failed(&anyhow::Error::new(error).context(UNPRINTED)),
+        _ if is_asked_for => ExitCode::SUCCESS,
+        _ => ExitCode::from(2),
     }
 }
 
@@ -74,13 +91,17 @@ fn copy(arguments: &Copy) -> Result<()> {
     if servers > 0 {
         said += &format!("{servers} servers of the cluster are still there: what they take from now on is not in the copy\n");
     }
-    print(&said);
-    Ok(())
+    print(&said)
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("linechat: {error:#}");
+    complain(&format!("{error:#}"));
     ExitCode::FAILURE
+}
+
+/// Tells what went wrong. Where stderr is closed, the exit code has to do.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "linechat: {text}");
 }
 
 fn menu(Menu { tls, tls_ca, server, name, login, show_protocol, commands }: Menu) -> ExitCode {
@@ -94,9 +115,9 @@ fn menu(Menu { tls, tls_ca, server, name, login, show_protocol, commands }: Menu
     }
 }
 
-/// Prints for a person. An error means that they closed the pipe and have read enough.
-fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush());
+/// Prints what was asked for; whoever asked must hear of it when it did not arrive.
+fn print(text: &str) -> Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()).context(UNPRINTED)
 }
 
 fn serve(arguments: &Serve) -> Result<()> {
@@ -109,7 +130,8 @@ fn serve(arguments: &Serve) -> Result<()> {
         let server = Server::start(&config).await?;
         // Not earlier: until the server serves, a signal simply ends the process.
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        print(&greeting(&config, &server.addresses(), &server.tls_addresses()));
+        // It serves whether or not anybody reads that.
+        let _ = print(&greeting(&config, &server.addresses(), &server.tls_addresses()));
         warn_in_the_open(&config);
         if let Some(certificates) = server.certificates() {
             tokio::spawn(reload_at(signal(SignalKind::hangup())?, certificates));
@@ -120,7 +142,7 @@ fn serve(arguments: &Serve) -> Result<()> {
             let _ = stop.send(());
             either(&mut interrupt, &mut terminate).await;
             // Whatever was answered OK is on the disk already, so a second signal may end everything.
-            eprintln!("linechat: stopped at once");
+            complain("stopped at once");
             std::process::exit(1);
         });
         let stop = async {
@@ -148,8 +170,7 @@ fn self_signed(names: Vec<String>, out: &Path) -> Result<()> {
          people who connect with 'linechat menu --tls' are shown it; tell it to them in another way, so that they can compare\n\
          start the server with: linechat serve --tls-listen 0.0.0.0:{TLS_PORT} --tls-cert {certificate} --tls-key {key}\n",
         names.join(", ")
-    ));
-    Ok(())
+    ))
 }
 
 /// Whoever lets a network in should know who can read along.
@@ -199,6 +220,8 @@ fn log_to_stderr(format: LogFormat, usual: &str) -> Result<()> {
     };
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr);
+    // A log that cannot be written is no reason to stop, and telling stderr that stderr is closed would end the thread.
+    let builder = builder.log_internal_errors(false);
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),

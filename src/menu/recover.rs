@@ -4,8 +4,9 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost, reason};
+use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost};
 use crate::menu::link::{Happening, Link};
+use crate::menu::refusal::reason;
 use crate::menu::terminal::{Look, Typed};
 use crate::menu::unread::Unread;
 use crate::wire::incoming::Item;
@@ -49,6 +50,7 @@ impl Client {
         let (before, gone) = (self.who.clone(), self.servers.address().to_owned());
         self.servers.lost();
         if !self.servers.are_many() {
+            self.withdraw();
             self.terminal.show(Look::Red, &format!("The connection to the server was lost: {}.", lost.0));
         }
         loop {
@@ -112,28 +114,59 @@ impl Client {
         }
     }
 
-    fn wants_to_reconnect(&mut self) -> Result<(), Ended> {
-        self.terminal.ask("Reconnect? (y/n) ");
-        let typed = loop {
-            match self.terminal.next(None) {
-                Some(Happening::Typed(typed)) => break typed,
-                None => return Err(Ended::Disconnected),
-                Some(_) => {}
-            }
-        };
-        match typed {
-            Typed::Line(line) => match line.trim().to_lowercase().as_str() {
-                "" | "y" | "yes" => Ok(()),
-                "n" | "no" => Err(Ended::Disconnected),
-                _ => {
-                    // The line was being typed when the connection was lost. It is kept, and it shows that the person wants to
-                    // go on.
-                    self.ahead.push_back(Typed::Line(line));
-                    Ok(())
-                }
-            },
-            _ => Err(Ended::Disconnected),
+    /// Takes back the question that is open, and keeps what was typed of its answer.
+    fn withdraw(&mut self) {
+        match self.terminal.withdraw() {
+            Some(Typed::Withdrawn(part)) => self.keep(&part),
+            Some(typed) => self.ahead.push_back(typed),
+            None => {}
         }
+    }
+
+    /// Asks whether to make another connection. A line that was being typed is no answer: it is kept for the next prompt.
+    fn wants_to_reconnect(&mut self) -> Result<(), Ended> {
+        self.withdraw();
+        loop {
+            if !self.kept.is_empty() {
+                self.terminal.show(Look::Dim, "(The line that you were typing is kept; you can go on with it afterwards.)");
+            }
+            self.terminal.ask("Reconnect? (y/n) ");
+            let typed = loop {
+                match self.terminal.next(None) {
+                    Some(Happening::Typed(typed)) => break typed,
+                    None => return Err(Ended::Disconnected),
+                    Some(_) => {}
+                }
+            };
+            let line = match typed {
+                Typed::Line(line) => line,
+                Typed::Pasted(_) => {
+                    self.ahead.push_back(typed);
+                    continue;
+                }
+                Typed::NotText => continue,
+                Typed::Withdrawn(_) | Typed::Interrupt | Typed::End => return self.gives_up(),
+            };
+            match line.trim().to_lowercase().as_str() {
+                "" | "y" | "yes" => return Ok(()),
+                "n" | "no" => return self.gives_up(),
+                // It was typed in the same breath as what was typed before.
+                _ if self.terminal.can_edit() => self.keep(&line),
+                _ => {
+                    // The line was being typed when the connection was lost, and cannot be put back. It shows that the person wants
+                    // to go on.
+                    self.ahead.push_back(Typed::Line(line));
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// The person wants no connection any more: nothing that they typed is sent, and they see what it was.
+    fn gives_up(&mut self) -> Result<(), Ended> {
+        self.over = "there is no connection";
+        self.drop_typed();
+        Err(Ended::Disconnected)
     }
 
     /// Restores the identity and the channel on a new connection, and shows what was missed.
@@ -225,7 +258,7 @@ impl Client {
                 return Err(Lost(reason(&code, &text)));
             }
             self.loses_channel("you are not in the channel any more");
-            self.terminal.show(Look::Red, &format!("You are not in channel {name} any more: {text}."));
+            self.terminal.show(Look::Red, &format!("You are not in channel {name} any more: {}.", reason(&code, &text)));
             return Ok(());
         }
         let mut since = channel.shown.seen;
