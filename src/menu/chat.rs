@@ -136,7 +136,8 @@ impl Client {
     fn go_back(&mut self) -> Result<(), Ended> {
         self.mark_read()?;
         if let Some(channel) = self.channel.take() {
-            let name = channel.name;
+            let name = channel.name.clone();
+            self.others.push(channel);
             self.terminal.show(
                 Look::Plain,
                 &format!("You are still in channel {name}, and see here what is said there; option 5 goes back."),

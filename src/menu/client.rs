@@ -77,6 +77,8 @@ pub struct Client {
     /// `name:id`.
     pub(super) who: String,
     pub(super) channel: Option<Channel>,
+    /// The other channels in which the person stays, having turned away from them.
+    pub(super) others: Vec<Channel>,
     /// Whom the person talks with, outside a channel.
     pub(super) talk: Option<Talk>,
     /// How far the person's inbox was shown as messages came.
@@ -111,6 +113,7 @@ impl Client {
             identity: Identity::Guest(None),
             who: String::new(),
             channel: None,
+            others: Vec::new(),
             talk: None,
             inbox: Shown::default(),
             held: None,

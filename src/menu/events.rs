@@ -50,9 +50,7 @@ impl Client {
             }
             "CLOSE" => {
                 let ([channel], _) = item.split()?;
-                if self.is_here(channel) {
-                    self.loses_channel("the channel is closed");
-                }
+                self.is_out_of(channel, "the channel is closed");
                 Some((Look::Bold, format!("Channel {} closed by admin.", channel.trim_start_matches('#'))))
             }
             "LEAVE" => self.describe_leave(item),
@@ -99,8 +97,8 @@ impl Client {
             }
             _ => format!("{by} lets {who} in again."),
         };
-        if is_here && is_me && item.kind == "KICK" {
-            self.loses_channel("you are not in the channel any more");
+        if is_me && item.kind == "KICK" {
+            self.is_out_of(channel, "you are not in the channel any more");
         }
         let place = if is_here { String::new() } else { format!("[{name}] ") };
         Some((if is_me { Look::Bold } else { Look::Dim }, format!("{place}{line}")))
@@ -114,9 +112,7 @@ impl Client {
         if who != self.who || why == "offline" {
             return Some((Look::Dim, format!("{place}{} left the channel.", name_of(who))));
         }
-        if is_here {
-            self.loses_channel("you are not in the channel any more");
-        }
+        self.is_out_of(channel, "you are not in the channel any more");
         Some((Look::Bold, format!("{place}You left the channel by another connection of yours.")))
     }
 

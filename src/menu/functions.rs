@@ -229,6 +229,7 @@ impl Client {
                 // The server's spelling: its case may differ from what was typed.
                 let name = fields.split(' ').next().and_then(|name| name.strip_prefix('#')).unwrap_or(name);
                 self.leave_behind(name)?;
+                self.others.retain(|other| !is_named(name, &other.name));
                 self.channel = Some(Channel { name: name.to_owned(), key: key.to_owned(), shown: Shown::default(), read: 0 });
                 self.enter(name, verb == "CREATE")?;
                 Ok(true)
@@ -244,8 +245,9 @@ impl Client {
     fn leave_behind(&mut self, name: &str) -> Result<(), Ended> {
         self.mark_read()?;
         if let Some(channel) = self.channel.take().filter(|channel| !is_named(name, &channel.name)) {
-            self.terminal
-                .show(Look::Dim, &format!("(You stay in channel {}, too; /join {} goes back.)", channel.name, channel.name));
+            let left = channel.name.clone();
+            self.others.push(channel);
+            self.terminal.show(Look::Dim, &format!("(You stay in channel {left}, too; /join {left} goes back.)"));
         }
         Ok(())
     }

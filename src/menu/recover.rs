@@ -4,6 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::menu::channel::Channel;
 use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost};
 use crate::menu::link::{Happening, Link};
 use crate::menu::refusal::reason;
@@ -185,6 +186,7 @@ impl Client {
         if unread.inbox > 0 && self.resumes_inbox() {
             self.resume_inbox()?;
         }
+        self.resume_others()?;
         self.resume_channel(before)?;
         let held = self.held.take().unwrap_or_default();
         held.iter().for_each(|item| self.event(item));
@@ -247,6 +249,23 @@ impl Client {
         let held = self.held.take();
         missed.for_each(|item| self.event(item));
         self.held = held;
+    }
+
+    /// Joins the channels again in which a guest stayed; an account is in them still.
+    fn resume_others(&mut self) -> Result<(), Lost> {
+        if self.is_account() {
+            return Ok(());
+        }
+        for Channel { name, key, .. } in self.others.clone() {
+            if let Answer::Err(code, text) = self.exchange(format!("JOIN #{name} {key}").trim_end())? {
+                if is_for_now(&code) {
+                    return Err(Lost(reason(&code, &text)));
+                }
+                self.others.retain(|other| other.name != name);
+                self.terminal.show(Look::Red, &format!("You are not in channel {name} any more: {}.", reason(&code, &text)));
+            }
+        }
+        Ok(())
     }
 
     /// Joins the channel again, and shows what others have said there meanwhile.

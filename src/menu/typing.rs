@@ -3,6 +3,7 @@
 //! It owns the lines that were typed ahead. It must never take a line that was meant for a channel, or that was pasted, for an
 //! answer to something else, and never drops one in silence.
 
+use crate::menu::channel::is_named;
 use crate::menu::client::{Client, Ended, Lost};
 use crate::menu::link::Happening;
 use crate::menu::terminal::{Look, Typed};
@@ -33,6 +34,14 @@ impl Client {
     /// The person is in no channel any more, without having left it.
     pub(super) fn loses_channel(&mut self, over: &'static str) {
         (self.channel, self.over) = (None, over);
+    }
+
+    /// The person is not in this channel any more; they may be looking at another.
+    pub(super) fn is_out_of(&mut self, channel: &str, over: &'static str) {
+        self.others.retain(|other| !is_named(channel, &other.name));
+        if self.is_here(channel) {
+            self.loses_channel(over);
+        }
     }
 
     /// What was typed ahead was meant for a channel that has ended.

@@ -246,3 +246,29 @@ fn messages_that_were_not_shown_stay_unread() {
     let mut again = server.connect();
     assert!(again.ok(&format!("LOGIN nina {PASSWORD}")).ends_with(" 1"), "one is unread");
 }
+
+#[test]
+fn a_guest_who_turned_away_from_a_channel_is_in_it_again() {
+    let server = Server::start(&[]);
+    let proxy = Recorder::start(server.address());
+    let mut bob = plain(&server, "bob");
+    bob.ok("CREATE #c");
+    bob.ok("CREATE #d");
+    let mut nina = guest(&proxy.address(), "nina");
+    for channel in ["c", "d"] {
+        joins(&mut nina, channel);
+        nina.enters("#menu");
+        nina.sees(&format!("You are still in channel {channel}"));
+    }
+    bob.ok("CLOSE #d");
+    nina.sees("Channel d closed by admin.");
+    nina.asks(OPTION);
+    proxy.cut();
+    nina.sees(LOST);
+    nina.answers(AGAIN, "y");
+    nina.sees("Connected again. You are nina:");
+    nina.asks(OPTION);
+    bob.ok("SAY #c welcome back");
+    nina.sees("[c] bob> welcome back");
+    assert!(!proxy.sent().iter().skip_while(|line| *line != "JOIN #d").skip(1).any(|line| line == "JOIN #d"));
+}
