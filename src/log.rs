@@ -2,7 +2,7 @@
 //!
 //! It owns the one subscriber of the process. It must never decide what is worth a line: whoever logs does.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::panic;
 use std::sync::OnceLock;
 
@@ -23,11 +23,11 @@ pub struct FilterError(&'static str, String, String);
 
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 
-/// Says why a server stops, in the way of its log.
+/// Tells what went wrong, in the way of the log. Where stderr is closed, the exit code has to do.
 pub fn last_words(words: &str) {
     match FORMAT.get() {
         Some(LogFormat::Json) => tracing::error!("{words}"),
-        _ => eprintln!("linechat: {words}"),
+        _ => drop(writeln!(std::io::stderr(), "linechat: {words}")),
     }
 }
 
@@ -41,7 +41,8 @@ impl Log {
         let _ = FORMAT.set(format);
         let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let builder = fmt().with_env_filter(filter).with_ansi(colour).with_span_events(FmtSpan::NONE);
-        let builder = builder.with_writer(std::io::stderr);
+        // A log that cannot be written is no reason to stop, and telling stderr that stderr is closed would end the thread.
+        let builder = builder.with_writer(std::io::stderr).log_internal_errors(false);
         let change: Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync> = match format {
             LogFormat::Text => {
                 let builder = builder.with_filter_reloading();

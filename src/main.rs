@@ -34,10 +34,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const LOGGED: &str = "info";
 /// The settings that hold for new connections once they are read again; everything else takes a restart.
 const RELOADED: [&str; 5] = ["tls-cert", "tls-key", "plain-passwords", "proxy-from", "log"];
+/// What is said when standard output is full or closed.
+const UNPRINTED: &str = "the output could not be written";
 
 fn main() -> ExitCode {
-    let typed = Cli::command().get_matches();
-    let Cli { command, serve: _ } = Cli::from_arg_matches(&typed).unwrap_or_else(|error| error.exit());
+    let read = Cli::command().try_get_matches().and_then(|typed| Ok((Cli::from_arg_matches(&typed)?, typed)));
+    let (Cli { command, serve: _ }, typed) = match read {
+        Ok(read) => read,
+        Err(said) => return told(&said),
+    };
     let result = match command {
         None => serve(typed),
         Some(Command::Serve(_)) => serve(innermost(typed)),
@@ -47,7 +52,7 @@ fn main() -> ExitCode {
         Some(Command::Bench(options)) => bench(&options),
         Some(Command::Menu(arguments)) => return menu(arguments),
         Some(Command::Admin(arguments)) => return admin(&arguments),
-        Some(Command::Limits { limits }) => set_limits(&limits).map(|limits| print(&describe(&limits))),
+        Some(Command::Limits { limits }) => set_limits(&limits).and_then(|limits| print(&describe(&limits))),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -57,14 +62,25 @@ fn main() -> ExitCode {
 
 fn admin(arguments: &Admin) -> ExitCode {
     match arguments.run() {
-        Ok(Done { text, code }) => {
-            print(&text);
-            ExitCode::from(code)
+        Ok(Done::Answered(text)) => print(&text).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS),
+        Ok(Done::Refused(text)) => {
+            log::last_words(&text);
+            ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("linechat: {error:#}");
+            log::last_words(&format!("{error:#}"));
             ExitCode::from(2)
         }
+    }
+}
+
+/// Help and versions are asked for, and printed as any other output is; what cannot be read is told.
+fn told(said: &clap::Error) -> ExitCode {
+    let is_asked_for = !said.use_stderr();
+    match said.print().and_then(|()| std::io::stdout().flush()) {
+        Err(error) if is_asked_for => failed(&anyhow::Error::new(error).context(UNPRINTED)),
+        _ if is_asked_for => ExitCode::SUCCESS,
+        _ => ExitCode::from(2),
     }
 }
 
@@ -84,8 +100,7 @@ fn copy(arguments: &Copy) -> Result<()> {
     if servers > 0 {
         said += &format!("{servers} servers of the cluster are still there: what they take from now on is not in the copy\n");
     }
-    print(&said);
-    Ok(())
+    print(&said)
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
@@ -104,9 +119,9 @@ fn menu(Menu { tls, tls_ca, server, name, login, show_protocol, commands }: Menu
     }
 }
 
-/// Prints for a person. An error means that they closed the pipe and have read enough.
-fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush());
+/// Prints what was asked for; whoever asked must hear of it when it did not arrive.
+fn print(text: &str) -> Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()).context(UNPRINTED)
 }
 
 /// The options of the command that was typed, within `linechat config print` as well.
@@ -130,17 +145,16 @@ fn configuration(what: &Configuration, typed: &ArgMatches) -> Result<()> {
         Configuration::Default => print(&configuration::default()),
         Configuration::Print(_) => {
             let (settings, _, config) = settings(typed)?;
-            print(&configuration::print(&settings, &config));
+            print(&configuration::print(&settings, &config))
         }
         Configuration::Check(_) => {
             let (settings, serve, config) = settings(typed)?;
             log::check(serve.log.as_deref())?;
             config.tls.map(|tls| Certificates::load(&tls.certificate, &tls.key)).transpose()?;
             let file = settings.file().map_or_else(|| "no file was read".to_owned(), |file| file.display().to_string());
-            print(&format!("a server would start with these settings ({file})\n"));
+            print(&format!("a server would start with these settings ({file})\n"))
         }
     }
-    Ok(())
 }
 
 fn serve(typed: ArgMatches) -> Result<()> {
@@ -157,9 +171,9 @@ fn serve(typed: ArgMatches) -> Result<()> {
         let (plain, tls) = (server.addresses(), server.tls_addresses());
         let list = |addresses: &[SocketAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = list(&plain), tls_listen = list(&tls), "serving");
-        // For whoever has typed the command; a program reads the log.
+        // For whoever has typed the command; a program reads the log. It serves whether or not anybody reads it.
         if serve.log_format == LogFormat::Text {
-            print(&greeting(&config, &plain, &tls));
+            let _ = print(&greeting(&config, &plain, &tls));
         }
         warn_in_the_open(&config);
         tokio::spawn(reload_at(hangup, Reload { typed, started: settings, log, manners: server.manners() }));
@@ -197,8 +211,7 @@ fn self_signed(names: Vec<String>, out: &Path) -> Result<()> {
          people who connect with 'linechat menu --tls' are shown it; tell it to them in another way, so that they can compare\n\
          start the server with: linechat serve --tls-listen 0.0.0.0:{TLS_PORT} --tls-cert {certificate} --tls-key {key}\n",
         names.join(", ")
-    ));
-    Ok(())
+    ))
 }
 
 /// Whoever lets a network in should know who can read along.

@@ -22,10 +22,12 @@ mod scripted;
 mod terminals;
 #[path = "menu/tls.rs"]
 mod tls;
+#[path = "menu/words.rs"]
+mod words;
 #[path = "menu/wrapper.rs"]
 mod wrapper;
 
-use person::{ALONE, OPTION, TALK, guest, joins, plain};
+use person::{ALONE, OPTION, TALK, creates, guest, joins, plain};
 use support::pty::Pty;
 use support::server::Server;
 
@@ -36,7 +38,7 @@ fn the_way_in_asks_for_what_is_not_given() {
     let mut nina = Pty::start(&[]);
     nina.answers("Enter the server IP Address: ", "127.0.0.1");
     nina.answers("Enter the server port: ", "many");
-    nina.sees("many is no port");
+    nina.sees("Not a port: 'many' is no port: a port is a number from 1 to 65535");
     nina.answers("Enter the server port: ", &port);
     nina.answers("Enter a username: ", "7up");
     nina.sees("Not done: a name is 1 to 32 letters");
@@ -183,7 +185,7 @@ fn options_that_are_none_and_channels_that_are_not_there() {
     bob.ok("CREATE #taken");
     nina.answers(OPTION, "4");
     nina.answers("Enter the new channel id: ", "Taken");
-    nina.sees("Not done: #taken exists already");
+    nina.sees("Not done: #taken exists already; option 5 joins it.");
     nina.answers(OPTION, "4");
     nina.answers("Enter the new channel id: ", "no/name");
     nina.sees("Not done: ");
@@ -197,12 +199,13 @@ fn a_channel_with_a_key_opens_to_who_knows_it() {
     let (mut nina, mut jose) = (guest(&address, "nina"), guest(&address, "jose"));
     nina.answers(OPTION, "4");
     nina.answers("Enter the new channel id: ", "#attic up-the-ladder");
+    nina.answers("Create channel attic, which only lets in who knows the password 'up-the-ladder'? (y/n) ", "y");
     assert!(nina.sees("Channel").contains("- Channel attic -"));
     nina.sees(ALONE);
     nina.asks(TALK);
     jose.answers(OPTION, "5");
     jose.answers("Enter the channel id to join: ", "attic");
-    jose.sees("Not done: #attic needs a key");
+    jose.sees("Not done: #attic needs a key; type it after the channel's name.");
     jose.answers(OPTION, "5");
     jose.answers("Enter the channel id to join: ", "attic wrong");
     jose.sees("Not done: that is not the key of #attic");
@@ -220,17 +223,6 @@ fn ctrl_c_and_ctrl_d_take_back_one_step_at_a_time() {
         nina.asks("Enter your message: ");
         nina.types(key);
         nina.sees("****** TCP CHAT ******");
-        person::creates(&mut nina, "mine");
-        nina.types("not this");
-        nina.sees_at_the_cursor("> not this");
-        nina.ends_the_line("\u{3}");
-        nina.asks(TALK);
-        nina.types(key);
-        nina.sees("You left the channel.");
-        joins(&mut nina, "mine");
-        nina.enters("#exit");
-        nina.sees("Channel mine closed.");
-        nina.sees("****** TCP CHAT ******");
     }
     nina.asks(OPTION);
     nina.types("6");
@@ -240,6 +232,74 @@ fn ctrl_c_and_ctrl_d_take_back_one_step_at_a_time() {
     nina.types("\u{3}");
     nina.sees("Disconnected. Goodbye!");
     assert_eq!(nina.ends(), 0);
+}
+
+#[test]
+fn ctrl_c_and_ctrl_d_leave_no_channel() {
+    let server = Server::start(&[]);
+    let (mut nina, mut bob) = (guest(&server.address().to_string(), "nina"), plain(&server, "bob"));
+    creates(&mut nina, "mine");
+    bob.ok("JOIN #mine");
+    nina.sees("bob joined");
+    nina.types("not this");
+    nina.sees_at_the_cursor("> not this");
+    nina.ends_the_line("\u{3}");
+    nina.asks(TALK);
+    nina.ends_the_line("\u{3}");
+    nina.sees("(Ctrl-C clears the line; Ctrl-D goes back to the menu, and you stay in the channel. #bye leaves it.)");
+    nina.asks(TALK);
+    nina.types("\u{4}");
+    nina.sees("You are still in channel mine, and see here what is said there; option 5 goes back.");
+    nina.sees("****** TCP CHAT ******");
+    bob.ok("SAY #mine where are you?");
+    nina.sees("[mine] bob> where are you?");
+    assert!(bob.ask("CHANNELS #mine").concat().contains(" nina:1000"), "it is hers as before");
+    joins(&mut nina, "mine");
+    assert!(nina.screen().contains(&"bob> where are you?".to_owned()));
+    nina.enters("here");
+    assert!(bob.event("MSG ").ends_with(" here"), "and she never left");
+}
+
+#[test]
+fn a_channel_with_two_words_is_made_only_after_a_question() {
+    let server = Server::start(&[]);
+    let mut nina = guest(&server.address().to_string(), "nina");
+    for no in ["n", "", "my-room"] {
+        nina.answers(OPTION, "4");
+        nina.answers("Enter the new channel id: ", "my room");
+        nina.answers("Create channel my, which only lets in who knows the password 'room'? (y/n) ", no);
+        nina.sees("Nothing was created. A channel's id is one word, such as my-room.");
+    }
+    nina.answers(OPTION, "4");
+    nina.answers("Enter the new channel id: ", "my own room");
+    nina.sees("Not done: a channel's id is one word; only its password may follow.");
+    nina.asks(OPTION);
+    assert_eq!(server.connect().ask("CHANNELS"), ["OK CHANNELS 0"]);
+}
+
+#[test]
+fn what_is_wrong_with_an_address_is_told() {
+    let server = Server::start(&[]);
+    let wrong = [
+        ("localhost:99999", "'99999' is no port: a port is a number from 1 to 65535; most servers use 12000."),
+        ("localhost:abc", "'abc' is no port: a port is a number from 1 to 65535; most servers use 12000."),
+        ("::1:21000", "'::1:21000' is no address: with a port it is written [::1]:21000."),
+        ("http://localhost:12000", "this is no web address: type it without http://, as localhost:12000."),
+    ];
+    let mut nina = Pty::start(&[]);
+    for (address, told) in wrong {
+        nina.answers("Enter the server IP Address: ", address);
+        assert_eq!(nina.sees("Not a server: "), format!("Not a server: {told}"));
+        let mut given = Pty::start(&[address]);
+        assert_eq!(given.sees("No connection: "), format!("No connection: {told}"));
+        assert_eq!(given.ends(), 2);
+        let output = scripted::run(&[address, "-c", "PING"], "");
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), format!("linechat: {}\n", told.trim_end_matches('.')));
+    }
+    nina.answers("Enter the server IP Address: ", &server.address().to_string());
+    nina.answers("Enter a username: ", "nina");
+    nina.sees("Client Name: nina");
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub mod process;
 pub mod report;
 pub mod target;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -90,8 +91,9 @@ pub fn run(options: &Options) -> Result<()> {
         progress.finish_and_clear();
         report
     })?;
-    println!("{}", if options.json { report.json().to_string() } else { report.table() });
-    Ok(())
+    let text = if options.json { report.json().to_string() } else { report.table() };
+    let mut output = io::stdout();
+    writeln!(output, "{text}").and_then(|()| output.flush()).context("the output could not be written")
 }
 
 async fn measure(options: &Options) -> Result<Report> {

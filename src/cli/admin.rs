@@ -146,13 +146,13 @@ pub enum Channels {
     },
 }
 
-/// What to print, and the exit code.
+/// What came of it.
 #[derive(Debug)]
-pub struct Done {
-    /// For standard output.
-    pub text: String,
-    /// 0 or 1.
-    pub code: u8,
+pub enum Done {
+    /// What to print.
+    Answered(String),
+    /// Why it was not done.
+    Refused(String),
 }
 
 /// What the server has answered.
@@ -237,8 +237,7 @@ impl Admin {
         let Some(fields) = last.strip_prefix("OK ") else {
             // `ERR CODE VERB text`
             let text = last.splitn(4, ' ').nth(3).unwrap_or(&last);
-            eprintln!("linechat: {text}");
-            return Ok(Done { text: String::new(), code: 1 });
+            return Ok(Done::Refused(text.to_owned()));
         };
         let fields = fields.split_once(' ').map_or("", |(_, fields)| fields);
         let columns = self.act.columns();
@@ -248,7 +247,7 @@ impl Admin {
             (false, []) => format!("{}\n", self.act.said(fields)),
             (false, _) => table(columns, &rows),
         };
-        Ok(Done { text, code: 0 })
+        Ok(Done::Answered(text))
     }
 
     fn socket(&self) -> Result<PathBuf> {

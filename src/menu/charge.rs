@@ -20,16 +20,6 @@ pub enum Order {
 }
 
 impl Order {
-    /// The order that a word typed in a channel is, if it is one.
-    pub fn of(word: &str) -> Option<Self> {
-        match word {
-            "#kick" => Some(Self::Kick),
-            "#ban" => Some(Self::Ban),
-            "#unban" => Some(Self::Unban),
-            _ => None,
-        }
-    }
-
     fn verb(self) -> &'static str {
         match self {
             Self::Kick => "KICK",
@@ -67,6 +57,9 @@ impl Client {
             Answer::Ok(_, fields) => {
                 let who = fields.split(' ').nth(1).map_or(whom, name_of);
                 self.terminal.show(Look::Dim, &order.done(who));
+            }
+            Answer::Err(code, _) if code == "BAD_SYNTAX" => {
+                self.terminal.show(Look::Red, &format!("Not done: type {}.", order.form()));
             }
             refused => self.show_refused("Not done", &refused),
         }

@@ -2,43 +2,18 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::menu::charge::{ORDERS, Order};
+use crate::menu::channel::is_named;
+use crate::menu::charge::ORDERS;
 use crate::menu::client::{Again, Answer, Client, Ended};
 use crate::menu::terminal::{Look, Typed};
+use crate::menu::unread::Recent;
+use crate::menu::words::{Said, Word, meaning};
 
 /// How many columns a channel's heading has.
 const HEADING: usize = 60;
-
-/// What a line typed in a channel means.
-#[derive(Debug, PartialEq, Eq)]
-enum Said<'a> {
-    Bye,
-    Exit,
-    Private(&'a str, &'a str),
-    /// A verb of those in charge, and what follows it.
-    Order(Order, &'a str),
-    Text(&'a str),
-    Nothing,
-}
-
-fn meaning(line: &str) -> Said<'_> {
-    match line.trim() {
-        "" => return Said::Nothing,
-        "#bye" => return Said::Bye,
-        "#exit" => return Said::Exit,
-        _ => {}
-    }
-    // Nobody has a verb's name, so that none of these is a private message.
-    let (word, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
-    if let Some(order) = Order::of(word) {
-        return Said::Order(order, rest.trim());
-    }
-    // Only a line that begins with # is private: "goodbye #bye" is just talk.
-    match line.strip_prefix('#').and_then(|rest| rest.split_once(' ')) {
-        Some((name, text)) if !name.is_empty() && !text.trim().is_empty() => Said::Private(name, text),
-        _ => Said::Text(line),
-    }
-}
+const NOT_YOURS: &str = "Only the channel's admin can close it; #bye leaves it.";
+/// What keys do that elsewhere end programs.
+const STAYING: &str = "Ctrl-C clears the line; Ctrl-D goes back to the menu, and you stay in the channel.";
 
 /// A heading as wide as `width` columns, or as its text.
 fn heading(text: &str, width: usize) -> String {
@@ -54,7 +29,7 @@ impl Client {
     /// Shows the channel that the person has just joined.
     pub(super) fn enter(&mut self, name: &str, is_new: bool) -> Result<(), Ended> {
         self.show_heading(&format!("Channel {name}"));
-        let recent = if is_new { Vec::new() } else { self.recent(name)? };
+        let recent = if is_new { Recent::default() } else { self.recent(name)? };
         let users = self.list(&format!("LIST #{name}"))?.unwrap_or_default();
         let (admin, topic) = self.admin_of(name)?;
         let is_admin = admin.as_deref() == Some(self.who.as_str());
@@ -64,7 +39,9 @@ impl Client {
             self.terminal.show(Look::Plain, &format!("Topic: {topic}"));
         }
         let close = if is_admin { ", #exit to close the channel" } else { "" };
-        self.terminal.show(Look::Plain, &format!("Type #bye to leave{close}, #name and a text for a private message."));
+        self.terminal
+            .show(Look::Plain, &format!("Type #bye to leave{close}, #name and a text for a private message, #help for more."));
+        self.terminal.show(Look::Plain, STAYING);
         if is_in_charge {
             self.terminal.show(Look::Plain, ORDERS);
         }
@@ -91,42 +68,107 @@ impl Client {
             let name = channel.name.clone();
             let line = match self.typed("> ")? {
                 Some(Typed::Line(line)) => line,
+                Some(Typed::Pasted(lines)) => {
+                    self.say_all(lines)?;
+                    continue;
+                }
+                Some(Typed::End) => return self.go_back(),
+                Some(_) => {
+                    self.terminal.show(Look::Dim, &format!("({STAYING} #bye leaves it.)"));
+                    continue;
+                }
                 None => return Ok(()),
-                Some(_) => "#bye".to_owned(),
             };
-            let said = meaning(&line);
-            let is_end = matches!(said, Said::Bye | Said::Exit);
-            match said {
-                Said::Nothing => {}
-                Said::Text(text) => {
-                    let say = format!("SAY @{} #{name} {text}", self.new_key());
-                    if self.keyed(&say)? {
-                        self.mark_read()?;
+            match meaning(&line) {
+                Said::Text(text) => drop(self.say(text)?),
+                Said::Word(Word::Order(order), whom) => self.order(order, &name, whom)?,
+                Said::Word(Word::Menu, _) => return self.go_back(),
+                Said::Word(Word::Who, _) => self.show_members(&name)?,
+                Said::Word(Word::Bye, channel) if !channel.is_empty() && !is_named(channel, &name) => {
+                    self.terminal.show(Look::Red, &format!("Not done: here you are in {name}; #bye leaves it."));
+                }
+                Said::Word(end @ (Word::Bye | Word::Exit), _) => {
+                    match end {
+                        Word::Exit => self.close(&name)?,
+                        _ => self.end_channel(&format!("LEAVE #{name}"), "You left the channel.")?,
+                    }
+                    if self.channel.is_none() {
+                        return Ok(());
                     }
                 }
-                Said::Private(to, text) => {
-                    if self.send_to(to, text)? {
-                        self.terminal.show(Look::Dim, &format!("(private message sent to {to})"));
-                    }
-                }
-                Said::Order(order, whom) => self.order(order, &name, whom)?,
-                Said::Bye => self.end_channel(&format!("LEAVE #{name}"), "You left the channel.")?,
-                Said::Exit => self.end_channel(&format!("CLOSE #{name}"), &format!("Channel {name} closed."))?,
-            }
-            if is_end && self.channel.is_none() {
-                return Ok(());
+                said => drop(self.does(&said)?),
             }
         }
+    }
+
+    /// Says something in the channel; whether it was said.
+    fn say(&mut self, text: &str) -> Result<bool, Ended> {
+        let Some(name) = self.channel.as_ref().map(|channel| channel.name.clone()) else { return Ok(false) };
+        let line = format!("SAY @{} #{name} {text}", self.new_key());
+        let is_said = self.keyed(&line)?;
+        if is_said {
+            self.mark_read()?;
+        }
+        Ok(is_said)
+    }
+
+    /// Says lines that were pasted, each as it is: nothing in them is a word of the menu. What cannot be said is shown.
+    fn say_all(&mut self, lines: Vec<String>) -> Result<(), Ended> {
+        for line in lines {
+            if self.channel.is_none() {
+                self.show_stale(&Typed::Line(line));
+            } else if !self.say(&line)? {
+                self.terminal.show(Look::Red, &format!("This line was not said: {line}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn show_members(&mut self, name: &str) -> Result<(), Ended> {
+        match self.list(&format!("LIST #{name}"))? {
+            Ok(users) => self.terminal.show(Look::Plain, &format!("In the channel: {}", users.join(", "))),
+            Err(refused) => self.show_refused("Not done", &refused),
+        }
+        Ok(())
+    }
+
+    /// Goes back to the menu; the person stays in the channel.
+    fn go_back(&mut self) -> Result<(), Ended> {
+        self.mark_read()?;
+        if let Some(channel) = self.channel.take() {
+            let name = channel.name.clone();
+            self.others.push(channel);
+            self.terminal.show(
+                Look::Plain,
+                &format!("You are still in channel {name}, and see here what is said there; option 5 goes back."),
+            );
+        }
+        Ok(())
+    }
+
+    /// Closes the channel, if it is the person's and they mean it: nobody gets it back.
+    fn close(&mut self, name: &str) -> Result<(), Ended> {
+        let (admin, _) = self.admin_of(name)?;
+        if self.channel.is_none() {
+            // It has ended meanwhile.
+        } else if admin.is_some_and(|admin| admin != self.who) {
+            self.terminal.show(Look::Red, NOT_YOURS);
+        } else if self.is_sure(&format!("Close channel {name} for everyone, and delete all that was said in it?"))? {
+            self.end_channel(&format!("CLOSE #{name}"), &format!("Channel {name} closed."))?;
+        } else if self.channel.is_some() {
+            self.terminal.show(Look::Plain, &format!("Channel {name} stays open."));
+        }
+        Ok(())
     }
 
     fn end_channel(&mut self, line: &str, done: &str) -> Result<(), Ended> {
         match self.command(line, Again::Yes)? {
             Answer::Err(code, _) if code == "NOT_ALLOWED" => {
-                self.terminal.show(Look::Red, "Only the channel's admin can close it; #bye leaves it.");
+                self.terminal.show(Look::Red, NOT_YOURS);
             }
             // A channel that has ended, or that the person is not in, is left.
-            Answer::Err(code, _) if code != "NO_SUCH_CHANNEL" && code != "NOT_MEMBER" => {
-                self.terminal.show(Look::Red, &format!("The server could not do it now ({code}); try again."));
+            Answer::Err(code, text) if code != "NO_SUCH_CHANNEL" && code != "NOT_MEMBER" => {
+                self.show_refused("Not done", &Answer::Err(code, text));
             }
             _ => {
                 self.channel = None;
@@ -139,24 +181,7 @@ impl Client {
 
 #[cfg(test)]
 mod tests {
-    use super::{HEADING, Order, Said, UnicodeWidthStr, heading, meaning};
-
-    #[test]
-    fn only_exact_words_are_commands() {
-        assert_eq!(meaning("#bye"), Said::Bye);
-        assert_eq!(meaning(" #bye "), Said::Bye);
-        assert_eq!(meaning("goodbye #bye"), Said::Text("goodbye #bye"));
-        assert_eq!(meaning("#byebye"), Said::Text("#byebye"));
-        assert_eq!(meaning("#exit"), Said::Exit);
-        assert_eq!(meaning("#nina  hi"), Said::Private("nina", " hi"));
-        assert_eq!(meaning("#bye nina"), Said::Private("bye", "nina"));
-        assert_eq!(meaning("#kick nina  calm down"), Said::Order(Order::Kick, "nina  calm down"));
-        assert_eq!(meaning("#unban"), Said::Order(Order::Unban, ""));
-        assert_eq!(meaning("#kickers nina"), Said::Private("kickers", "nina"));
-        assert_eq!(meaning("say #kick nina"), Said::Text("say #kick nina"));
-        assert_eq!(meaning(" #nina hi"), Said::Text(" #nina hi"));
-        assert_eq!(meaning("  "), Said::Nothing);
-    }
+    use super::{HEADING, UnicodeWidthStr, heading};
 
     #[test]
     fn a_heading_is_as_wide_as_any_other() {

@@ -77,6 +77,8 @@ pub struct Client {
     /// `name:id`.
     pub(super) who: String,
     pub(super) channel: Option<Channel>,
+    /// The other channels in which the person stays, having turned away from them.
+    pub(super) others: Vec<Channel>,
     /// Whom the person talks with, outside a channel.
     pub(super) talk: Option<Talk>,
     /// How far the person's inbox was shown as messages came.
@@ -84,10 +86,12 @@ pub struct Client {
     /// What is said while missed messages are being fetched.
     pub(super) held: Option<Vec<Item>>,
     pub(super) ahead: VecDeque<Typed>,
+    /// What was typed of a line when the connection was lost: the next prompt begins with it.
+    pub(super) kept: String,
     /// Whether the line being typed was meant for a channel that has ended.
-    is_stale: bool,
+    pub(super) is_stale: bool,
     /// Why what was typed for the last channel cannot be said there any more.
-    over: &'static str,
+    pub(super) over: &'static str,
     keys: u64,
     key_prefix: u64,
 }
@@ -109,10 +113,12 @@ impl Client {
             identity: Identity::Guest(None),
             who: String::new(),
             channel: None,
+            others: Vec::new(),
             talk: None,
             inbox: Shown::default(),
             held: None,
             ahead: VecDeque::new(),
+            kept: String::new(),
             is_stale: false,
             over: "",
             keys: 0,
@@ -208,7 +214,7 @@ impl Client {
         }
     }
 
-    fn read(&mut self, line: &str) -> Option<Incoming> {
+    pub(super) fn read(&mut self, line: &str) -> Option<Incoming> {
         if self.show_protocol {
             self.terminal.show(Look::Dim, &format!("<-- {}", without_password(line)));
         }
@@ -240,130 +246,14 @@ impl Client {
         }
         Ok(true)
     }
-
-    /// Waits for the person to type something; `None` when their channel has ended meanwhile.
-    pub(super) fn typed(&mut self, prompt: &str) -> Result<Option<Typed>, Ended> {
-        let was_in = self.channel.is_some();
-        loop {
-            if let Some(typed) = self.ahead.pop_front().and_then(|typed| self.take(typed)) {
-                return Ok(Some(typed));
-            }
-            if !self.ahead.is_empty() {
-                continue;
-            }
-            self.terminal.ask(prompt);
-            self.happens()?;
-            if was_in && self.channel.is_none() {
-                self.is_stale = self.terminal.has_unfinished_line();
-                self.drop_typed();
-                return Ok(None);
-            }
-        }
-    }
-
-    /// The person is in no channel any more, without having left it.
-    pub(super) fn loses_channel(&mut self, over: &'static str) {
-        (self.channel, self.over) = (None, over);
-    }
-
-    /// What was typed ahead was meant for a channel that has ended.
-    pub(super) fn drop_typed(&mut self) {
-        self.ahead.drain(..).collect::<Vec<_>>().iter().for_each(|typed| self.show_stale(typed));
-    }
-
-    /// Tells the person that a line was not sent: it was meant for a channel that has ended, and is never taken for something
-    /// else.
-    fn show_stale(&mut self, typed: &Typed) {
-        if let Typed::Line(line) = typed {
-            self.terminal.show(Look::Red, &format!("Not sent, {}: {line}", self.over));
-        }
-    }
-
-    /// Waits until something was typed, the connection was made again, or the person's channel has ended.
-    fn happens(&mut self) -> Result<(), Ended> {
-        let was_in = self.channel.is_some();
-        loop {
-            match self.terminal.next(None) {
-                None => return Err(Ended::ByPerson),
-                Some(Happening::Typed(typed)) => {
-                    self.ahead.push_back(typed);
-                    return Ok(());
-                }
-                Some(Happening::Lost(number, why)) if number == self.link.number => return self.reconnect(&Lost(why)),
-                Some(Happening::Line(number, line)) if number == self.link.number => {
-                    if let Some(Incoming::Event(item)) = self.read(&line) {
-                        self.event(&item);
-                    }
-                }
-                Some(_) => {}
-            }
-            if was_in && self.channel.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// What was typed, if it can be used. Each pasted line counts as a line typed.
-    fn take(&mut self, typed: Typed) -> Option<Typed> {
-        let is_stale = std::mem::take(&mut self.is_stale);
-        match typed {
-            stale @ Typed::Line(_) if is_stale => {
-                self.show_stale(&stale);
-                None
-            }
-            Typed::Line(line) => {
-                let Some((first, rest)) = line.split_once('\n') else { return Some(Typed::Line(line)) };
-                self.ahead.push_front(Typed::Line(rest.to_owned()));
-                Some(Typed::Line(first.to_owned()))
-            }
-            Typed::NotText => {
-                self.terminal.show(Look::Red, "Not done: what was typed is not UTF-8.");
-                None
-            }
-            other => Some(other),
-        }
-    }
-
-    /// Asks a question outside a channel; `None` when the person does not want to answer.
-    pub(super) fn question(&mut self, prompt: &str) -> Result<Option<String>, Ended> {
-        match self.typed(prompt)? {
-            Some(Typed::Line(line)) => Ok(Some(line)),
-            _ => Ok(None),
-        }
-    }
-
-    /// Shows why something was not done.
-    pub(super) fn show_refused(&mut self, what: &str, answer: &Answer) {
-        let line = match answer {
-            Answer::Ok(..) => return,
-            Answer::Unknown => "The connection was lost before the answer came: it is not known whether it was done.".into(),
-            Answer::Err(code, text) => format!("{what}: {}.", reason(code, text)),
-        };
-        self.terminal.show(Look::Red, &line);
-    }
-}
-
-/// The text of an ERR, for people: the server writes times to wait for programs.
-pub fn reason(code: &str, text: &str) -> String {
-    let wait = text.strip_prefix("retry-ms=").filter(|_| code == "RATE_LIMITED").and_then(|text| text.split_once(' '));
-    match wait.and_then(|(ms, text)| Some((ms.parse::<u64>().ok()?, text))) {
-        Some((ms, text)) => format!("{text}; try again in {} s", ms.div_ceil(1000)),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{name_of, reason};
+    use super::name_of;
 
     #[test]
     fn a_network_has_no_name() {
         assert_eq!(["nina:8763", "fe80::1", "2001:db8::/32"].map(name_of), ["nina", "fe80::1", "2001:db8::/32"]);
-    }
-
-    #[test]
-    fn a_time_to_wait_is_said_in_seconds() {
-        assert_eq!(reason("RATE_LIMITED", "retry-ms=4001 too many tries"), "too many tries; try again in 5 s");
-        assert_eq!(reason("NO_SUCH_USER", "retry-ms=4001 too many tries"), "retry-ms=4001 too many tries");
     }
 }

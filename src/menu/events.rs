@@ -50,11 +50,10 @@ impl Client {
             }
             "CLOSE" => {
                 let ([channel], _) = item.split()?;
-                if self.is_here(channel) {
-                    self.loses_channel("the channel is closed");
-                }
+                self.is_out_of(channel, "the channel is closed");
                 Some((Look::Bold, format!("Channel {} closed by admin.", channel.trim_start_matches('#'))))
             }
+            "LEAVE" => self.describe_leave(item),
             "OP" | "DEOP" | "INVITE" | "KICK" | "BAN" | "UNBAN" => self.describe_order(item),
             _ => self.describe_member(item).map(|line| (Look::Dim, line)),
         }
@@ -98,11 +97,23 @@ impl Client {
             }
             _ => format!("{by} lets {who} in again."),
         };
-        if is_here && is_me && item.kind == "KICK" {
-            self.loses_channel("you are not in the channel any more");
+        if is_me && item.kind == "KICK" {
+            self.is_out_of(channel, "you are not in the channel any more");
         }
         let place = if is_here { String::new() } else { format!("[{name}] ") };
         Some((if is_me { Look::Bold } else { Look::Dim }, format!("{place}{line}")))
+    }
+
+    /// That somebody left. Whoever left by another connection of theirs has left here, too.
+    fn describe_leave(&mut self, item: &Item) -> Option<(Look, String)> {
+        let ([channel, who, _], why) = item.split()?;
+        let is_here = self.is_here(channel);
+        let place = if is_here { String::new() } else { format!("[{}] ", channel.trim_start_matches('#')) };
+        if who != self.who || why == "offline" {
+            return Some((Look::Dim, format!("{place}{} left the channel.", name_of(who))));
+        }
+        self.is_out_of(channel, "you are not in the channel any more");
+        Some((Look::Bold, format!("{place}You left the channel by another connection of yours.")))
     }
 
     /// What a member of the channel has done, other than talking.
@@ -119,7 +130,6 @@ impl Client {
         let who = name_of(who);
         let line = match item.kind.as_str() {
             "JOIN" => format!("{who} joined"),
-            "LEAVE" => format!("{who} left the channel."),
             "OWNER" if is_me => "You are the admin now; #exit closes the channel.".to_owned(),
             "OWNER" => format!("{who} is the admin now."),
             "NAME" => format!("{who} is called {} now.", name_of(rest)),

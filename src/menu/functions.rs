@@ -3,11 +3,13 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::menu::channel::{Channel, Shown};
+use crate::menu::channel::{Channel, Shown, is_named};
 use crate::menu::client::{Again, Answer, Client, Ended, name_of};
 use crate::menu::recover::{PAGE, PAGES, seq};
 use crate::menu::terminal::{Look, Typed};
+use crate::menu::words::{Said, Word, meaning};
 use crate::wire::incoming::Item;
+use crate::wire::parse;
 
 const OPTIONS: &str = "Options Available:
 1. Get user list
@@ -26,7 +28,7 @@ impl Client {
     pub fn menu(&mut self) -> Result<(), Ended> {
         loop {
             self.show_menu();
-            let choice = match self.typed("Your option <enter a number>: ")? {
+            let choice = match self.answer("Your option <enter a number>: ")? {
                 Some(Typed::Line(line)) => line,
                 None => continue,
                 Some(_) => "6".to_owned(),
@@ -37,11 +39,28 @@ impl Client {
                 "3" => self.my_messages()?,
                 "4" => self.create_channel()?,
                 "5" => self.join_channel()?,
-                "6" => return self.disconnect(),
+                "6" => {
+                    self.disconnect();
+                    return Ok(());
+                }
                 "7" => self.talk()?,
                 "8" => self.search()?,
                 "" => {}
+                word if word.starts_with(['#', '/']) => self.word(word)?,
                 other => self.terminal.show(Look::Red, &format!("'{other}' is no option: enter a number from 1 to 8.")),
+            }
+        }
+    }
+
+    /// Does what a word means at the menu.
+    fn word(&mut self, typed: &str) -> Result<(), Ended> {
+        match meaning(typed) {
+            Said::Word(Word::Who, _) => self.user_list(),
+            said => {
+                if self.does(&said)? {
+                    self.chat()?;
+                }
+                Ok(())
             }
         }
     }
@@ -164,6 +183,18 @@ impl Client {
 
     fn create_channel(&mut self) -> Result<(), Ended> {
         let Some(typed) = self.question("Enter the new channel id: ")? else { return Ok(()) };
+        let words: Vec<_> = typed.split_whitespace().collect();
+        // "my room" would be the channel #my with a password, which nobody would know of.
+        if let [name, key] = words[..]
+            && parse(format!("CREATE #{} {key}", bare(name)).as_bytes()).is_ok()
+        {
+            let name = bare(name);
+            if !self.is_sure(&format!("Create channel {name}, which only lets in who knows the password '{key}'?"))? {
+                self.terminal
+                    .show(Look::Plain, &format!("Nothing was created. A channel's id is one word, such as {name}-{key}."));
+                return Ok(());
+            }
+        }
         self.open_channel("CREATE", &typed, Again::No)
     }
 
@@ -172,31 +203,65 @@ impl Client {
         self.open_channel("JOIN", &typed, Again::Yes)
     }
 
-    /// Creates or joins a channel and chats there. A key may follow its name.
+    /// Creates or joins a channel and chats there.
     fn open_channel(&mut self, verb: &str, typed: &str, again: Again) -> Result<(), Ended> {
-        let (name, key) = typed.trim().split_once(' ').unwrap_or((typed.trim(), ""));
-        let (name, key) = (name.strip_prefix('#').unwrap_or(name), key.trim());
+        if self.go_into(verb, typed, again)? { self.chat() } else { Ok(()) }
+    }
+
+    /// Creates or joins a channel, in which the person is then; a key may follow its name. Returns whether they are.
+    pub(super) fn go_into(&mut self, verb: &str, typed: &str, again: Again) -> Result<bool, Ended> {
+        let words: Vec<_> = typed.split_whitespace().collect();
+        let (name, key) = match words[..] {
+            [name] => (bare(name), ""),
+            [name, key] => (bare(name), key),
+            [] => ("", ""),
+            _ => {
+                self.terminal.show(Look::Red, "Not done: a channel's id is one word; only its password may follow.");
+                return Ok(false);
+            }
+        };
+        if name.is_empty() {
+            self.terminal.show(Look::Red, "Not done: a channel has an id, such as 23456 or den.");
+            return Ok(false);
+        }
         match self.command(format!("{verb} #{name} {key}").trim_end(), again)? {
             Answer::Ok(_, fields) => {
                 // The server's spelling: its case may differ from what was typed.
                 let name = fields.split(' ').next().and_then(|name| name.strip_prefix('#')).unwrap_or(name);
+                self.leave_behind(name)?;
+                self.others.retain(|other| !is_named(name, &other.name));
                 self.channel = Some(Channel { name: name.to_owned(), key: key.to_owned(), shown: Shown::default(), read: 0 });
                 self.enter(name, verb == "CREATE")?;
-                self.chat()
+                Ok(true)
             }
             other => {
                 self.show_refused("Not done", &other);
-                Ok(())
+                Ok(false)
             }
         }
     }
 
-    fn disconnect(&mut self) -> Result<(), Ended> {
+    /// The person turns to the channel of this name; they stay in the one where they are.
+    fn leave_behind(&mut self, name: &str) -> Result<(), Ended> {
+        self.mark_read()?;
+        if let Some(channel) = self.channel.take().filter(|channel| !is_named(name, &channel.name)) {
+            let left = channel.name.clone();
+            self.others.push(channel);
+            self.terminal.show(Look::Dim, &format!("(You stay in channel {left}, too; /join {left} goes back.)"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn disconnect(&mut self) {
         // The connection ends, whatever the answer is.
         let _ = self.exchange("QUIT");
         self.terminal.show(Look::Plain, "Disconnected. Goodbye!");
-        Ok(())
     }
+}
+
+/// The name of a channel that may be typed with its `#`.
+fn bare(channel: &str) -> &str {
+    channel.strip_prefix('#').unwrap_or(channel)
 }
 
 /// A time from the server, in the person's time zone: `2019-08-05 17:45`.

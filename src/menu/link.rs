@@ -22,10 +22,6 @@ const KEEPALIVE: TcpKeepalive =
 const UNSENT: Duration = Duration::from_secs(20);
 /// The longest line that is read, in bytes; no server of this protocol writes a longer one.
 const LINE_BYTES: u64 = 64 * 1024;
-/// The port to use if none is given.
-const PORT: u16 = 12000;
-/// The same for an encrypted connection.
-const TLS_PORT: u16 = 12001;
 
 /// What can happen to the client: the items of its one queue.
 #[derive(Debug)]
@@ -55,20 +51,6 @@ pub struct Link {
     notice: Option<String>,
     /// The number of this connection: lines of earlier ones may still be in the queue.
     pub number: u64,
-}
-
-/// The address of a server, with the default port if it has none.
-pub fn with_port(server: &str, is_tls: bool) -> String {
-    let has_port = server.rsplit_once(':').is_some_and(|(host, port)| {
-        // An IPv6 address has colons of its own; its port follows a bracket.
-        (!host.contains(':') || host.ends_with(']')) && port.parse::<u16>().is_ok()
-    });
-    if has_port { server.to_owned() } else { at_port(server, if is_tls { TLS_PORT } else { PORT }) }
-}
-
-/// The address of a host and a port.
-pub fn at_port(host: &str, port: u16) -> String {
-    if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// A line as it may be shown: passwords are typed without echo, so they are hidden here too, as are tokens and invites.
@@ -184,19 +166,7 @@ fn read(stream: Box<dyn Read + Send>, number: u64, queue: &SyncSender<Happening>
 
 #[cfg(test)]
 mod tests {
-    use super::{at_port, with_port, without_password};
-
-    #[test]
-    fn the_port_may_be_left_out() {
-        assert_eq!(with_port("10.0.0.7", false), "10.0.0.7:12000");
-        assert_eq!(with_port("chat.example:99", false), "chat.example:99");
-        assert_eq!(with_port("::1", false), "[::1]:12000");
-        assert_eq!(with_port("[::1]", false), "[::1]:12000");
-        assert_eq!(with_port("[::1]:99", false), "[::1]:99");
-        assert_eq!(with_port("chat.example", true), "chat.example:12001");
-        assert_eq!(at_port("::1", 99), "[::1]:99");
-        assert_eq!(at_port("[::1]", 99), "[::1]:99");
-    }
+    use super::without_password;
 
     #[test]
     fn a_password_is_not_shown() {

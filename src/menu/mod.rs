@@ -3,14 +3,17 @@
 //! It does everything through protocol lines that a person could have typed into `nc`. It imports [`wire`](crate::wire), and
 //! [`tls`](crate::tls) for an encrypted connection, and nothing else of the server, lets no byte from the network control the terminal, and takes nothing for done without an OK.
 
+mod address;
 mod channel;
 mod charge;
 mod chat;
 mod client;
+mod editor;
 mod events;
 mod functions;
 mod link;
 mod recover;
+mod refusal;
 mod screen;
 mod script;
 mod search;
@@ -21,14 +24,20 @@ mod start;
 mod talk;
 mod terminal;
 mod trust;
+mod typing;
 mod unread;
+mod window;
+mod words;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use client::{Client, Ended};
 use terminal::Terminal;
 
 pub use trust::Trust;
+
+/// What is said when standard output is full or closed.
+const UNPRINTED: &str = "the output could not be written";
 
 /// The options from the command line.
 #[derive(Debug, Clone, Default)]
@@ -61,16 +70,20 @@ pub enum Outcome {
 /// Runs the client to its end.
 ///
 /// # Errors
-/// When the terminal cannot be used.
+/// When the terminal cannot be used, or something could not be printed.
 pub fn run(options: &Options) -> Result<Outcome> {
     if !options.commands.is_empty() {
-        return Ok(script::run(options));
+        return script::run(options);
     }
     let terminal = Terminal::open()?;
+    let failure = terminal.failure();
     let ended = match Client::start(options, terminal) {
         Ok(mut client) => client.menu(),
         Err(ended) => Err(ended),
     };
+    if let Some(error) = failure.get() {
+        bail!("{UNPRINTED}: {error}");
+    }
     Ok(match ended {
         Ok(()) | Err(Ended::ByPerson) => Outcome::Done,
         Err(Ended::Disconnected) => Outcome::Disconnected,

@@ -4,8 +4,10 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost, reason};
+use crate::menu::channel::Channel;
+use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost};
 use crate::menu::link::{Happening, Link};
+use crate::menu::refusal::reason;
 use crate::menu::terminal::{Look, Typed};
 use crate::menu::unread::Unread;
 use crate::wire::incoming::Item;
@@ -49,6 +51,7 @@ impl Client {
         let (before, gone) = (self.who.clone(), self.servers.address().to_owned());
         self.servers.lost();
         if !self.servers.are_many() {
+            self.withdraw();
             self.terminal.show(Look::Red, &format!("The connection to the server was lost: {}.", lost.0));
         }
         loop {
@@ -112,28 +115,59 @@ impl Client {
         }
     }
 
-    fn wants_to_reconnect(&mut self) -> Result<(), Ended> {
-        self.terminal.ask("Reconnect? (y/n) ");
-        let typed = loop {
-            match self.terminal.next(None) {
-                Some(Happening::Typed(typed)) => break typed,
-                None => return Err(Ended::Disconnected),
-                Some(_) => {}
-            }
-        };
-        match typed {
-            Typed::Line(line) => match line.trim().to_lowercase().as_str() {
-                "" | "y" | "yes" => Ok(()),
-                "n" | "no" => Err(Ended::Disconnected),
-                _ => {
-                    // The line was being typed when the connection was lost. It is kept, and it shows that the person wants to
-                    // go on.
-                    self.ahead.push_back(Typed::Line(line));
-                    Ok(())
-                }
-            },
-            _ => Err(Ended::Disconnected),
+    /// Takes back the question that is open, and keeps what was typed of its answer.
+    fn withdraw(&mut self) {
+        match self.terminal.withdraw() {
+            Some(Typed::Withdrawn(part)) => self.keep(&part),
+            Some(typed) => self.ahead.push_back(typed),
+            None => {}
         }
+    }
+
+    /// Asks whether to make another connection. A line that was being typed is no answer: it is kept for the next prompt.
+    fn wants_to_reconnect(&mut self) -> Result<(), Ended> {
+        self.withdraw();
+        loop {
+            if !self.kept.is_empty() {
+                self.terminal.show(Look::Dim, "(The line that you were typing is kept; you can go on with it afterwards.)");
+            }
+            self.terminal.ask("Reconnect? (y/n) ");
+            let typed = loop {
+                match self.terminal.next(None) {
+                    Some(Happening::Typed(typed)) => break typed,
+                    None => return Err(Ended::Disconnected),
+                    Some(_) => {}
+                }
+            };
+            let line = match typed {
+                Typed::Line(line) => line,
+                Typed::Pasted(_) => {
+                    self.ahead.push_back(typed);
+                    continue;
+                }
+                Typed::NotText => continue,
+                Typed::Withdrawn(_) | Typed::Interrupt | Typed::End => return self.gives_up(),
+            };
+            match line.trim().to_lowercase().as_str() {
+                "" | "y" | "yes" => return Ok(()),
+                "n" | "no" => return self.gives_up(),
+                // It was typed in the same breath as what was typed before.
+                _ if self.terminal.can_edit() => self.keep(&line),
+                _ => {
+                    // The line was being typed when the connection was lost, and cannot be put back. It shows that the person wants
+                    // to go on.
+                    self.ahead.push_back(Typed::Line(line));
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// The person wants no connection any more: nothing that they typed is sent, and they see what it was.
+    fn gives_up(&mut self) -> Result<(), Ended> {
+        self.over = "there is no connection";
+        self.drop_typed();
+        Err(Ended::Disconnected)
     }
 
     /// Restores the identity and the channel on a new connection, and shows what was missed.
@@ -152,6 +186,7 @@ impl Client {
         if unread.inbox > 0 && self.resumes_inbox() {
             self.resume_inbox()?;
         }
+        self.resume_others()?;
         self.resume_channel(before)?;
         let held = self.held.take().unwrap_or_default();
         held.iter().for_each(|item| self.event(item));
@@ -216,6 +251,23 @@ impl Client {
         self.held = held;
     }
 
+    /// Joins the channels again in which a guest stayed; an account is in them still.
+    fn resume_others(&mut self) -> Result<(), Lost> {
+        if self.is_account() {
+            return Ok(());
+        }
+        for Channel { name, key, .. } in self.others.clone() {
+            if let Answer::Err(code, text) = self.exchange(format!("JOIN #{name} {key}").trim_end())? {
+                if is_for_now(&code) {
+                    return Err(Lost(reason(&code, &text)));
+                }
+                self.others.retain(|other| other.name != name);
+                self.terminal.show(Look::Red, &format!("You are not in channel {name} any more: {}.", reason(&code, &text)));
+            }
+        }
+        Ok(())
+    }
+
     /// Joins the channel again, and shows what others have said there meanwhile.
     fn resume_channel(&mut self, before: &str) -> Result<(), Lost> {
         let Some(channel) = self.channel.clone() else { return Ok(()) };
@@ -225,7 +277,7 @@ impl Client {
                 return Err(Lost(reason(&code, &text)));
             }
             self.loses_channel("you are not in the channel any more");
-            self.terminal.show(Look::Red, &format!("You are not in channel {name} any more: {text}."));
+            self.terminal.show(Look::Red, &format!("You are not in channel {name} any more: {}.", reason(&code, &text)));
             return Ok(());
         }
         let mut since = channel.shown.seen;

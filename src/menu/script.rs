@@ -4,9 +4,11 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
+use anyhow::{Context, Result};
+
 use crate::menu::link::{Happening, Link, without_password};
 use crate::menu::servers::Servers;
-use crate::menu::{Options, Outcome, secret};
+use crate::menu::{Options, Outcome, UNPRINTED, secret};
 use crate::wire::{Incoming, incoming};
 
 /// How long an answer may take.
@@ -14,27 +16,56 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// How many received lines may wait to be printed; with more, the connection waits.
 const QUEUE: usize = 64;
 
+/// Why the commands were not run to their end.
+enum Failed {
+    /// What the server says cannot be written.
+    Output(io::Error),
+    /// There is no connection, or no password for it.
+    Link(io::Error),
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::Link(error)
+    }
+}
+
 /// Runs the commands of the options, one after the other.
-pub fn run(options: &Options) -> Outcome {
+///
+/// # Errors
+/// When what the server says cannot be written.
+pub fn run(options: &Options) -> Result<Outcome> {
     match talk(options) {
-        Ok(outcome) => outcome,
-        Err(error) => {
-            eprintln!("linechat: {error}");
-            Outcome::Disconnected
+        Ok(outcome) => Ok(outcome),
+        Err(Failed::Output(error)) => Err(error).context(UNPRINTED),
+        Err(Failed::Link(error)) => {
+            complain(&error.to_string());
+            Ok(Outcome::Disconnected)
         }
     }
 }
 
-fn talk(options: &Options) -> io::Result<Outcome> {
-    let mut servers = Servers::new(options.server.as_deref().unwrap_or("localhost"), options.tls.as_ref());
+/// Tells what went wrong. Where stderr is closed, the exit code has to do.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "linechat: {text}");
+}
+
+fn print(line: &str) -> Result<(), Failed> {
+    let mut output = io::stdout();
+    writeln!(output, "{line}").and_then(|()| output.flush()).map_err(Failed::Output)
+}
+
+fn talk(options: &Options) -> Result<Outcome, Failed> {
+    let named = options.server.as_deref().unwrap_or("localhost");
+    let mut servers = Servers::new(named, options.tls.as_ref()).map_err(io::Error::other)?;
     let login =
         options.login.as_ref().map(|name| password(name).map(|password| format!("LOGIN {name} {password}"))).transpose()?;
     let name = options.name.as_ref().map(|name| format!("NAME {name}"));
     let (queue, happenings) = sync_channel(QUEUE);
-    let reached = servers.reach(&queue, |address, error| eprintln!("linechat: no connection to {address}: {error}"));
+    let reached = servers.reach(&queue, |address, error| complain(&format!("no connection to {address}: {error}")));
     let Some(mut link) = reached else { return Ok(Outcome::Disconnected) };
     // Not among the lines of the server, which a script reads.
-    link.notices().for_each(|line| eprintln!("{line}"));
+    link.notices().for_each(|line| drop(writeln!(io::stderr(), "{line}")));
     let mut outcome = Outcome::Done;
     // All commands depend on the identity: if it is refused, none is run.
     for line in login.iter().chain(&name) {
@@ -62,25 +93,25 @@ fn password(name: &str) -> io::Result<String> {
 }
 
 /// Sends a line and prints everything up to its answer; returns whether that was OK.
-fn exchange(link: &mut Link, happenings: &Receiver<Happening>, line: &str, show_protocol: bool) -> io::Result<bool> {
+fn exchange(link: &mut Link, happenings: &Receiver<Happening>, line: &str, show_protocol: bool) -> Result<bool, Failed> {
     if show_protocol {
-        writeln!(io::stdout(), "--> {}", without_password(line))?;
+        print(&format!("--> {}", without_password(line)))?;
     }
     link.send(line)?;
     let mark = if show_protocol { "<-- " } else { "" };
     loop {
         match happenings.recv_timeout(ANSWER) {
             Ok(Happening::Line(_, text)) => {
-                writeln!(io::stdout(), "{mark}{text}")?;
+                print(&format!("{mark}{text}"))?;
                 match incoming::read(&text) {
                     Some(Incoming::Ok { .. }) => return Ok(true),
                     Some(Incoming::Err { .. }) => return Ok(false),
                     _ => {}
                 }
             }
-            Ok(Happening::Lost(_, why)) => return Err(io::Error::other(format!("the connection was lost: {why}"))),
+            Ok(Happening::Lost(_, why)) => return Err(io::Error::other(format!("the connection was lost: {why}")).into()),
             Ok(Happening::Typed(_)) => {}
-            Err(_) => return Err(io::Error::new(io::ErrorKind::TimedOut, "the server does not answer")),
+            Err(_) => return Err(io::Error::new(io::ErrorKind::TimedOut, "the server does not answer").into()),
         }
     }
 }

@@ -20,6 +20,10 @@ impl Client {
             self.terminal.show(Look::Red, &format!("Not done: '{place}' is no channel and no user."));
             return Ok(());
         }
+        if words.trim().is_empty() {
+            self.terminal.show(Look::Red, "Not done: there is no word to search for.");
+            return Ok(());
+        }
         let (data, counts) = match self.command(&format!("SEARCH {place} {}", words.trim()), Again::Yes)? {
             Answer::Ok(data, counts) => (data, counts),
             refused => {

@@ -8,7 +8,8 @@ use std::io;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use crate::menu::link::{Happening, Link, Server, with_port};
+use crate::menu::address::with_port;
+use crate::menu::link::{Happening, Link, Server};
 use crate::menu::trust::Trust;
 
 /// How often all servers are tried before the person is asked: with the pauses this takes longer than the brokers of a cluster need
@@ -36,14 +37,17 @@ pub struct Servers {
 
 impl Servers {
     /// The servers of a list such as `a:12000,b`; each that has no port has the default one.
-    pub fn new(list: &str, tls: Option<&Trust>) -> Self {
+    ///
+    /// # Errors
+    /// What is wrong with one of them.
+    pub fn new(list: &str, tls: Option<&Trust>) -> Result<Self, String> {
         let named = list.split(',').map(str::trim).filter(|server| !server.is_empty());
-        let server = |named| Server { address: with_port(named, tls.is_some()), tls: tls.cloned() };
-        let mut list: Vec<_> = named.map(server).collect();
+        let server = |named| Ok(Server { address: with_port(named, tls.is_some())?, tls: tls.cloned() });
+        let mut list = named.map(server).collect::<Result<Vec<_>, String>>()?;
         if list.is_empty() {
-            list.push(server("localhost"));
+            list.push(server("localhost")?);
         }
-        Self { list, at: 0, tries: 0, number: 0, since: Instant::now() }
+        Ok(Self { list, at: 0, tries: 0, number: 0, since: Instant::now() })
     }
 
     /// Whether there is another one to go to.
@@ -112,7 +116,7 @@ mod tests {
     #[test]
     fn a_list_names_several_and_one_name_is_a_list() {
         let of = |list| {
-            let mut servers = Servers::new(list, None);
+            let mut servers = Servers::new(list, None).unwrap();
             let addresses = servers.list.iter().map(|server| server.address.clone()).collect::<Vec<_>>();
             let turns = addresses.iter().map(|_| (servers.address().to_owned(), servers.turn()).0).collect::<Vec<_>>();
             assert_eq!(turns, addresses, "they are taken in turn");
@@ -121,11 +125,12 @@ mod tests {
         assert_eq!(of("a"), ("a:12000".to_owned(), false));
         assert_eq!(of("a:99, b,[::1]:7"), ("a:99 b:12000 [::1]:7".to_owned(), true));
         assert_eq!(of(","), ("localhost:12000".to_owned(), false));
+        assert!(Servers::new("a,b:c", None).is_err_and(|why| why.starts_with("'c' is no port")));
     }
 
     #[test]
     fn tries_are_bounded_and_the_pauses_grow() {
-        let mut servers = Servers::new("a,b,c", None);
+        let mut servers = Servers::new("a,b,c", None).unwrap();
         let mut pauses = || std::iter::from_fn(|| servers.pause()).map(|pause| pause.as_secs()).collect::<Vec<_>>();
         assert_eq!(pauses(), [0, 0, 0, 1, 0, 0, 2, 0, 0, 4, 0, 0, 8, 0, 0, 8, 0, 0]);
         assert_eq!(pauses().len(), 18, "when the person wants to go on, all over again");

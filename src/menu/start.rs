@@ -1,8 +1,9 @@
 //! Getting in: finding a server, and becoming a guest or logging in to an account.
 
 use crate::menu::Options;
+use crate::menu::address::{at_port, port, split};
 use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost, name_of};
-use crate::menu::link::{Happening, Link, at_port};
+use crate::menu::link::{Happening, Link};
 use crate::menu::servers::Servers;
 use crate::menu::terminal::{Look, Terminal, Typed};
 use crate::menu::unread::Unread;
@@ -41,13 +42,28 @@ impl Client {
                 Some(name) => name,
                 None => self.question("Enter a username: ")?.ok_or(Ended::ByPerson)?,
             };
-            match self.command(&format!("NAME {}", wanted.trim()), Again::Yes)? {
-                Answer::Ok(_, who) => {
-                    self.identity = Identity::Guest(Some(name_of(&who).to_owned()));
-                    self.who = who;
-                    return Ok(Unread::default());
-                }
-                other => self.show_refused("Not done", &other),
+            if self.takes_name(&wanted)? {
+                return Ok(Unread::default());
+            }
+        }
+    }
+
+    /// Takes this name as a guest; whether they have it now.
+    pub(super) fn takes_name(&mut self, wanted: &str) -> Result<bool, Ended> {
+        // More than one word would be another command.
+        if wanted.split_whitespace().count() != 1 {
+            self.terminal.show(Look::Red, "Not done: a name is one word, without spaces.");
+            return Ok(false);
+        }
+        match self.command(&format!("NAME {}", wanted.trim()), Again::Yes)? {
+            Answer::Ok(_, who) => {
+                self.identity = Identity::Guest(Some(name_of(&who).to_owned()));
+                self.who = who;
+                Ok(true)
+            }
+            other => {
+                self.show_refused("Not done", &other);
+                Ok(false)
             }
         }
     }
@@ -77,7 +93,13 @@ fn connect(options: &Options, terminal: &mut Terminal) -> Result<(Servers, Link)
             Some(named) => named.clone(),
             None => ask_server(terminal)?,
         };
-        let mut servers = Servers::new(&named, options.tls.as_ref());
+        let mut servers = match Servers::new(&named, options.tls.as_ref()) {
+            Ok(servers) => servers,
+            Err(wrong) => {
+                terminal.show(Look::Red, &format!("No connection: {wrong}."));
+                return Err(Ended::Disconnected);
+            }
+        };
         let queue = terminal.queue();
         let reached = servers.reach(&queue, |address, error| {
             terminal.show(Look::Red, &format!("Cannot connect to {address}: {error}."));
@@ -92,19 +114,27 @@ fn connect(options: &Options, terminal: &mut Terminal) -> Result<(Servers, Link)
     }
 }
 
+/// Asks where the server is: its port may be typed with it, and is asked for otherwise.
 fn ask_server(terminal: &mut Terminal) -> Result<String, Ended> {
-    let host = simple(terminal, "Enter the server IP Address: ")?;
-    let host = if host.is_empty() { "localhost".to_owned() } else { host };
+    let typed = loop {
+        let typed = simple(terminal, "Enter the server IP Address: ")?;
+        let typed = if typed.is_empty() { "localhost".to_owned() } else { typed };
+        match typed.split(',').map(|server| split(server.trim())).collect::<Result<Vec<_>, _>>() {
+            Ok(servers) if servers.iter().any(|(_, port)| port.is_some()) => return Ok(typed),
+            Ok(_) => break typed,
+            Err(wrong) => terminal.show(Look::Red, &format!("Not a server: {wrong}.")),
+        }
+    };
     loop {
-        let port = simple(terminal, "Enter the server port: ")?;
-        match port.parse() {
-            Ok(port) if port > 0 => {
-                return Ok(host.split(',').map(|host| at_port(host.trim(), port)).collect::<Vec<_>>().join(","));
+        let number = simple(terminal, "Enter the server port: ")?;
+        if number.is_empty() {
+            return Ok(typed);
+        }
+        match port(&number) {
+            Ok(port) => {
+                return Ok(typed.split(',').map(|host| at_port(host.trim(), port)).collect::<Vec<_>>().join(","));
             }
-            _ if port.is_empty() => return Ok(host),
-            _ => {
-                terminal.show(Look::Red, &format!("{port} is no port: enter a number from 1 to 65535; most servers use 12000."))
-            }
+            Err(wrong) => terminal.show(Look::Red, &format!("Not a port: {wrong}.")),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::menu::client::{Again, Answer, Client, Ended, name_of};
 use crate::menu::functions::local_time;
 use crate::menu::recover::seq;
 use crate::menu::terminal::{Look, Typed};
+use crate::menu::words::{Said, Word, meaning};
 use crate::wire::incoming::Item;
 
 /// How many of the last messages are shown.
@@ -48,14 +49,35 @@ impl Client {
         let (name, id) = who.split_once(':').unwrap_or((&who, &who));
         self.talk = Some(Talk { id: id.to_owned(), first: 0, link: self.link.number });
         self.begin_talk(name, id, &whom)?;
-        loop {
-            match self.typed("> ")? {
-                Some(Typed::Line(line)) if line.trim().is_empty() => {}
-                Some(Typed::Line(line)) if line.trim() != "#bye" => drop(self.send_to(id, &line)?),
-                _ => break,
+        let is_elsewhere = loop {
+            let line = match self.typed("> ")? {
+                Some(Typed::Line(line)) => line,
+                Some(Typed::Pasted(lines)) => {
+                    for line in lines {
+                        if !self.send_to(id, &line)? {
+                            self.terminal.show(Look::Red, &format!("This line was not sent: {line}"));
+                        }
+                    }
+                    continue;
+                }
+                Some(Typed::Interrupt) => {
+                    self.terminal.show(Look::Dim, "(Ctrl-C clears the line; #bye or Ctrl-D ends the talk.)");
+                    continue;
+                }
+                _ => break false,
+            };
+            match meaning(&line) {
+                Said::Text(text) => drop(self.send_to(id, text)?),
+                Said::Word(Word::Bye | Word::Menu, _) => break false,
+                said => {
+                    if self.does(&said)? {
+                        break true;
+                    }
+                }
             }
-        }
-        self.end_talk()
+        };
+        self.end_talk()?;
+        if is_elsewhere { self.chat() } else { Ok(()) }
     }
 
     /// Shows whom the person talks with, and what was said last.
@@ -65,7 +87,10 @@ impl Client {
         let said = self.history(&format!("{id} {LAST}"))?;
         let held = self.held.take().unwrap_or_default();
         self.show_heading(&format!("Talk with {name}"));
-        self.terminal.show(Look::Plain, &format!("Type #bye to leave. What you type goes to {name} alone."));
+        self.terminal.show(
+            Look::Plain,
+            &format!("Type #bye to leave. What you type goes to {name} alone; #help shows what else there is."),
+        );
         match whom.iter().find(|item| item.kind == "USER").and_then(Item::split::<3>) {
             Some(([_, "away", _], text)) => self.terminal.show(Look::Dim, &format!("({name} is away: {text})")),
             Some(([_, "offline", since], _)) => {

@@ -1,22 +1,15 @@
 //! The person's side: asking and showing. At a terminal, lines can be edited, and events appear above the line being typed.
 //! Elsewhere there are plain prompts and lines, so that a script can drive the menu.
 
-use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
-use anyhow::{Context as _, Result};
-use rustyline::completion::Completer;
-use rustyline::error::ReadlineError;
-use rustyline::highlight::Highlighter;
-use rustyline::hint::Hinter;
-use rustyline::history::MemHistory;
-use rustyline::validate::Validator;
-use rustyline::{Config, Context, Editor, Helper};
+use anyhow::Result;
 
+use crate::menu::editor::{self, Draft, Question};
 use crate::menu::link::Happening;
 use crate::menu::screen::Screen;
 use crate::menu::secret;
@@ -24,12 +17,21 @@ use crate::wire::text::visible;
 
 /// How many happenings may wait to be handled; with more, the connection waits.
 const QUEUE: usize = 1024;
+/// How long it may take until a line that is taken away has ended: it is drawn once more.
+const WITHDRAW: Duration = Duration::from_secs(5);
+/// How long the editor has to show what came last, before the line is taken away; and how soon it is tried again where the line had
+/// not begun to be read.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// What the person did at a prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Typed {
     /// A line.
     Line(String),
+    /// Lines that were pasted at once, blank ones left out.
+    Pasted(Vec<String>),
+    /// The part of a line that was typed before the question was taken back.
+    Withdrawn(String),
     /// Bytes that are not UTF-8.
     NotText,
     /// Ctrl-C at an empty line; at any other it clears the line.
@@ -53,11 +55,10 @@ pub enum Look {
 
 /// Where the person types and reads: a terminal, or a pipe.
 pub struct Terminal {
-    prompts: SyncSender<String>,
+    prompts: SyncSender<Question>,
     /// Present when lines can be edited.
     screen: Option<Screen>,
-    /// Whether the line being typed is not empty.
-    has_begun: Arc<AtomicBool>,
+    draft: Draft,
     happenings: Receiver<Happening>,
     queue: SyncSender<Happening>,
     colour: bool,
@@ -65,6 +66,7 @@ pub struct Terminal {
     echoes: bool,
     /// The question that has not been answered yet.
     asking: Option<String>,
+    failure: Arc<OnceLock<io::Error>>,
 }
 
 impl Terminal {
@@ -75,24 +77,22 @@ impl Terminal {
     pub fn open() -> Result<Self> {
         let (prompts, asked) = sync_channel(1);
         let (queue, happenings) = sync_channel(QUEUE);
-        let typed = queue.clone();
-        let has_begun = Arc::new(AtomicBool::new(false));
+        let (typed, draft) = (queue.clone(), Draft::default());
         // When the library believes to be on a build machine, it colours even for a terminal that has no colours.
         let colour = can_move_its_cursor() && anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
         let echoes = io::stdin().is_terminal();
         let screen = if echoes && io::stdout().is_terminal() && can_move_its_cursor() {
-            let config = Config::builder().auto_add_history(false).build();
-            let mut editor = Editor::with_history(config, MemHistory::new()).context("the terminal cannot be used")?;
-            let screen = Screen::new(editor.create_external_printer().context("the terminal cannot be used")?);
-            editor.set_helper(Some(Watch(Arc::clone(&has_begun))));
-            let own = screen.clone();
-            std::thread::spawn(move || edit(&mut editor, &own, &asked, &typed));
-            Some(screen)
+            Some(editor::start(&draft, asked, typed)?)
         } else {
             std::thread::spawn(move || read(&asked, &typed));
             None
         };
-        Ok(Self { prompts, screen, has_begun, happenings, queue, colour, echoes, asking: None })
+        Ok(Self { prompts, screen, draft, happenings, queue, colour, echoes, asking: None, failure: Arc::default() })
+    }
+
+    /// Why something could not be printed, as soon as that has happened.
+    pub fn failure(&self) -> Arc<OnceLock<io::Error>> {
+        Arc::clone(&self.failure)
     }
 
     /// Where connections put their happenings.
@@ -113,31 +113,54 @@ impl Terminal {
         match (&self.screen, &self.asking) {
             (Some(screen), Some(_)) => screen.show(&line),
             // The line goes below the prompt, and the prompt is repeated: there is no way to print above it.
-            (None, Some(prompt)) => print(&format!("\n{line}{prompt}")),
-            (_, None) => print(&line),
+            (None, Some(prompt)) => self.print(&format!("\n{line}{prompt}")),
+            (_, None) => self.print(&line),
         }
     }
 
     /// Asks a question. If another one is still open, the line being typed there becomes the answer to this one.
     pub fn ask(&mut self, prompt: &str) {
+        self.ask_on(prompt, String::new());
+    }
+
+    /// The same with what the person has typed of the answer before; it can be edited.
+    pub fn ask_on(&mut self, prompt: &str, kept: String) {
         if self.asking.is_some() && self.screen.is_some() {
             return self.show(Look::Plain, prompt);
         }
         if self.asking.is_some() {
-            print("\n");
-        } else if self.prompts.send(prompt.to_owned()).is_err() {
+            self.print("\n");
+        } else if self.prompts.send(Question { prompt: prompt.to_owned(), kept }).is_err() {
             return;
         }
         match &self.screen {
             Some(screen) => screen.set_typing(true),
-            None => print(prompt),
+            None => self.print(prompt),
         }
         self.asking = Some(prompt.to_owned());
     }
 
+    /// Takes back the question that is open. Returns what was typed of its answer, or what ended that just before; `None` where
+    /// nothing is asked, or lines cannot be edited. Whatever else has happened is forgotten: it was of a connection that is lost.
+    pub fn withdraw(&mut self) -> Option<Typed> {
+        let end = Instant::now() + WITHDRAW;
+        while self.can_edit() && self.asking.is_some() && Instant::now() < end {
+            if let Some(Happening::Typed(typed)) = self.next(Some(Instant::now() + AGAIN)) {
+                return Some(typed);
+            }
+            self.draft.withdraw();
+        }
+        None
+    }
+
+    /// Whether lines can be edited.
+    pub fn can_edit(&self) -> bool {
+        self.screen.is_some()
+    }
+
     /// Whether a line has been begun at a prompt but not ended.
     pub fn has_unfinished_line(&self) -> bool {
-        self.asking.is_some() && self.has_begun.load(Ordering::SeqCst)
+        self.asking.is_some() && self.draft.has_begun()
     }
 
     /// The next thing that happens; `None` at the deadline.
@@ -147,10 +170,10 @@ impl Terminal {
             Some(deadline) => self.happenings.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok(),
         };
         if matches!(happening, Some(Happening::Typed(_))) && self.asking.take().is_some() {
-            match &self.screen {
-                Some(screen) => print(&screen.settle()),
+            match self.screen.as_ref().map(Screen::settle) {
+                Some(text) => self.print(&text),
                 // Ends the line, as a terminal would have shown it.
-                None if !self.echoes => print("\n"),
+                None if !self.echoes => self.print("\n"),
                 None => {}
             }
         }
@@ -171,11 +194,13 @@ impl Terminal {
             }
         }
     }
-}
 
-/// Prints text. If that fails, nobody is reading; the next question finds that out.
-fn print(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+    /// Prints text. If nobody is reading, the next question finds that out; that it was lost is told in the end.
+    fn print(&self, text: &str) {
+        if let Err(error) = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+            self.failure.get_or_init(|| error);
+        }
+    }
 }
 
 /// Whether the terminal can move its cursor. Those that rustyline does not support get plain prompts.
@@ -184,53 +209,8 @@ fn can_move_its_cursor() -> bool {
     !["", "dumb", "cons25", "emacs"].contains(&term.as_str())
 }
 
-/// Watches the line being typed, and does nothing else that rustyline's helpers could do.
-struct Watch(Arc<AtomicBool>);
-
-impl Hinter for Watch {
-    type Hint = String;
-
-    fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
-        self.0.store(!line.is_empty(), Ordering::SeqCst);
-        None
-    }
-}
-
-impl Completer for Watch {
-    type Candidate = String;
-}
-
-impl Highlighter for Watch {}
-impl Validator for Watch {}
-impl Helper for Watch {}
-
-/// Asks with editing and history until nobody asks any more.
-fn edit(editor: &mut Editor<Watch, MemHistory>, screen: &Screen, asked: &Receiver<String>, typed: &SyncSender<Happening>) {
-    let has_begun = editor.helper().map(|watch| Arc::clone(&watch.0)).unwrap_or_default();
-    for prompt in asked {
-        let typed_now = loop {
-            match editor.readline(&prompt) {
-                Ok(line) => {
-                    // A full history forgets its oldest line by itself.
-                    let _ = editor.add_history_entry(line.as_str());
-                    break Typed::Line(line);
-                }
-                Err(ReadlineError::Interrupted) if has_begun.swap(false, Ordering::SeqCst) => {}
-                Err(ReadlineError::Interrupted) => break Typed::Interrupt,
-                Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => break Typed::NotText,
-                Err(_) => break Typed::End,
-            }
-        };
-        has_begun.store(false, Ordering::SeqCst);
-        screen.set_typing(false);
-        if typed.send(Happening::Typed(typed_now)).is_err() {
-            return;
-        }
-    }
-}
-
-/// The same for input that is not a terminal, or for a terminal without editing. The prompts are printed already.
-fn read(asked: &Receiver<String>, typed: &SyncSender<Happening>) {
+/// Reads from what is not a terminal, or from a terminal without editing. The prompts are printed already.
+fn read(asked: &Receiver<Question>, typed: &SyncSender<Happening>) {
     for _ in asked {
         let mut line = Vec::new();
         let typed_now = match io::stdin().lock().read_until(b'\n', &mut line) {

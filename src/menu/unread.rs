@@ -10,7 +10,7 @@ use crate::menu::recover::seq;
 use crate::menu::terminal::Look;
 use crate::wire::incoming::Item;
 
-/// How many messages a guest is shown on entering a channel: a guest has no mark there.
+/// How many of the last messages are shown on entering a channel, read or not: nobody should find an empty room.
 const LAST: usize = 10;
 /// How many unread messages an account is shown at most: as many as `HISTORY` gives unless it is asked for more.
 const UNREAD: usize = 100;
@@ -22,6 +22,14 @@ pub struct Unread {
     pub inbox: u64,
     /// In the account's channels: their names, and how many messages.
     channels: Vec<(String, String)>,
+}
+
+/// What was said last in a channel.
+#[derive(Debug, Default)]
+pub struct Recent {
+    items: Vec<Item>,
+    /// From which of them on they are unread.
+    unread: usize,
 }
 
 impl Client {
@@ -49,26 +57,23 @@ impl Client {
     }
 
     /// What is to be shown to who enters a channel. New messages wait from here on, until that was shown.
-    pub(super) fn recent(&mut self, name: &str) -> Result<Vec<Item>, Ended> {
+    pub(super) fn recent(&mut self, name: &str) -> Result<Recent, Ended> {
         self.held = Some(Vec::new());
-        let mut recent = if self.is_account() {
-            self.history(&format!("#{name} unread"))?
-        } else {
-            self.history(&format!("#{name} {LAST}"))?
+        let unread = if self.is_account() { self.history(&format!("#{name} unread"))? } else { Vec::new() };
+        let first = unread.iter().find_map(seq);
+        let items = match unread.len() {
+            0..LAST => self.history(&format!("#{name} {LAST}"))?,
+            LAST..UNREAD => unread,
+            _ => self.history(&format!("#{name} {UNREAD}"))?,
         };
-        if recent.len() >= UNREAD {
-            recent = self.history(&format!("#{name} {UNREAD}"))?;
-        }
+        let unread = items.iter().position(|item| first.is_some() && seq(item) >= first).unwrap_or(items.len());
         // Messages after this one may be missed when the connection is lost.
-        let mut seen = recent.iter().filter_map(seq).max();
-        if seen.is_none() && self.is_account() {
-            seen = self.history(&format!("#{name} 1"))?.iter().filter_map(seq).max();
-        }
+        let seen = items.iter().filter_map(seq).max();
         if let Some(channel) = &mut self.channel {
             channel.shown.seen = channel.shown.seen.max(seen.unwrap_or(0));
             channel.read = channel.shown.seen;
         }
-        Ok(recent)
+        Ok(Recent { items, unread })
     }
 
     /// The messages of a HISTORY; none when they cannot be had.
@@ -80,31 +85,36 @@ impl Client {
     }
 
     /// Shows it, and then what was said meanwhile.
-    pub(super) fn show_recent(&mut self, recent: &[Item]) -> Result<(), Ended> {
+    pub(super) fn show_recent(&mut self, recent: &Recent) -> Result<(), Ended> {
         // Where the connection was lost meanwhile, what came since then was shown already, and this would come too late.
         let Some(held) = self.held.take() else { return Ok(()) };
         let Some(channel) = &self.channel else { return Ok(()) };
         let name = channel.name.clone();
-        let since = recent.iter().filter(|item| item.kind == "MSG").find_map(Item::split::<2>);
-        if let Some(([_, time], _)) = since {
-            let heading = match (self.is_account(), recent.len() < UNREAD) {
-                (true, true) => "Unread".to_owned(),
-                (true, false) => format!("Of much that is unread the last {UNREAD} messages (option 8 finds the others)"),
-                (false, _) => "Said last".to_owned(),
-            };
-            self.terminal.show(Look::Dim, &format!("{heading}, since {}:", local_time(time)));
-        }
-        recent.iter().for_each(|item| self.event(item));
-        let newest = recent.iter().filter_map(seq).max();
+        let (read, unread) = recent.items.split_at(recent.unread);
+        self.show_part("Said last", read);
+        let heading = match unread.len() {
+            0..UNREAD => "Unread".to_owned(),
+            _ => format!("Of much that is unread the last {UNREAD} messages (option 8 finds the others)"),
+        };
+        self.show_part(&heading, unread);
+        let newest = recent.items.iter().filter_map(seq).max();
         if let (Some(channel), Some(newest)) = (&mut self.channel, newest) {
             channel.shown.resumes(newest);
         }
         held.iter().for_each(|item| self.event(item));
-        match newest.filter(|_| self.is_account()) {
+        match newest.filter(|_| !unread.is_empty()) {
             // If it is refused, the messages are unread once more.
             Some(newest) => self.command(&format!("ACK #{name} {newest}"), Again::Yes).map(drop),
             None => Ok(()),
         }
+    }
+
+    fn show_part(&mut self, heading: &str, items: &[Item]) {
+        let first = items.iter().filter(|item| item.kind == "MSG").find_map(Item::split::<2>);
+        if let Some(([_, time], _)) = first {
+            self.terminal.show(Look::Dim, &format!("{heading}, since {}:", local_time(time)));
+        }
+        items.iter().for_each(|item| self.event(item));
     }
 
     /// Marks as read what was shown in the channel: who says something there has seen it. Before a LEAVE there is no need: it

@@ -1,6 +1,6 @@
 //! Chatting in a channel: live above the line being typed, exact words, and how it ends.
 
-use crate::person::{ALONE, OPTION, TALK, creates, guest, joins, plain};
+use crate::person::{ALONE, OPTION, TALK, closes, creates, guest, joins, plain};
 use crate::support::pty::Pty;
 use crate::support::server::Server;
 
@@ -25,9 +25,9 @@ fn a_channel_says_where_one_is_and_with_whom() {
         shown(pty, "Admin: Nina:1000");
     }
     shown(&nina, ALONE);
-    shown(&nina, "Type #bye to leave, #exit to close the channel, #name and a text for a private message.");
+    shown(&nina, "Type #bye to leave, #exit to close the channel, #name and a text for a private message, #help for more.");
     shown(&alice, "In the channel: Nina:1000, Alice:1001");
-    shown(&alice, "Type #bye to leave, #name and a text for a private message.");
+    shown(&alice, "Type #bye to leave, #name and a text for a private message, #help for more.");
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn keys_edit_the_line_and_bring_back_earlier_ones() {
 #[test]
 fn only_exact_words_leave() {
     let (_server, mut nina, mut alice) = two();
-    for talk in ["goodbye #bye", "bye", "#byebye", "exit", "say #exit", "#Bye", "6"] {
+    for talk in ["goodbye #bye", "bye", " #byebye", "exit", "say #exit", "6"] {
         alice.asks(TALK);
         alice.enters(talk);
         assert_eq!(nina.sees("Alice> "), format!("Alice> {talk}"));
@@ -105,8 +105,7 @@ fn only_the_admin_closes_and_everyone_is_back_at_the_menu_even_with_half_a_line(
     alice.asks(TALK);
     alice.types("6 half a li");
     alice.sees_at_the_cursor("> 6 half a li");
-    nina.enters("#exit");
-    nina.sees("Channel 23456 closed.");
+    closes(&mut nina, "23456");
     nina.asks(OPTION);
     alice.sees("Channel 23456 closed by admin.");
     alice.sees("****** TCP CHAT ******");
@@ -120,7 +119,7 @@ fn only_the_admin_closes_and_everyone_is_back_at_the_menu_even_with_half_a_line(
 #[test]
 fn who_has_typed_nothing_answers_the_menu_at_once() {
     let (_server, mut nina, mut alice) = two();
-    nina.enters("#exit");
+    closes(&mut nina, "23456");
     alice.sees("Channel 23456 closed by admin.");
     alice.sees(OPTION.trim_end());
     alice.enters("1");
@@ -133,8 +132,7 @@ fn who_inherits_a_channel_is_told() {
     nina.enters("#bye");
     alice.sees("Nina left the channel.");
     alice.sees("You are the admin now; #exit closes the channel.");
-    alice.enters("#exit");
-    alice.sees("Channel 23456 closed.");
+    closes(&mut alice, "23456");
     alice.asks(OPTION);
 }
 

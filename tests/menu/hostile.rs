@@ -236,7 +236,7 @@ fn a_history_that_never_ends_is_left_alone_after_a_while() {
     nina.enters("y");
     nina.sees("More was said meanwhile than is shown here.");
     nina.asks(TALK);
-    nina.enters("#exit");
+    nina.enters("#bye");
     nina.answers(OPTION, "6");
     assert_eq!(nina.ends(), 0);
     assert_eq!(server.join().expect("the server ends"), 100);

@@ -53,3 +53,10 @@ pub fn joins(person: &mut Pty, channel: &str) {
     person.sees("Type #bye to leave");
     person.asks(TALK);
 }
+
+/// Closes the channel where the person is, as its admin.
+pub fn closes(person: &mut Pty, channel: &str) {
+    person.enters("#exit");
+    person.answers(&format!("Close channel {channel} for everyone, and delete all that was said in it? (y/n) "), "y");
+    person.sees(&format!("Channel {channel} closed."));
+}

@@ -1,9 +1,10 @@
 //! What terminals differ in: width, colour, paste, a line of 4,000 characters, and those that can do nothing.
 
-use crate::person::{OPTION, PASSWORD, TALK, account, creates, guest, joins, plain};
+use crate::person::{OPTION, PASSWORD, TALK, account, closes, creates, guest, joins, plain};
 use crate::support::client::Client;
 use crate::support::pty::{Pty, menu};
 use crate::support::server::Server;
+use crate::support::wait::until;
 
 /// Nina at the menu and Bob at a plain connection, both in #c.
 fn two_in_a_channel(server: &Server) -> (Pty, Client) {
@@ -24,6 +25,7 @@ fn a_window_that_is_resized_keeps_the_line_whole() {
     nina.sees_at_the_cursor(&format!("> {half}"));
     for (columns, word) in [(40, "forty"), (120, "hundred"), (23, "few")] {
         nina.resizes(columns);
+        nina.sees_at_the_cursor(&format!("> {half}"));
         bob.ok(&format!("SAY #c {word}"));
         nina.sees(&format!("bob> {word}"));
         nina.sees_at_the_cursor(&format!("> {half}"));
@@ -31,11 +33,72 @@ fn a_window_that_is_resized_keeps_the_line_whole() {
     nina.enters("and its end");
     assert!(bob.event("MSG ").ends_with(&format!(" {half}and its end")));
     nina.asks(TALK);
-    nina.enters("#exit");
-    nina.sees("Channel c closed.");
+    closes(&mut nina, "c");
     creates(&mut nina, "narrow");
     let heading = nina.screen().into_iter().rfind(|line| line.contains("Channel narrow"));
     assert_eq!(heading.as_deref(), Some("--- Channel narrow ----"));
+}
+
+/// Waits for a line anywhere on the screen: one that fills its row has the cursor below it.
+fn shows(person: &Pty, line: &str) {
+    until(line, || person.screen().iter().any(|shown| shown == line).then_some(()));
+}
+
+fn heard(nina: &Pty) -> Vec<String> {
+    nina.screen().into_iter().filter(|line| line.starts_with("bob> ")).collect()
+}
+
+#[test]
+fn a_window_that_gets_wider_or_narrower_shows_all_that_was_there_and_one_prompt() {
+    let server = Server::start(&[]);
+    let (mut nina, mut bob) = two_in_a_channel(&server);
+    let mut said = Vec::new();
+    for (from, to) in [(40, 100), (100, 40), (46, 92), (92, 46), (100, 92)] {
+        nina.resizes(from);
+        let line = format!("{:x<90}", format!("from {from} to {to}, a line of ninety characters "));
+        nina.types(&line);
+        shows(&nina, &format!("> {line}"));
+        let mut says = |nina: &mut Pty| {
+            said.push(format!("bob> {}.", said.len()));
+            bob.ok(&format!("SAY #c {}.", said.len() - 1));
+            shows(nina, said.last().expect("something was said"));
+        };
+        (0..3).for_each(|_| says(&mut nina));
+        shows(&nina, &format!("> {line}"));
+        nina.resizes(to);
+        // A key shows that the news of the width has come.
+        nina.types("y");
+        nina.sees_at_the_cursor(&format!("> {line}y"));
+        says(&mut nina);
+        nina.sees_at_the_cursor(&format!("> {line}y"));
+        assert_eq!(heard(&nina), said, "from {from} to {to}");
+        let prompts = nina.screen().iter().filter(|shown| shown.starts_with(&format!("> {}", &line[..20]))).count();
+        assert_eq!(prompts, 1, "from {from} to {to}: {:#?}", nina.screen());
+        nina.ends_the_line("\u{3}");
+        nina.asks(TALK);
+    }
+}
+
+#[test]
+fn a_window_that_cuts_off_rows_loses_no_other() {
+    let server = Server::start(&[]);
+    let mut command = menu(&[&server.address().to_string(), "--name", "nina"]);
+    command.env("XTERM_VERSION", "XTerm(379)").env_remove("TMUX");
+    let mut nina = Pty::run(command);
+    creates(&mut nina, "c");
+    let mut bob = plain(&server, "bob");
+    bob.ok("JOIN #c");
+    nina.sees("bob joined");
+    let line = "z".repeat(91);
+    nina.types(&line);
+    nina.sees_at_the_cursor(&format!("> {line}"));
+    for columns in [40, 100, 23] {
+        nina.is_cut(columns);
+        bob.ok(&format!("SAY #c {columns}"));
+        nina.sees(&format!("bob> {columns}"));
+        nina.sees_at_the_cursor(&format!("> {line}"));
+    }
+    assert_eq!(heard(&nina), ["bob> 40", "bob> 100", "bob> 23"]);
 }
 
 #[test]
@@ -64,6 +127,11 @@ fn pasted_lines_are_lines_and_control_characters_are_refused() {
         assert!(bob.event("MSG ").ends_with(&format!(" {line}")));
     }
     nina.asks(TALK);
+    nina.enters("well: \u{1b}[200~first\n#bye\n\n#exit\n6\n#nobody psst\n/quit\nlast\n\u{1b}[201~");
+    for line in ["well: first", "#bye", "#exit", "6", "#nobody psst", "/quit", "last"] {
+        assert!(bob.event("MSG ").ends_with(&format!(" {line}")), "none is a command, and none is lost");
+    }
+    nina.asks(TALK);
     for key in ["\u{1b}", "\u{7}", "\u{0}"] {
         nina.enters(&format!("\u{16}{key}"));
         nina.sees("Not sent: ");
@@ -71,6 +139,22 @@ fn pasted_lines_are_lines_and_control_characters_are_refused() {
     }
     nina.enters("still here");
     assert!(bob.event("MSG ").ends_with(" still here"), "and nothing before it");
+}
+
+#[test]
+fn pasted_lines_are_no_answers() {
+    let server = Server::start(&[]);
+    let mut nina = guest(&server.address().to_string(), "nina");
+    nina.answers(OPTION, "\u{1b}[200~2\n6\n6\u{1b}[201~");
+    nina.sees("Nothing was done with the 3 lines that were pasted: this takes one line.");
+    nina.answers(OPTION, "\u{1b}[200~1\n\u{1b}[201~");
+    nina.sees("Users in server: nina:1000");
+    creates(&mut nina, "c");
+    nina.enters("#exit");
+    nina.answers("Close channel c for everyone, and delete all that was said in it? (y/n) ", "\u{1b}[200~y\nyes\u{1b}[201~");
+    nina.sees("Nothing was done with the 2 lines that were pasted");
+    nina.answers("Close channel c for everyone, and delete all that was said in it? (y/n) ", "");
+    nina.sees("Channel c stays open.");
 }
 
 #[test]

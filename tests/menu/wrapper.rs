@@ -1,6 +1,6 @@
 //! The client is nothing but a wrapper: for each thing that a person does in it, exactly these lines are sent.
 
-use crate::person::{ALONE, OPTION, PASSWORD, TALK, account, guest, plain};
+use crate::person::{ALONE, OPTION, PASSWORD, TALK, account, closes, guest, plain};
 use crate::support::client::Client;
 use crate::support::pty::Pty;
 use crate::support::recorder::Recorder;
@@ -17,7 +17,7 @@ const LINES: &[(&str, &[&str])] = &[
     ("5. Chat in a channel: `23456`", &["JOIN #23456", "HISTORY #23456 10", "LIST #23456", "CHANNELS #23456", "SET #23456"]),
     (
         "the same with an account",
-        &["JOIN #23456", "HISTORY #23456 unread", "HISTORY #23456 1", "LIST #23456", "CHANNELS #23456", "SET #23456"],
+        &["JOIN #23456", "HISTORY #23456 unread", "HISTORY #23456 10", "LIST #23456", "CHANNELS #23456", "SET #23456"],
     ),
     ("in the channel: `hello`", &["SAY @key #23456 hello"]),
     ("the same with an account, after others", &["SAY @key #23456 hello", "ACK #23456 1"]),
@@ -26,7 +26,7 @@ const LINES: &[(&str, &[&str])] = &[
     ("in the channel: `#ban jose for 2h`", &["BAN #23456 jose for 2h"]),
     ("in the channel: `#unban jose`", &["UNBAN #23456 jose"]),
     ("in the channel: `#bye`", &["LEAVE #23456"]),
-    ("in the channel: `#exit`", &["CLOSE #23456"]),
+    ("in the channel: `#exit`", &["CHANNELS #23456", "CLOSE #23456"]),
     ("7. Talk with one user: `jose`", &["WHOIS jose", "HISTORY 1000 20"]),
     ("in the talk: `hi`", &["MSG @key 1000 hi"]),
     ("in the talk: `#bye`", &["INBOX"]),
@@ -151,8 +151,7 @@ fn every_option_sends_its_lines_and_no_other() {
     jose.ok("LEAVE #23456");
     nina.sees("You are the admin now");
     orders(&mut nina, &mut jose, &proxy);
-    nina.enters("#exit");
-    nina.sees("Channel 23456 closed.");
+    closes(&mut nina, "23456");
     nina.asks(OPTION);
     sent(&proxy, "in the channel: `#exit`");
     talks_and_searches(&mut nina, &proxy);

@@ -146,8 +146,29 @@ impl Pty {
         self.state().raw.clone()
     }
 
-    /// The window gets another width.
+    /// The window gets another width, and wraps what it shows anew, as most terminals do.
     pub fn resizes(&mut self, columns: u16) {
+        let columns = NonZeroU16::new(columns).expect("more than none");
+        let seen = Arc::clone(&self.seen);
+        let mut state = seen.state.lock().expect("no thread panics");
+        let shown = lines(&state.parser);
+        let (row, column) = state.parser.screen().cursor_position();
+        let (first, last) = shown.last().expect("there is a row at the cursor");
+        let at = (row - first) * state.parser.screen().size().1.get() + column;
+        let mut parser = Parser::new(ROWS, columns, 0);
+        shown.iter().take(shown.len() - 1).for_each(|(_, line)| parser.process(format!("{line}\r\n").as_bytes()));
+        self.mark = parser.screen().cursor_position().0;
+        parser.process(last.as_bytes());
+        if usize::from(at) < last.chars().count() {
+            let (row, column) = (self.mark + at / columns, at % columns);
+            parser.process(format!("\x1b[{};{}H", row + 1, column + 1).as_bytes());
+        }
+        state.parser = parser;
+        tcsetwinsize(&self.keyboard, size(columns)).expect("a pty has a size");
+    }
+
+    /// The window gets another width, and cuts off what it has no room for, as xterm and the console do.
+    pub fn is_cut(&mut self, columns: u16) {
         let columns = NonZeroU16::new(columns).expect("more than none");
         self.state().parser.screen_mut().set_size(ROWS, columns);
         tcsetwinsize(&self.keyboard, size(columns)).expect("a pty has a size");
