@@ -137,21 +137,7 @@ impl Deciding<'_> {
 
     /// Ends these connections: their peers are told why. For everybody else it is as if they had gone.
     pub(super) fn dismiss(&mut self, sessions: &BTreeSet<SessionId>, why: &str) {
-        let users: BTreeSet<_> = sessions.iter().filter_map(|session| self.state.user_of(*session)).collect();
-        let leaves = |user: &UserId| self.state.sessions_of_user(*user).all(|session| sessions.contains(&session));
-        let (gone, offline): (Vec<_>, Vec<_>) =
-            users.into_iter().filter(leaves).partition(|user| !self.state.is_account(*user));
-        for who in offline.iter().filter_map(|user| self.state.user(*user)) {
-            self.goes_offline(&who);
-        }
-        let mut left = BTreeSet::new();
-        for who in gone.iter().filter_map(|guest| self.state.user(*guest)) {
-            for channel in self.state.channels_of(who.id) {
-                self.departs(channel, &who, Some("disconnected"));
-                left.insert(channel);
-            }
-            self.guest_forgets(who.id);
-        }
+        let (gone, left) = self.go_together(sessions);
         left.into_iter().for_each(|channel| self.succeed(channel, &gone));
         for session in sessions {
             let guest = self.state.user_of(*session).filter(|user| gone.contains(user));

@@ -1,6 +1,5 @@
 //! The coming and going of the servers that share an order.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::code::{Code, Refusal};
@@ -66,23 +65,7 @@ impl Deciding<'_> {
 
     /// Ends all connections of a node. Channels of its guests pass on, as do those of guests from before the last restart.
     fn end_node(&mut self, node: NodeId) {
-        let users: BTreeSet<_> =
-            self.state.all_sessions_of(node).iter().filter_map(|session| self.state.user_of(*session)).collect();
-        let (gone, offline): (Vec<_>, Vec<_>) = users
-            .into_iter()
-            .filter(|user| self.state.sessions_of_user(*user).all(|session| session.node == node))
-            .partition(|user| !self.state.is_account(*user));
-        for user in &offline {
-            let Some(who) = self.state.user(*user) else { continue };
-            self.goes_offline(&who);
-        }
-        for guest in &gone {
-            let Some(who) = self.state.user(*guest) else { continue };
-            for channel in self.state.channels_of(*guest) {
-                self.departs(channel, &who, Some("disconnected"));
-            }
-            self.guest_forgets(*guest);
-        }
+        let (gone, _) = self.go_together(&self.state.all_sessions_of(node).into_iter().collect());
         let channels: Vec<_> = self.state.channels.iter().map(|(channel, _)| *channel).collect();
         for channel in channels {
             self.succeed(channel, &gone);

@@ -1,5 +1,6 @@
 //! Coming and going, names, registering and logging in.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -196,6 +197,26 @@ impl Deciding<'_> {
     pub(super) fn guest_forgets(&mut self, guest: UserId) {
         self.is_back(guest);
         self.uninvite(guest);
+    }
+
+    /// These connections end at once. Returns the guests who go with them, and the channels that those leave, which have yet to pass on.
+    pub(super) fn go_together(&mut self, sessions: &BTreeSet<SessionId>) -> (Vec<UserId>, BTreeSet<Seq>) {
+        let users: BTreeSet<_> = sessions.iter().filter_map(|session| self.state.user_of(*session)).collect();
+        let leaves = |user: &UserId| self.state.sessions_of_user(*user).all(|session| sessions.contains(&session));
+        let (gone, offline): (Vec<_>, Vec<_>) =
+            users.into_iter().filter(leaves).partition(|user| !self.state.is_account(*user));
+        for who in offline.iter().filter_map(|user| self.state.user(*user)) {
+            self.goes_offline(&who);
+        }
+        let mut left = BTreeSet::new();
+        for who in gone.iter().filter_map(|guest| self.state.user(*guest)) {
+            for channel in self.state.channels_of(who.id) {
+                self.departs(channel, &who, Some("disconnected"));
+                left.insert(channel);
+            }
+            self.guest_forgets(who.id);
+        }
+        (gone, left)
     }
 
     /// The last connection of an account ends.
