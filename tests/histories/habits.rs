@@ -164,8 +164,8 @@ impl Habits {
         let (any, channel) = (*self.chance.of(&CHANNELS), self.channel());
         let guest = self.account.is_none();
         match self.chance.below(100) {
-            0..22 => format!("JOIN {channel}"),
-            22..30 => format!("LEAVE {channel}"),
+            0..19 => format!("JOIN {channel}"),
+            19..30 => format!("LEAVE {channel}"),
             30..39 => format!("CREATE {any}"),
             39..42 => format!("CLOSE {channel}"),
             42..48 => {

@@ -126,11 +126,16 @@ fn next_of_room(records: &[Record], place: usize) -> Option<usize> {
     (place + 1..records.len()).filter(next).find(|&other| room(&records[other]) == Some(of))
 }
 
-/// Whether the connection was shown nothing of this room before.
+/// Whether the connection was shown nothing of this room before, since it last came into it.
 fn is_first(records: &[Record], place: usize) -> bool {
     let (number, of) = (records[place].connection, room(&records[place]));
     let of_it = |record: &Record| record.connection == number && record.what == What::Got && room(record) == of;
-    !records[..place].iter().any(of_it)
+    let came = ["JOIN", "FOLLOW"].map(|verb| format!("OK {verb} {}", of.unwrap_or_default()));
+    let is_entry = |record: &Record| {
+        record.connection == number && record.what == What::Got && came.iter().any(|ok| record.text.starts_with(ok))
+    };
+    let since = records[..place].iter().rposition(is_entry).unwrap_or_default();
+    !records[since..place].iter().any(of_it)
 }
 
 /// Whether nobody has retracted this message or ignores who said it.
