@@ -41,6 +41,7 @@
 //!    session that has fallen behind the tail uses [`store::Reader::read`] instead, a page at a time, until it has caught up.
 
 pub mod bench;
+pub mod care;
 pub mod cli;
 pub mod clock;
 pub mod code;

@@ -37,6 +37,9 @@ fn main() -> ExitCode {
         Some(Command::Bench(options)) => bench(&options),
         Some(Command::Menu(arguments)) => return menu(arguments),
         Some(Command::Admin(arguments)) => return admin(&arguments),
+        Some(Command::Care(care)) => {
+            return log_to_stderr(LogFormat::Text, "warn").map_or_else(|e| failed(&e), |()| care.run());
+        }
         Some(Command::Limits { limits }) => set_limits(&limits).map(|limits| print(&describe(&limits))),
     };
     match result {

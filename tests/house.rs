@@ -28,14 +28,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("menu", &["wire", "tls"]),
     ("bench", &["wire"]),
     ("config", &["limits"]),
+    ("care", &["store", "names"]),
     (
         "server",
         &[
-            "config", "session", "replica", "hub", "order", "state", "store", "search", "wire", "event", "code", "clock",
-            "names", "limits", "tls",
+            "config", "care", "session", "replica", "hub", "order", "state", "store", "search", "wire", "event", "code",
+            "clock", "names", "limits", "tls",
         ],
     ),
-    ("cli", &["config", "names", "limits", "bench"]),
+    ("cli", &["config", "care", "names", "limits", "bench"]),
 ];
 
 const FILE_LINES: usize = 400;

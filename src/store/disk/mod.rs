@@ -10,6 +10,8 @@ mod check;
 mod copy;
 mod damage;
 mod error;
+mod examine;
+mod facts;
 mod files;
 mod log;
 mod mend;
@@ -40,9 +42,12 @@ use reader::Watched;
 use table::{FLOORS, HEADS, KEY_COUNTS, NEWEST, UNSAID, WASTE};
 
 pub use check::{Checked, check, compare, count};
-pub use copy::{copy, copy_ends, copy_path, copy_to, empty_copy, is_there, replace, set_aside, take_over};
+pub use copy::{aside_path, back_up, compact, copy, copy_ends, copy_path, copy_to, database, empty_copy, ends};
+pub use copy::{given_out, is_of_a_store, is_there, keep_ids, put_in_place, replace, set_aside, take_over};
+pub use examine::{Examined, Harm, Means, Witness, examine};
+pub use facts::{Listener, TellError, tell};
 pub use files::search_file;
-pub use open::{OpenError, open};
+pub use open::{OpenError, hold, open};
 
 /// How many rows one statement inserts: running a statement costs about as much as a row.
 const ROWS: usize = 16;
