@@ -3,10 +3,24 @@
 
 mod support;
 
+#[path = "care/backups.rs"]
+mod backups;
+#[path = "care/damaged.rs"]
+mod damaged;
+#[path = "care/facts.rs"]
+mod facts;
 #[path = "care/fixtures.rs"]
 mod fixtures;
+#[path = "care/kills.rs"]
+mod kills;
+#[path = "care/large.rs"]
+mod large;
 #[path = "care/moved.rs"]
 mod moved;
+#[path = "care/refused.rs"]
+mod refused;
+#[path = "support/store.rs"]
+mod store;
 
 use std::path::Path;
 use std::process::{Command, Output};

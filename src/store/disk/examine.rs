@@ -190,6 +190,8 @@ impl Examiner<'_> {
     fn before(&mut self, room: RoomId, seq: Seq, links: &Links) -> Result<Option<Linked>, StoreError> {
         let Links { n, prev, .. } = *links;
         match self.store.record(prev) {
+            // Given up for readers, and kept because the state is loaded from it.
+            Ok(Some(Record { links, .. })) if n > 0 && links.n == 0 && prev < self.floor(room)? => Ok(None),
             // Entries that are not shown are in no order: some were shown before.
             Ok(Some(Record { entry, links, .. })) if entry.room == Some(room) && (n == 0 || prev < seq) => {
                 Ok(Some((prev, links, entry.event.is_message())))
