@@ -2,7 +2,7 @@
 //!
 //! It is one directory, owned through the lock on its file `lock`. It holds `journal.db` (and SQLite's `-wal` and `-shm`), and
 //! `reserve`: space that is given back when the disk is full, so that read marks can still be stored, and `ids`, which lets
-//! newcomers in when not even that is left. `search.db` beside it is not the store's: it can be removed. To look inside: `sqlite3
+//! newcomers in when not even that is left. `replaced.db` is what a restored backup has taken the place of. `search.db` beside it is not the store's: it can be removed. To look inside: `sqlite3
 //! -readonly journal.db`. Nothing here decides order or meaning; [`Store`](super::Store) does.
 
 mod aside;
