@@ -1,6 +1,7 @@
 //! The command line: what may be typed after `linechat`, and what it means.
 
 pub mod admin;
+pub mod care;
 pub mod configuration;
 mod copy;
 mod serve;
@@ -50,6 +51,9 @@ pub enum Command {
     Admin(admin::Admin),
     /// Loads a running server, and checks and measures what it does.
     Bench(bench::Options),
+    /// What there is to do for a journal.
+    #[command(flatten)]
+    Care(care::Care),
     /// Lists every limit with its value and reason.
     Limits {
         /// Sets a limit; may be repeated.

@@ -17,7 +17,8 @@
 //! [`order::local`] those of one server, in memory; [`order::cluster`] those of many servers, over a broker such as [`order::nats`].
 //! [`store`] keeps everything durable; [`search`] finds messages in it again, by an index that follows it. [`hub`] holds the recent lines of every room and wakes the sessions. [`replica`] is the
 //! one loop that runs these four. [`wire`] turns bytes into lines and commands, and answers into lines; [`session`] is the one
-//! loop of a connection. [`server`] starts and stops them all. [`clock`] tells the time; [`tls`] reads and makes
+//! loop of a connection. [`server`] starts and stops them all. [`care`] is for a store that no replica uses, or beside the one that does: backups,
+//! checks, exports. [`clock`] tells the time; [`tls`] reads and makes
 //! certificates; [`config`] and [`cli`] hold what the
 //! operator asked for. [`menu`] is a client and [`mod@bench`] a load generator; of all these they use only [`wire`], and
 //! the menu [`tls`].
@@ -41,6 +42,7 @@
 //!    session that has fallen behind the tail uses [`store::Reader::read`] instead, a page at a time, until it has caught up.
 
 pub mod bench;
+pub mod care;
 pub mod cli;
 pub mod clock;
 pub mod code;

@@ -52,6 +52,9 @@ fn main() -> ExitCode {
         Some(Command::Bench(options)) => bench(&options),
         Some(Command::Menu(arguments)) => return menu(arguments),
         Some(Command::Admin(arguments)) => return admin(&arguments),
+        Some(Command::Care(care)) => {
+            return Log::begin(LogFormat::Text, None, "warn").map_or_else(|error| failed(&error.into()), |_| care.run());
+        }
         Some(Command::Limits { limits }) => set_limits(&limits).and_then(|limits| print(&describe(&limits))),
     };
     match result {

@@ -29,14 +29,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("bench", &["wire"]),
     ("config", &["limits"]),
     ("log", &["config"]),
+    ("care", &["store", "names"]),
     (
         "server",
         &[
-            "config", "session", "replica", "hub", "order", "state", "store", "search", "wire", "event", "code", "clock",
-            "names", "limits", "tls",
+            "config", "care", "session", "replica", "hub", "order", "state", "store", "search", "wire", "event", "code",
+            "clock", "names", "limits", "tls",
         ],
     ),
-    ("cli", &["config", "names", "limits", "bench"]),
+    ("cli", &["config", "care", "names", "limits", "bench"]),
 ];
 
 const FILE_LINES: usize = 400;

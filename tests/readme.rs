@@ -30,7 +30,7 @@ const LIMITS: &[&str] =
     &["line-length", "text-length", "inbox", "members", "connections", "connections-per-address", "commands-per-second"];
 
 /// The shell commands that README shows, in its order.
-fn shown() -> [&'static str; 14] {
+fn shown() -> [&'static str; 15] {
     let blocks = README.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     let blocks: Vec<_> = blocks.collect();
     blocks.try_into().unwrap_or_else(|blocks: Vec<_>| panic!("each block has its test: {blocks:#?}"))
@@ -235,10 +235,40 @@ fn sqlite_shows(server: &Server, expected: &str) {
     if !clients::is_installed("sqlite3", "sqlite3") {
         return;
     }
-    let [.., sqlite, _, _, _, _, _, _] = shown();
+    let [.., sqlite, _, _, _, _, _, _, _] = shown();
     let command = sqlite.replace("~/.local/state/linechat", server.dir().to_str().expect("its path is UTF-8"));
     let output = Command::new("bash").args(["-c", &command]).output().expect("bash runs");
     assert!(output.status.success() && said(&output).contains(expected), "{}", said(&output));
+}
+
+/// Each of the commands of "Backup", in their order; the server stops where it must not run.
+#[test]
+fn the_journal_is_cared_for() {
+    let [.., care, _, _, _, _, _, _] = shown();
+    let folder = data_dir();
+    let mut server = Server::start_in(&folder.path().join("linechat"), &[]);
+    server.connect().ok("REGISTER ana correct horse battery");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_linechat"), folder.path().join("linechat.bin")).expect("a link");
+    let mut said_first = Vec::new();
+    for line in care.lines() {
+        if line.contains("while it does not serve") && !server.has_ended() {
+            server.signal("TERM");
+            server.wait();
+        }
+        let line = line.replacen("linechat ", "./linechat.bin ", 1);
+        let mut bash = Command::new("bash");
+        bash.args(["-c", &line]).current_dir(folder.path()).env("XDG_STATE_HOME", folder.path()).env_remove("STATE_DIRECTORY");
+        let output = bash.output().expect("bash runs");
+        assert!(output.status.success(), "{line}: {}", said(&output));
+        said_first.push(said(&output).split(' ').next().expect("a word").to_owned());
+    }
+    assert_eq!(said_first, ["backed", "backup.db", "restored", "exported", "imported", "compacted"]);
+    for directory in ["linechat", "new"] {
+        Server::start_in(&folder.path().join(directory), &[]).connect().ok("LOGIN ana correct horse battery");
+    }
+    for file in ["journal.db", "journal.db-wal", "journal.db-shm", "ids", "search.db", "reserve", "lock", "admin.sock"] {
+        has(&format!("`{file}`"));
+    }
 }
 
 #[test]

@@ -50,6 +50,11 @@ impl ChainHead {
         Ok(Self { head, path, changed: false })
     }
 
+    /// Lets the room go on after entries that are no longer there.
+    pub fn begin_after(&mut self, head: Head) {
+        (self.head, self.path) = (head, vec![(head.n, head.seq)]);
+    }
+
     /// Appends a shown entry; returns its links.
     pub fn link(&mut self, seq: Seq, is_message: bool) -> Links {
         let Head { n, seq: prev, said_n, said, .. } = self.head;

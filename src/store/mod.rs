@@ -38,6 +38,7 @@ mod batch;
 mod chain;
 mod digest;
 mod disk;
+mod fact;
 mod heads;
 mod inbox;
 mod memory;
@@ -54,7 +55,14 @@ use crate::names::Seq;
 
 pub use backend::{Backend, StoreError};
 pub use disk::{Checked, Disk, OpenError, check, compare, copy, copy_ends, copy_path, copy_to, count};
-pub use disk::{empty_copy, is_there, open as open_disk, replace, search_file, set_aside, take_over};
+pub use disk::{
+    Examined, Harm, Listener, Means, TellError, Witness, aside_path, back_up, compact, database, ends, examine, hold,
+};
+pub use disk::{
+    empty_copy, given_out, is_of_a_store, is_there, keep_ids, open as open_disk, put_in_place, replace, search_file, set_aside,
+};
+pub use disk::{take_over, tell};
+pub use fact::{FORM, Fact, OneShare};
 pub use memory::{Memory, open as open_memory};
 pub use put::Store;
 pub use trim::Keep;

@@ -7,14 +7,11 @@
 mod to_disk;
 mod to_nats;
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
+use crate::care::Work;
 use crate::config::{Copy, Place};
 use crate::names::Seq;
 use crate::replica::ReplicaError;
@@ -108,38 +105,13 @@ pub async fn run(copy: &Copy) -> Result<Copied, CopyError> {
     if is_from_disk { to_nats::copy(directory, &nats, limits).await } else { to_disk::copy(&nats, directory, limits).await }
 }
 
-/// A bar that fills while something is done; nothing where nobody looks.
-fn bar(all: u64, what: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new(all);
-    let style = ProgressStyle::with_template("{msg:24} {bar:40} {human_pos} of {human_len} {eta}")
-        .expect("invariant: the template is valid");
-    bar.set_style(style);
-    bar.set_message(what);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
-}
-
 /// Does something that waits for the disk.
 async fn beside<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Failed(error.to_string()))?
 }
 
 /// The folder in which it works.
-struct Work(PathBuf);
-
-impl Work {
-    fn make(directory: &Path) -> Result<Self, CopyError> {
-        let path = directory.join(WORK);
-        // One that was killed has left it.
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CopyError::Write { path, error }),
-            _ => Ok(Self(path)),
-        }
-    }
-}
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn work(directory: &Path) -> Result<Work, CopyError> {
+    let failed = |error| CopyError::Write { path: directory.join(WORK), error };
+    Work::prepare(directory, WORK).map_err(failed)
 }

@@ -9,6 +9,7 @@ use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::care::bar;
 use crate::clock::{self, Clock};
 use crate::event::{Batch, Origin, Proposal, Request, SessionId};
 use crate::limits::{FEED_BATCHES, Limits};
@@ -16,7 +17,7 @@ use crate::order::cluster::{self, Features, Follower, Membership};
 use crate::order::nats::Nats;
 use crate::order::{Batches, OrderError};
 use crate::replica::{Node, Outlet, Replica, SharedState};
-use crate::server::copy::{Copied, CopyError, Work, bar, beside};
+use crate::server::copy::{Copied, CopyError, beside, work};
 use crate::server::journal::{ALONE, restore};
 use crate::server::snapshots;
 use crate::state;
@@ -30,9 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Copies the journal of the cluster into this directory, in which there is none. It is made in a folder there, so that nobody takes a
 /// part of it for the whole.
 pub async fn copy(nats: &Arc<Nats>, directory: &Path, limits: &Arc<Limits>) -> Result<Copied, CopyError> {
-    let work = Work::make(directory)?;
-    let copied = copy_to(nats, &work.0, limits).await?;
-    store::take_over(&work.0, directory)?;
+    let work = work(directory)?;
+    let copied = copy_to(nats, work.path(), limits).await?;
+    store::take_over(work.path(), directory, None)?;
     Ok(copied)
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::fs::File;
 
+use crate::care::bar;
 use crate::clock::Clock;
 use crate::event::{Entry, Event};
 use crate::limits::Limits;
@@ -13,7 +14,7 @@ use crate::names::{Seq, UserId};
 use crate::order::cluster::Broker;
 use crate::order::nats::{Nats, Snapshots};
 use crate::replica::{Node, Replica};
-use crate::server::copy::{Copied, CopyError, Work, bar, beside};
+use crate::server::copy::{Copied, CopyError, beside, work};
 use crate::server::journal::ALONE;
 use crate::server::{journal, snapshots};
 use crate::store::{self, Checked, Presence, StoreError};
@@ -42,12 +43,12 @@ pub async fn copy(directory: &Path, nats: &Arc<Nats>, limits: &Arc<Limits>) -> R
         return Err(in_use());
     }
     let place = nats.begin_after_nothing().await.map_err(CopyError::Brokers)?.ok_or_else(in_use)?;
-    let work = Work::make(directory)?;
-    let (from, to, stream) = (directory.to_owned(), work.0.clone(), nats.stream());
+    let work = work(directory)?;
+    let (from, to, stream) = (directory.to_owned(), work.path().to_owned(), nats.stream());
     let making = bar(1, "making a snapshot");
     beside(move || make(&from, &to, seq, next_id, (stream, place))).await?;
     making.finish_and_clear();
-    let copied = upload(nats, &snapshots, &work.0, place, directory).await;
+    let copied = upload(nats, &snapshots, work.path(), place, directory).await;
     if copied.is_err() {
         // What is not known to be right must not be begun with. One that was not stored whole is no snapshot.
         if let Err(error) = snapshots.forget(place).await {

@@ -38,6 +38,16 @@ impl Aside {
         open().unwrap_or(Self { file: None, slots: [0; 2] })
     }
 
+    /// What a server has set aside in this directory, if it has; nothing is made or changed.
+    pub fn look(directory: &Path) -> UserId {
+        let file = File::open(directory.join(files::IDS));
+        let slot = |file: &File, slot: usize| {
+            let mut bytes = [0; 12];
+            file.read_exact_at(&mut bytes, (slot * BLOCK) as u64).map_or(0, |()| read(bytes))
+        };
+        file.map_or(UserId(0), |file| UserId(slot(&file, 0).max(slot(&file, 1))))
+    }
+
     /// Every id that was ever set aside is below this one.
     pub fn below(&self) -> UserId {
         UserId(self.slots[0].max(self.slots[1]))

@@ -37,7 +37,8 @@ pub const SEARCH_INDEX: &str = "search.db-shm";
 /// Locked while a server runs.
 pub const LOCK: &str = "lock";
 /// All files of a store.
-const ALL: [&str; 12] = [DATABASE, LOG, INDEX, COPY, ASIDE, ASIDE_LOG, RESERVE, IDS, SEARCH, SEARCH_LOG, SEARCH_INDEX, LOCK];
+pub const ALL: [&str; 12] =
+    [DATABASE, LOG, INDEX, COPY, ASIDE, ASIDE_LOG, RESERVE, IDS, SEARCH, SEARCH_LOG, SEARCH_INDEX, LOCK];
 
 /// Opens a file for writing, and creates it if it does not exist; never through a link, and never readable for others.
 pub fn create(path: &Path) -> io::Result<File> {
@@ -62,6 +63,11 @@ pub fn replace(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => OpenOptions::new().write(true).create_new(true).mode(0o600).open(path),
     }
+}
+
+/// Makes sure that a file which was made, renamed or removed in a directory is so after a power cut, too.
+pub fn sync(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
 }
 
 /// Creates the directory if it does not exist, and checks the files in it.

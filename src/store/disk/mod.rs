@@ -2,7 +2,7 @@
 //!
 //! It is one directory, owned through the lock on its file `lock`. It holds `journal.db` (and SQLite's `-wal` and `-shm`), and
 //! `reserve`: space that is given back when the disk is full, so that read marks can still be stored, and `ids`, which lets
-//! newcomers in when not even that is left. `search.db` beside it is not the store's: it can be removed. To look inside: `sqlite3
+//! newcomers in when not even that is left. `replaced.db` is what a restored backup has taken the place of. `search.db` beside it is not the store's: it can be removed. To look inside: `sqlite3
 //! -readonly journal.db`. Nothing here decides order or meaning; [`Store`](super::Store) does.
 
 mod aside;
@@ -10,6 +10,8 @@ mod check;
 mod copy;
 mod damage;
 mod error;
+mod examine;
+mod facts;
 mod files;
 mod log;
 mod mend;
@@ -40,9 +42,12 @@ use reader::Watched;
 use table::{FLOORS, HEADS, KEY_COUNTS, NEWEST, UNSAID, WASTE};
 
 pub use check::{Checked, check, compare, count};
-pub use copy::{copy, copy_ends, copy_path, copy_to, empty_copy, is_there, replace, set_aside, take_over};
+pub use copy::{aside_path, back_up, compact, copy, copy_ends, copy_path, copy_to, database, empty_copy, ends};
+pub use copy::{given_out, is_of_a_store, is_there, keep_ids, put_in_place, replace, set_aside, take_over};
+pub use examine::{Examined, Harm, Means, Witness, examine};
+pub use facts::{Listener, TellError, tell};
 pub use files::search_file;
-pub use open::{OpenError, open};
+pub use open::{OpenError, hold, open};
 
 /// How many rows one statement inserts: running a statement costs about as much as a row.
 const ROWS: usize = 16;

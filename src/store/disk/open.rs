@@ -51,6 +51,12 @@ const SCHEMA: &str = "
 ";
 /// How many prepared statements are cached; there are fewer.
 const STATEMENTS: usize = 64;
+/// Which linechat a store of this version needs, for older ones to say. It must stay readable for all that came before.
+const NEEDS: &str = concat!(
+    "CREATE TABLE IF NOT EXISTS needs (linechat TEXT NOT NULL) STRICT; DELETE FROM needs; INSERT INTO needs VALUES ('",
+    env!("CARGO_PKG_VERSION"),
+    "');"
+);
 
 /// Why the store could not be opened; each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -70,14 +76,14 @@ pub enum OpenError {
     #[error("{0} is a symbolic link, and linechat does not follow one there; remove it, or give another --data-dir")]
     Link(PathBuf),
     /// Written by a newer linechat.
-    #[error(
-        "{path} has version {found}, and this linechat reads up to version {VERSION}; run the newer linechat that wrote it"
-    )]
+    #[error("{path} has version {found}, and this linechat reads up to version {VERSION}; run {needed}")]
     Newer {
         /// The store.
         path: PathBuf,
         /// Its version.
         found: i32,
+        /// Which linechat reads it, as far as the store says.
+        needed: String,
     },
     /// Written by an older linechat, in a form that this one cannot read.
     #[error(
@@ -85,6 +91,17 @@ pub enum OpenError {
          or move it away, or give another --data-dir"
     )]
     Older {
+        /// The store.
+        path: PathBuf,
+        /// Its version.
+        found: i32,
+    },
+    /// Written by an older linechat, and only to be read here.
+    #[error(
+        "{path} has version {found}, and only version {VERSION} can be read without changing it; a start of its server brings it there, \
+         and so does restoring it"
+    )]
+    Outdated {
         /// The store.
         path: PathBuf,
         /// Its version.
@@ -150,6 +167,15 @@ pub fn open(directory: &Path, presence: Presence) -> Result<(Store<Disk>, Arc<dy
     Ok((store, Arc::new(reader)))
 }
 
+/// Takes the directory, which is made if it does not exist, for this process and for as long as it keeps the file.
+///
+/// # Errors
+/// [`OpenError`] when another process has it, when it cannot be made, or when a file in it is a link.
+pub fn hold(directory: &Path) -> Result<File, OpenError> {
+    files::look_over(directory)?;
+    lock(directory)
+}
+
 /// Takes the directory for this process, for as long as it keeps the file.
 pub fn lock(directory: &Path) -> Result<File, OpenError> {
     let not_writable = |error| OpenError::NotWritable { path: directory.to_owned(), error };
@@ -166,13 +192,10 @@ fn connect(directory: &Path) -> Result<(Connection, Vec<Connection>), OpenError>
     let not_writable = |error| OpenError::NotWritable { path: directory.to_owned(), error };
     let path = directory.join(files::DATABASE);
     let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
-        _ if is_full(&error) => OpenError::Full(path.clone()),
-        Some(ErrorCode::NotADatabase) => OpenError::Foreign(path.clone()),
-        Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path: path.clone(), found: error.to_string() },
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             not_writable(std::io::Error::other(error.to_string()))
         }
-        _ => OpenError::Failed { path: path.clone(), error: error.to_string() },
+        _ => not_opened(&path, error),
     };
     read_ahead(&path);
     // SQLite creates its other files with this one's mode.
@@ -193,7 +216,7 @@ fn connect(directory: &Path) -> Result<(Connection, Vec<Connection>), OpenError>
             None => transaction.execute_batch(&format!("{SCHEMA} {HEADS_TABLE} {ADDED}")).map_err(failed)?,
             Some(_) => upgrade(&transaction).map_err(|error| not_upgraded(&path, error))?,
         }
-        let stamp = format!("PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION};");
+        let stamp = format!("{NEEDS} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION};");
         transaction.execute_batch(&stamp).and_then(|()| transaction.commit()).map_err(failed)?;
     }
     check(&connection, &path, failed)?;
@@ -205,6 +228,41 @@ fn connect(directory: &Path) -> Result<(Connection, Vec<Connection>), OpenError>
     };
     let readers = (0..READS_AT_ONCE).map(|_| reader()).collect::<Result<_, _>>().map_err(failed)?;
     Ok((connection, readers))
+}
+
+/// What an error of SQLite means for whoever opens a store.
+fn not_opened(path: &Path, error: rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    match error.sqlite_error_code() {
+        _ if is_full(&error) => OpenError::Full(path),
+        Some(ErrorCode::NotADatabase) => OpenError::Foreign(path),
+        Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path, found: error.to_string() },
+        _ => OpenError::Failed { path, error: error.to_string() },
+    }
+}
+
+/// Opens a store only to read it, as it is at one moment: all of it is one transaction. A server may go on writing to it. Returns its version, too.
+///
+/// # Errors
+/// [`OpenError`] when it is none, or of a version that this linechat does not know.
+pub fn look_into(database: &Path) -> Result<(Connection, i32), OpenError> {
+    let failed = |error| not_opened(database, error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(database, flags).map_err(failed)?;
+    connection.execute_batch("BEGIN").map_err(failed)?;
+    let found = version(&connection, database, failed)?;
+    Ok((connection, found.ok_or_else(|| OpenError::Foreign(database.to_owned()))?))
+}
+
+/// The same, of a store that has the current form.
+///
+/// # Errors
+/// Also when it is older.
+pub fn look_into_current(database: &Path) -> Result<Connection, OpenError> {
+    match look_into(database)? {
+        (connection, VERSION) => Ok(connection),
+        (_, found) => Err(OpenError::Outdated { path: database.to_owned(), found }),
+    }
 }
 
 /// Why an old store stays what it was.
@@ -235,7 +293,12 @@ fn version(
     }
     match found {
         OLDEST..=VERSION => Ok(Some(found)),
-        _ if found > VERSION => Err(OpenError::Newer { path: path.to_owned(), found }),
+        _ if found > VERSION => {
+            let named = connection.query_row("SELECT linechat FROM needs", [], |row| row.get::<_, String>(0));
+            let needed =
+                named.map_or("the newer linechat that wrote it".to_owned(), |named| format!("linechat {named} or newer"));
+            Err(OpenError::Newer { path: path.to_owned(), found, needed })
+        }
         _ => Err(OpenError::Older { path: path.to_owned(), found }),
     }
 }

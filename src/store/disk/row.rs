@@ -20,6 +20,7 @@ pub const SELECT: &str = "SELECT seq, time, room, via, n, prev, skip, said_n, sa
 pub const SELECT_ALL: &str = "SELECT seq, time, room, via, n, prev, skip, said_n, said, event, sum FROM entries ORDER BY seq";
 pub const SELECT_AFTER: &str =
     "SELECT seq, time, room, via, n, prev, skip, said_n, said, event, sum FROM entries WHERE seq > ? ORDER BY seq LIMIT ?";
+pub const SELECT_KEYS: &str = "SELECT sender, key, n, seq, time, content, sum FROM keys ORDER BY sender, key";
 pub const SELECT_PRESENCE: &str = "SELECT seq, time, room, via, 0, 0, 0, 0, 0, event, sum, key FROM presence ORDER BY seq";
 pub const INSERT_PRESENCE: &str =
     "INSERT OR REPLACE INTO presence (key, seq, time, room, via, event, sum) VALUES (?, ?, ?, ?, ?, ?, ?)";

@@ -48,6 +48,25 @@ pub fn list(connection: &Connection, owner: UserId) -> Result<Vec<(Sharer, u64)>
     Ok(shares)
 }
 
+/// Whether each row is sound.
+pub fn each(
+    connection: &Connection,
+    mut each: impl FnMut(Result<(), StoreError>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare("SELECT inbox, sharer, count, sum FROM shares").map_err(store_error)?;
+    let mut rows = statement.query([]).map_err(store_error)?;
+    while let Some(row) = rows.next().map_err(store_error)? {
+        let read = || Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, i64>(3)?]);
+        let damaged = |inbox| StoreError::Damaged(format!("the sum of a share of the inbox of {inbox} is wrong"));
+        each(match read().map_err(store_error) {
+            Ok([inbox, sharer, count, sum]) if sum != row::sum([inbox, sharer, count], b"", "") => Err(damaged(inbox)),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        })?;
+    }
+    Ok(())
+}
+
 /// Writes what a batch changes.
 pub fn write(connection: &Connection, Shares { forgotten, counted }: &Shares) -> Result<(), StoreError> {
     forgotten.iter().try_for_each(|owner| forget(connection, *owner))?;

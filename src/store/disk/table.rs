@@ -105,6 +105,20 @@ impl<const N: usize> Table<N> {
         rows.map(|row| row.map_err(store_error)?).collect()
     }
 
+    /// Gives each row to `each`, ordered by id: its id and numbers, or that it is damaged.
+    pub fn each<E: From<StoreError>>(
+        &self,
+        connection: &Connection,
+        mut each: impl FnMut(Result<(i64, [i64; N]), StoreError>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut statement = connection.prepare_cached(self.after).map_err(store_error)?;
+        let mut rows = statement.query([i64::MIN, i64::MAX]).map_err(store_error)?;
+        while let Some(row) = rows.next().map_err(store_error)? {
+            each(self.read(row).map_err(store_error).and_then(|row| row))?;
+        }
+        Ok(())
+    }
+
     /// Sets the numbers of an id.
     pub fn set(&self, connection: &Connection, id: i64, numbers: [i64; N]) -> Result<(), StoreError> {
         self.put(connection, self.set, id, numbers)

@@ -1,0 +1,153 @@
+//! A file that is not whole yet: it is written beside its place, and gets its name when it is whole and synced.
+//!
+//! It owns that file, `NAME.part`, through a lock on it. One that was killed leaves it behind, and the next one begins it anew. It must never
+//! write to a file that somebody else has, or that has its name already.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use crate::care::CareError;
+use crate::store;
+
+/// What SQLite may put beside a file.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// A part of a file, removed when this is dropped before it is whole.
+pub struct Part {
+    file: File,
+    path: PathBuf,
+    whole: PathBuf,
+    replaces: bool,
+    /// Whether it has its name: what is called a part now is somebody else's.
+    is_whole: bool,
+}
+
+impl Part {
+    /// Begins a file. One that exists already is replaced only if that is asked for.
+    pub fn begin(whole: &Path, replaces: bool) -> Result<Self, CareError> {
+        let path = beside(whole, ".part");
+        if store::is_of_a_store(whole) {
+            return Err(CareError::OfAStore(whole.to_owned()));
+        }
+        if !replaces && whole.symlink_metadata().is_ok() {
+            return Err(CareError::Exists(whole.to_owned()));
+        }
+        let file = loop {
+            let file = open(&path).map_err(CareError::write(&path))?;
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => return Err(CareError::Busy(whole.to_owned())),
+                Err(TryLockError::Error(error)) => return Err(CareError::write(&path)(error)),
+                Ok(()) => {}
+            }
+            // Whoever had it may have given it its name meanwhile.
+            let own = file.metadata().map_err(CareError::write(&path))?.ino();
+            if path.symlink_metadata().is_ok_and(|metadata| metadata.ino() == own) {
+                break file;
+            }
+        };
+        let part = Self { file, path, whole: whole.to_owned(), replaces, is_whole: false };
+        part.file.set_len(0).and_then(|()| part.clear()).map_err(CareError::write(&part.path))?;
+        Ok(part)
+    }
+
+    /// Where it is written.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file itself.
+    pub fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Removes what SQLite has left beside it.
+    fn clear(&self) -> io::Result<()> {
+        for path in BESIDE.map(|ending| beside(&self.path, ending)) {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives it its name, now that it is whole; returns how many bytes it has.
+    pub fn finish(mut self) -> Result<u64, CareError> {
+        let Self { file, path, whole, replaces, .. } = &self;
+        let bytes = file.sync_all().and_then(|()| file.metadata()).map_err(CareError::write(path))?.len();
+        let flags = if *replaces { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
+        match renameat_with(CWD, path, CWD, whole, flags) {
+            Err(Errno::EXIST) => return Err(CareError::Exists(whole.clone())),
+            // Not every file system can refuse it; there was none when this began.
+            Err(Errno::INVAL) => fs::rename(path, whole).map_err(CareError::write(whole))?,
+            renamed => renamed.map_err(|error| CareError::write(whole)(error.into()))?,
+        }
+        self.is_whole = true;
+        let parent = self.whole.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(parent).and_then(|directory| directory.sync_all()).map_err(CareError::write(parent))?;
+        Ok(bytes)
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            // Nobody else begins it while it is locked.
+            let _ = fs::remove_file(&self.path);
+            let _ = self.clear();
+        }
+    }
+}
+
+/// Never through a link, and never readable for others: it holds what a store holds.
+fn open(path: &Path) -> io::Result<File> {
+    let no_follow = OFlags::NOFOLLOW.bits().cast_signed();
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_follow).open(path)
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use super::{CareError, Part};
+
+    #[test]
+    fn a_file_has_its_name_when_it_is_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let whole = directory.path().join("backup");
+        fs::write(directory.path().join("backup.part"), "what one that was killed has left").unwrap();
+        let mut part = Part::begin(&whole, false).unwrap();
+        part.file().write_all(b"all").unwrap();
+        assert!(matches!(Part::begin(&whole, false), Err(CareError::Busy(_))));
+        assert!(!whole.exists());
+        assert_eq!(part.finish().unwrap(), 3);
+        assert_eq!(fs::read(&whole).unwrap(), b"all");
+        assert!(matches!(Part::begin(&whole, false), Err(CareError::Exists(_))));
+        drop(Part::begin(&whole, true).unwrap());
+        assert_eq!(fs::read(&whole).unwrap(), b"all", "given up, it replaces nothing");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    /// Two that began at different times both find no file of that name.
+    #[test]
+    fn whoever_is_second_replaces_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let whole = directory.path().join("backup");
+        let part = Part::begin(&whole, false).unwrap();
+        fs::write(&whole, "another").unwrap();
+        assert!(matches!(part.finish(), Err(CareError::Exists(_))));
+        assert_eq!(fs::read(&whole).unwrap(), b"another");
+    }
+}

@@ -1,0 +1,92 @@
+//! What cannot be done is said, with what to do, and nothing is touched.
+
+use std::fs;
+
+use crate::support::server::data_dir;
+use crate::{command, done, ended, files, refused, run, text};
+
+/// A directory with a journal, and a backup of it elsewhere.
+fn journal() -> (tempfile::TempDir, tempfile::TempDir) {
+    let (data, place) = (data_dir(), data_dir());
+    crate::store::fill(data.path(), 100);
+    done(&["backup", text(&place.path().join("backup")), "--data-dir", text(data.path())]);
+    (data, place)
+}
+
+#[test]
+fn what_is_there_is_not_overwritten() {
+    let (data, place) = journal();
+    let (backup, directory) = (place.path().join("backup"), text(data.path()));
+    let before = fs::read(&backup).expect("it is there");
+    for command in [&["backup"][..], &["export", "--jsonl"]] {
+        let said = refused(&[command, &[text(&backup), "--data-dir", directory]].concat());
+        assert!(said.contains("backup exists already; give another name, or --force to replace it"), "{said}");
+        // Not even by force: a server may have it open.
+        for own in ["journal.db", "journal.db-wal", "lock", "ids"] {
+            let own = data.path().join(own);
+            let said = refused(&[command, &[text(&own), "--force", "--data-dir", directory]].concat());
+            assert!(said.contains(" is a file of a server's data; give a name in another directory"), "{said}");
+        }
+    }
+    assert_eq!(fs::read(&backup).expect("it is there"), before);
+    done(&["export", "--jsonl", text(&backup), "--force", "--data-dir", directory]);
+    let said = refused(&["import", text(&backup), "--data-dir", directory]);
+    assert!(said.contains(" already; give a --data-dir that is empty or does not exist"), "{said}");
+    assert!(done(&["check", "--data-dir", directory]).contains(" is sound: "));
+    assert_eq!(files(place.path()), ["backup"]);
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let place = data_dir();
+    let (nowhere, file) = (place.path().join("nowhere"), place.path().join("file"));
+    for command in [&["backup", text(&file)][..], &["export", "--jsonl", text(&file)], &["compact"], &["check"]] {
+        let (code, said) = run(&[command, &["--data-dir", text(place.path())]].concat());
+        assert_eq!(code, Some(if command[0] == "check" { 2 } else { 1 }), "{said}");
+        assert!(said.contains("there is no journal in ") && said.contains("; give the --data-dir of the server"), "{said}");
+    }
+    for command in [&["restore", text(&file)][..], &["import", text(&file)]] {
+        let said = refused(&[command, &["--data-dir", text(&nowhere)]].concat());
+        assert!(said.contains("file cannot be read: No such file"), "{said}");
+    }
+    fs::write(&file, "a diary, and nobody else's business").expect("a file");
+    let said = refused(&["restore", text(&file), "--data-dir", text(&nowhere)]);
+    assert!(said.contains("file is not a linechat journal"), "{said}");
+    let (code, said) = run(&["check", text(&file)]);
+    assert!(code == Some(2) && said.contains("file is not a linechat journal"), "{said}");
+    let said = refused(&["import", text(&file), "--data-dir", text(&nowhere)]);
+    assert!(said.contains("line 1 cannot be imported: ") && said.contains("; nothing was imported, export it anew"), "{said}");
+    assert_eq!(files(&nowhere), ["lock"]);
+}
+
+/// Whoever has not written what was asked for has not succeeded.
+#[test]
+fn an_output_that_is_full_is_a_failure() {
+    let (data, _place) = journal();
+    for (arguments, expected) in [(&["check"][..], 2), (&["export", "--jsonl"], 1)] {
+        let full = fs::File::options().write(true).open("/dev/full").expect("it is there");
+        let mut command = command(&[arguments, &["--data-dir", text(data.path())]].concat());
+        let (code, said) = ended(command.stdout(full).output().expect("it runs"));
+        assert_eq!(code, Some(expected), "{arguments:?}: {said}");
+    }
+    let said = refused(&["backup", "/dev/full/backup", "--data-dir", text(data.path())]);
+    assert!(said.contains("cannot be written: Not a directory"), "{said}");
+}
+
+/// A store of the version before is restored, and brought to the current form on the way; the backup stays what it is.
+#[test]
+fn a_backup_of_an_older_linechat_is_restored() {
+    let place = data_dir();
+    let backup = place.path().join("backup");
+    let file = rusqlite::Connection::open(&backup).expect("it opens");
+    file.execute_batch(include_str!("../store/version-3.sql")).expect("it is SQL");
+    file.execute_batch(&format!("PRAGMA application_id = {}; PRAGMA user_version = 3", 0x6c69_6e65)).expect("a store");
+    drop(file);
+    let before = fs::read(&backup).expect("it is there");
+    let (code, said) = run(&["check", text(&backup)]);
+    assert!(code == Some(2) && said.contains("has version 3, and only version 4 can be read without changing it"), "{said}");
+    let to = place.path().join("restored");
+    done(&["restore", text(&backup), "--data-dir", text(&to)]);
+    assert!(done(&["check", "--data-dir", text(&to)]).contains(" is sound: "));
+    assert_eq!(fs::read(&backup).expect("it is there"), before);
+}
