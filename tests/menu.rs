@@ -246,7 +246,7 @@ fn ctrl_c_and_ctrl_d_leave_no_channel() {
     nina.ends_the_line("\u{3}");
     nina.asks(TALK);
     nina.ends_the_line("\u{3}");
-    nina.sees("(Ctrl-C clears the line; Ctrl-D goes back to the menu, and you stay in the channel. #bye leaves it.)");
+    nina.sees("(Ctrl-C clears the line; Ctrl-D shows the menu, while you stay here. #bye leaves.)");
     nina.asks(TALK);
     nina.types("\u{4}");
     nina.sees("You are still in channel mine, and see here what is said there; option 5 goes back.");

@@ -13,7 +13,7 @@ use crate::menu::words::{Said, Word, meaning};
 const HEADING: usize = 60;
 const NOT_YOURS: &str = "Only the channel's admin can close it; #bye leaves it.";
 /// What keys do that elsewhere end programs.
-const STAYING: &str = "Ctrl-C clears the line; Ctrl-D goes back to the menu, and you stay in the channel.";
+const STAYING: &str = "Ctrl-C clears the line; Ctrl-D shows the menu, while you stay here.";
 
 /// A heading as wide as `width` columns, or as its text.
 fn heading(text: &str, width: usize) -> String {
@@ -39,9 +39,8 @@ impl Client {
             self.terminal.show(Look::Plain, &format!("Topic: {topic}"));
         }
         let close = if is_admin { ", #exit to close the channel" } else { "" };
-        self.terminal
-            .show(Look::Plain, &format!("Type #bye to leave{close}, #name and a text for a private message, #help for more."));
-        self.terminal.show(Look::Plain, STAYING);
+        self.terminal.show(Look::Plain, &format!("Type #bye to leave{close}, #name and a text for a private message."));
+        self.terminal.show(Look::Plain, &format!("#help shows more. {STAYING}"));
         if is_in_charge {
             self.terminal.show(Look::Plain, ORDERS);
         }
@@ -74,7 +73,7 @@ impl Client {
                 }
                 Some(Typed::End) => return self.go_back(),
                 Some(_) => {
-                    self.terminal.show(Look::Dim, &format!("({STAYING} #bye leaves it.)"));
+                    self.terminal.show(Look::Dim, &format!("({STAYING} #bye leaves.)"));
                     continue;
                 }
                 None => return Ok(()),

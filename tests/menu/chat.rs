@@ -25,9 +25,10 @@ fn a_channel_says_where_one_is_and_with_whom() {
         shown(pty, "Admin: Nina:1000");
     }
     shown(&nina, ALONE);
-    shown(&nina, "Type #bye to leave, #exit to close the channel, #name and a text for a private message, #help for more.");
+    shown(&nina, "Type #bye to leave, #exit to close the channel, #name and a text for a private message.");
     shown(&alice, "In the channel: Nina:1000, Alice:1001");
-    shown(&alice, "Type #bye to leave, #name and a text for a private message, #help for more.");
+    shown(&alice, "#help shows more. Ctrl-C clears the line; Ctrl-D shows the menu, while you stay here.");
+    shown(&alice, "Type #bye to leave, #name and a text for a private message.");
 }
 
 #[test]

@@ -54,22 +54,23 @@ fn a_window_that_gets_wider_or_narrower_shows_all_that_was_there_and_one_prompt(
     let (mut nina, mut bob) = two_in_a_channel(&server);
     let mut said = Vec::new();
     for (from, to) in [(40, 100), (100, 40), (46, 92), (92, 46), (100, 92)] {
-        nina.resizes(from);
-        let line = format!("{:x<90}", format!("from {from} to {to}, a line of ninety characters "));
-        nina.types(&line);
-        shows(&nina, &format!("> {line}"));
+        // Whoever has been shown a line since has heard of the width.
         let mut says = |nina: &mut Pty| {
             said.push(format!("bob> {}.", said.len()));
             bob.ok(&format!("SAY #c {}.", said.len() - 1));
             shows(nina, said.last().expect("something was said"));
         };
+        nina.resizes(from);
+        says(&mut nina);
+        let line = format!("{:x<90}", format!("from {from} to {to}, a line of ninety characters "));
+        nina.types(&line);
+        shows(&nina, &format!("> {line}"));
         (0..3).for_each(|_| says(&mut nina));
         shows(&nina, &format!("> {line}"));
         nina.resizes(to);
-        // A key shows that the news of the width has come.
-        nina.types("y");
-        nina.sees_at_the_cursor(&format!("> {line}y"));
         says(&mut nina);
+        shows(&nina, &format!("> {line}"));
+        nina.types("y");
         nina.sees_at_the_cursor(&format!("> {line}y"));
         assert_eq!(heard(&nina), said, "from {from} to {to}");
         let prompts = nina.screen().iter().filter(|shown| shown.starts_with(&format!("> {}", &line[..20]))).count();
