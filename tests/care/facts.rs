@@ -44,7 +44,7 @@ fn something(chance: &mut Chance, rooms: &[RoomId], said_in: &[(RoomId, Seq)]) -
         6 => keyed(room, who, &format!("k{}", chance.below(300)), &text),
         7 => acked(owner_of, some.map_or(0, |(_, seq)| seq.0)),
         8 => match some {
-            Some((room, seq)) => draft(Some(room), Event::Retracted { who: user(who), seq, shown: who > 3 }),
+            Some((room, seq)) => draft(Some(room), Event::Retracted { who: user(who), seq, shown: who > 3, bytes: None }),
             None => said(room, who, &text),
         },
         9 => draft(Some(inbox(owner_of)), Event::Unheard { from: user(who), key: None, text: text.into() }),
