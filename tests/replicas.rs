@@ -130,8 +130,9 @@ fn tables(database: &Connection) -> Vec<String> {
 
 /// Gives each row of a table to `each`, by key.
 fn rows(database: &Connection, table: &str, each: &mut dyn FnMut(Vec<Value>)) {
-    let mut query = database.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).expect("it is SQL");
-    let columns = query.column_count();
+    let columns = database.prepare(&format!("SELECT * FROM {table}")).expect("it is SQL").column_count();
+    let order = if columns == 1 { "1" } else { "1, 2" };
+    let mut query = database.prepare(&format!("SELECT * FROM {table} ORDER BY {order}")).expect("it is SQL");
     let mut rows = query.query([]).expect("the table can be read");
     while let Some(row) = rows.next().expect("the row can be read") {
         each((0..columns).map(|column| row.get(column).expect("it is a column")).collect());

@@ -35,7 +35,6 @@ fn a_backup_is_one_moment_of_a_store_that_goes_on() {
     let mut ana = server.connect();
     ana.ok("CREATE #rust");
     let answered = AtomicU64::new(0);
-    let is_over = |answered: &AtomicU64| answered.load(Ordering::SeqCst) == SAID;
     let backups = thread::scope(|scope| {
         scope.spawn(|| {
             for first in (0..SAID).step_by(20) {
@@ -48,7 +47,8 @@ fn a_backup_is_one_moment_of_a_store_that_goes_on() {
             }
         });
         let mut backups = Vec::new();
-        while !is_over(&answered) || backups.len() < 2 {
+        // The last one begins when all was answered.
+        while backups.len() < 2 || backups.last().is_none_or(|(before, _)| *before < SAID) {
             let (before, file) = (answered.load(Ordering::SeqCst), place.path().join(format!("backup-{}", backups.len())));
             done(&["backup", text(&file), "--data-dir", text(server.dir())]);
             backups.push((before, file));
