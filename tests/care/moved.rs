@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::support::client::Client;
 use crate::support::server::{Server, data_dir};
+use crate::support::wait::until;
 use crate::{PASSWORD, command, done, ended, files, log_in, stop, text};
 
 /// People talk: accounts and guests, channels that are open, closed to others, and ended; bans, topics, keys and unread letters. Returns
@@ -98,6 +99,9 @@ fn a_backup_and_an_export_hold_all_that_is_read() {
     let (mut server, place) = (Server::start(&[]), data_dir());
     let token = talk(&server);
     let newest: u64 = seq(&log_in(&server, "ana").ok("MSG ana to myself")).parse().expect("a number");
+    // Each who goes is an entry, and a backup and an export are to be of one moment.
+    let mut last = server.connect();
+    until("all others have gone", || (last.ask("LIST").len() == 2).then_some(()));
     let at = |name: &str| place.path().join(name);
     let [backup, lines, restored, imported, piped] = ["backup", "lines", "restored", "imported", "piped"].map(at);
     // Both while it serves: what guests had is there, too.
