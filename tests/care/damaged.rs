@@ -87,6 +87,23 @@ fn each_damage_is_a_line() {
     }
 }
 
+/// Sound by itself, an entry may still be none of this journal.
+#[test]
+fn an_entry_that_is_linked_otherwise_is_found() {
+    let (place, other) = (closed(), data_dir());
+    let mut store = Store::disk(other.path()).expect("the store opens");
+    store.commit(ids(5000));
+    store.append(vec![registered(7), registered(8), created("rust", 7), said(inbox(7), 8, "elsewhere")]);
+    store.append((1..20).map(|number| said(channel(4), 7, &format!("a{number}"))).collect());
+    store.close();
+    let attached = format!("ATTACH '{}' AS other; ", other.path().join("journal.db").display());
+    damage(place.path(), &(attached + "REPLACE INTO entries SELECT * FROM other.entries WHERE seq = 10"));
+    let (code, said) = run(&["check", "--data-dir", text(place.path())]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.starts_with("entry 10 does not follow entry 9, as it says: whoever reads there is shown GAP\n"), "{said}");
+    assert!(said.contains("\nentry 11 does not follow entry 10, as it says: "), "{said}");
+}
+
 #[test]
 fn a_damaged_backup_is_not_restored() {
     let (place, other) = (closed(), closed());

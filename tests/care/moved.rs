@@ -149,6 +149,8 @@ fn what_is_replaced_is_kept_and_its_numbers_are_not_used_again() {
     done(&["backup", text(&backup), "--data-dir", text(server.dir())]);
     let mut guest = server.connect();
     guest.ok("JOIN #rust");
+    // More than a start and a few people who come take.
+    (0..100).for_each(|number| drop(guest.ok(&format!("SAY #rust {number}"))));
     let newest: u64 = seq(&guest.ok("SAY #rust since then")).parse().expect("a number");
     let last_id = guest.id();
     let said = crate::refused(&["restore", text(&backup), "--force", "--data-dir", text(server.dir())]);
