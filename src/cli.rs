@@ -4,6 +4,7 @@ pub mod admin;
 pub mod care;
 pub mod configuration;
 mod copy;
+pub mod explain;
 mod serve;
 pub mod settings;
 
@@ -54,6 +55,13 @@ pub enum Command {
     /// What there is to do for a journal.
     #[command(flatten)]
     Care(care::Care),
+    /// Shows all commands of the protocol on one screen.
+    Cheat,
+    /// Says what a code of an ERR, or a command, means, and what to do about it.
+    Explain {
+        /// Such as RATE_LIMITED, or MSG.
+        word: String,
+    },
     /// Lists every limit with its value and reason.
     Limits {
         /// Sets a limit; may be repeated.

@@ -16,6 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use linechat::bench;
 use linechat::cli::admin::{Admin, Done};
 use linechat::cli::configuration::{self, Configuration};
+use linechat::cli::explain;
 use linechat::cli::settings::Settings;
 use linechat::cli::{Certify, Cli, Command, Copy, Menu, Serve, describe, greeting, host_name, set_limits};
 use linechat::config::{Config, LogFormat, TLS_PORT, default_data_dir};
@@ -55,6 +56,8 @@ fn main() -> ExitCode {
         Some(Command::Care(care)) => {
             return Log::begin(LogFormat::Text, None, "warn").map_or_else(|error| failed(&error.into()), |_| care.run());
         }
+        Some(Command::Cheat) => print(&explain::cheat()),
+        Some(Command::Explain { word }) => explain::explain(&word).and_then(|text| print(&text)),
         Some(Command::Limits { limits }) => set_limits(&limits).and_then(|limits| print(&describe(&limits))),
     };
     match result {

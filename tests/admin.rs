@@ -343,11 +343,11 @@ fn what_an_operator_does_at_one_server_holds_at_all_on_a_cluster() {
     assert_eq!(done(here, &["log"]), done(there, &["log"]));
 }
 
-/// README's commands, in its order, at a server where there are such people.
+/// The page's commands, in its order, at a server where there are such people.
 #[test]
 fn the_commands_of_the_page_are_those_that_there_are() {
-    let page = include_str!("../README.md");
-    let (_, section) = page.split_once("\n## For the operator\n").expect("there is a section");
+    let page = include_str!("../scripts/package/OPERATING.md");
+    let (_, section) = page.split_once("\n## The operator's commands\n").expect("there is a section");
     let commands = section.split("```bash\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it shows commands");
     let server = Server::start(&[]);
     let mut people: Vec<_> = (0..4).map(|_| server.connect()).collect();

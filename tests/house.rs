@@ -37,7 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "clock", "names", "limits", "tls",
         ],
     ),
-    ("cli", &["config", "care", "names", "limits", "bench"]),
+    ("cli", &["config", "care", "wire", "code", "names", "limits", "bench"]),
 ];
 
 const FILE_LINES: usize = 400;

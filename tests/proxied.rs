@@ -141,10 +141,11 @@ impl Drop for Haproxy {
     }
 }
 
-/// HAProxy as README sets it up, with other ports: with TLS, and passing it through.
+/// HAProxy as the operator's page sets it up, with other ports: with TLS, and passing it through.
 fn haproxy(program: &Path, dir: &Path, server: SocketAddr, tls_server: SocketAddr) -> (Haproxy, SocketAddr, SocketAddr) {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("it can be read");
-    let (_, rest) = readme.split_once("```haproxy\n").expect("README has a configuration for HAProxy");
+    let page =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/package/OPERATING.md")).expect("it can be read");
+    let (_, rest) = page.split_once("```haproxy\n").expect("it has a configuration for HAProxy");
     let config = rest.split("```").next().expect("it ends");
     let ports = |word: &str| -> Vec<&str> {
         let lines = config.lines().filter(|line| line.trim_start().starts_with(word));
