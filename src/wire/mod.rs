@@ -4,6 +4,7 @@
 //! I/O, knows who is connected, or decides whether a command is allowed.
 
 pub mod command;
+mod foreign;
 pub mod forms;
 pub mod incoming;
 pub mod json;

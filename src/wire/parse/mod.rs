@@ -17,7 +17,7 @@ use crate::code::{Code, Refusal};
 use crate::limits::NAME_CHARS;
 use crate::names::NameError;
 use crate::wire::command::{Command, Target};
-use crate::wire::text;
+use crate::wire::{foreign, text};
 use crate::wire::verbs::{self as table, Verb};
 
 pub use wanted::{Wanted, wanted};
@@ -99,9 +99,10 @@ fn rejected_text(line: &[u8], error: text::TextError) -> Rejected {
 
 fn unknown(word: &str) -> Rejected {
     let shown: String = word.chars().map(|c| if c == '\t' { '_' } else { c }).take(NAME_CHARS).collect();
-    let text = match table::similar(word) {
-        Some(verb) => format!("did you mean {}? Type HELP for the commands", verb.name).into(),
-        None => "no such command; type HELP for the commands".into(),
+    let text = match (foreign::instead(word), table::similar(word)) {
+        (Some(line), _) => format!("here that is: {line}. Type HELP for the commands").into(),
+        (None, Some(verb)) => format!("did you mean {}? Type HELP for the commands", verb.name).into(),
+        (None, None) => "no such command; type HELP for the commands".into(),
     };
     Rejected { verb: shown.into(), refusal: Refusal { code: Code::UnknownCommand, text } }
 }
