@@ -33,6 +33,33 @@ fn login(server: &Server, token: &str) -> Client {
     script
 }
 
+/// Nobody is told that a script comes and goes: they are told what it says.
+#[test]
+fn a_visit_of_a_script_is_one_line() {
+    let server = Server::start(&[]);
+    let (mut ana, mut bob) = (ana(&server), server.connect());
+    let token = token(&mut ana, "ci");
+    bob.ok("JOIN #ops");
+    login(&server, &token).ok("SAY #ops while ana is there");
+    assert!(bob.event("* MSG ").ends_with(" while ana is there"));
+    ana.ok("QUIT");
+    assert!(bob.event("* LEAVE #ops ana:").ends_with(" offline"));
+    let mut script = login(&server, &token);
+    script.ok("SAY #ops build 311 passed");
+    script.ok("QUIT");
+    let seen = bob.ask("PING");
+    assert!(seen.len() == 2 && seen[0].ends_with(" build 311 passed"), "{seen:?}");
+    // A script stays, and Ana comes and goes as if it were not there.
+    let mut script = login(&server, &token);
+    let mut ana = server.connect();
+    ana.ok("LOGIN ana correct horse battery");
+    bob.event("* JOIN #ops ana:");
+    ana.ok("QUIT");
+    bob.event("* LEAVE #ops ana:");
+    script.ok("QUIT");
+    assert_eq!(bob.ask("PING").len(), 1);
+}
+
 /// Each line of PROTOCOL.md's table of scopes, whatever else may be said of it, is refused to a token that is not for it.
 #[test]
 fn what_a_token_is_not_for_is_not_allowed_whatever_the_verb() {

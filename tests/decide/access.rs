@@ -55,6 +55,10 @@ impl Access {
     pub fn ended(&mut self, session: SessionId) {
         self.by_token.retain(|(by, ..)| *by != session);
     }
+
+    pub fn is_script(&self, session: SessionId) -> bool {
+        self.by_token.iter().any(|(by, ..)| *by == session)
+    }
 }
 
 impl Model {
@@ -278,7 +282,7 @@ impl Model {
             (Request::LogInToken(hash), Some(me)) => {
                 let token = self.access.tokens.iter().find(|token| token.hash == **hash).expect("it was found").clone();
                 let name = self.user(token.account).expect("it was found").name.clone();
-                let lines = self.log_in(session, me, &name, time);
+                let lines = self.log_in(session, me, &name, true, time);
                 self.access.by_token.push((session, token.account, token.label));
                 lines
             }

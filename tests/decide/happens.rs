@@ -118,7 +118,7 @@ impl Model {
                 self.note(me);
                 lines
             }
-            Request::LogIn(name, _) => self.log_in(session, me, name.as_str(), time),
+            Request::LogIn(name, _) => self.log_in(session, me, name.as_str(), false, time),
             Request::Create(name, key) => self.create((session, me), name, key.as_deref(), time, Seq(number)),
             Request::Join(name, _) => self.join(me, name.as_str(), time),
             Request::Leave(name) => {
@@ -301,14 +301,19 @@ impl Model {
         channels.map(|channel| line(channel, true, format!("{word} #{} {who}{reason}", channel.name))).collect()
     }
 
-    pub fn log_in(&mut self, session: SessionId, guest: UserId, name: &str, time: Time) -> Lines {
+    /// Whether somebody is there who is no script.
+    fn is_seen(&self, user: UserId) -> bool {
+        self.connections.iter().any(|connection| connection.user == user && !self.access.is_script(connection.session))
+    }
+
+    pub fn log_in(&mut self, session: SessionId, guest: UserId, name: &str, is_script: bool, time: Time) -> Lines {
         let account = self.user_named(name).expect("it was found").id;
-        let was_online = self.is_online(account);
+        let is_news = !is_script && !self.is_seen(account);
         let mut lines = self.end_guest(guest);
         let connection = self.connections.iter_mut().find(|connection| connection.session == session);
         let connection = connection.expect("it is connected");
         (connection.user, connection.since) = (account, time);
-        if !was_online {
+        if is_news {
             lines.extend(self.told_of(account, "JOIN", ""));
         }
         lines
@@ -317,17 +322,17 @@ impl Model {
     /// A connection has ended.
     pub fn end(&mut self, session: SessionId) -> Lines {
         let Some(Connection { user, .. }) = self.connection(session) else { return vec![] };
+        let was_seen = self.is_seen(user);
         self.connections.retain(|connection| connection.session != session);
         self.access.ended(session);
         if self.user(user).is_some_and(|user| user.hash.is_none()) {
-            self.end_guest(user)
-        } else if self.is_online(user) {
-            vec![]
-        } else {
+            return self.end_guest(user);
+        }
+        if !self.is_online(user) {
             self.set_away(user, None);
             self.note(user);
-            self.told_of(user, "LEAVE", " offline")
         }
+        if was_seen && !self.is_seen(user) { self.told_of(user, "LEAVE", " offline") } else { vec![] }
     }
 
     /// A node has ended with all its connections at once. If a channel passes to one of them in between, that need not be told.

@@ -174,8 +174,10 @@ impl Deciding<'_> {
             return Ok(refused(Code::Quota, text));
         }
         self.guest_ends(&actor.who);
+        // A script's visit is no news.
+        let is_news = token.is_none() && self.state.sessions_of_user(id).all(|other| self.state.is_by_token(other));
         self.happens(None, Event::LoggedIn { session: actor.session, guest: actor.who.id, account: id, token });
-        if connections == 0 {
+        if is_news {
             for channel in self.small_channels_of(id, Some(actor.who.id)) {
                 self.happens_in(channel, Event::Online { who: who.clone() });
             }
@@ -202,11 +204,10 @@ impl Deciding<'_> {
     /// These connections end at once. Returns the guests who go with them, and the channels that those leave, which have yet to pass on.
     pub(super) fn go_together(&mut self, sessions: &BTreeSet<SessionId>) -> (Vec<UserId>, BTreeSet<Seq>) {
         let users: BTreeSet<_> = sessions.iter().filter_map(|session| self.state.user_of(*session)).collect();
-        let leaves = |user: &UserId| self.state.sessions_of_user(*user).all(|session| sessions.contains(&session));
-        let (gone, offline): (Vec<_>, Vec<_>) =
-            users.into_iter().filter(leaves).partition(|user| !self.state.is_account(*user));
-        for who in offline.iter().filter_map(|user| self.state.user(*user)) {
-            self.goes_offline(&who);
+        // A guest has one connection.
+        let (accounts, gone): (Vec<_>, Vec<_>) = users.into_iter().partition(|user| self.state.is_account(*user));
+        for who in accounts.iter().filter_map(|user| self.state.user(*user)) {
+            self.connections_end(&who, &|session| sessions.contains(&session));
         }
         let mut left = BTreeSet::new();
         for who in gone.iter().filter_map(|guest| self.state.user(*guest)) {
@@ -219,13 +220,20 @@ impl Deciding<'_> {
         (gone, left)
     }
 
-    /// The last connection of an account ends.
-    pub(super) fn goes_offline(&mut self, account: &Who) {
-        for channel in self.small_channels_of(account.id, None) {
-            self.happens_in(channel, Event::Offline { who: account.clone() });
+    /// Some connections of an account end. Its channels are told when the last one ends that is not a script's.
+    fn connections_end(&mut self, account: &Who, ends: &dyn Fn(SessionId) -> bool) {
+        let own = self.state.sessions_of_user(account.id);
+        let (scripts, people): (Vec<_>, Vec<_>) = own.partition(|session| self.state.is_by_token(*session));
+        let has_nobody_left = people.iter().all(|session| ends(*session));
+        if has_nobody_left && !people.is_empty() {
+            for channel in self.small_channels_of(account.id, None) {
+                self.happens_in(channel, Event::Offline { who: account.clone() });
+            }
         }
-        self.is_back(account.id);
-        self.was_seen(account.id);
+        if has_nobody_left && scripts.iter().all(|session| ends(*session)) {
+            self.is_back(account.id);
+            self.was_seen(account.id);
+        }
     }
 
     pub(super) fn go(&mut self, session: SessionId) -> Result<Answer, Refusal> {
@@ -234,8 +242,8 @@ impl Deciding<'_> {
         let is_account = self.state.is_account(user);
         if !is_account {
             self.guest_ends(&who);
-        } else if self.state.sessions_of_user(user).all(|other| other == session) {
-            self.goes_offline(&who);
+        } else {
+            self.connections_end(&who, &|other| other == session);
         }
         self.happens(None, Event::Went { session, guest: (!is_account).then_some(user) });
         Ok(Answer::Done)
