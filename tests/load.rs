@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use support::server::Server;
 use support::tls::TlsServer;
+use support::wait::until;
 
 fn bench(server: &Server, work: &str, options: &[&str]) -> Output {
     let (address, pid) = (server.address().to_string(), server.pid().to_string());
@@ -35,6 +36,17 @@ fn fanout_and_direct_messages_arrive_once_and_in_order() {
     assert!(fanout["latency_p50_us"].as_f64() <= fanout["latency_max_us"].as_f64());
     let direct = measured(&server, "direct", &["--connections", "6", "--rate", "200"]);
     assert!(direct["messages_a_second_per_s"].as_f64() > Some(0.0), "{direct}");
+}
+
+#[test]
+fn no_load_leaves_a_channel_or_a_guest() {
+    let server = Server::start(&["--limit", "commands-per-second=none", "--limit", "commands-per-address=none"]);
+    for work in ["fanout", "direct", "idle", "connect"] {
+        measured(&server, work, &["--connections", "4"]);
+        let mut last = server.connect();
+        assert_eq!(last.ask("CHANNELS"), ["OK CHANNELS 0"], "{work}");
+        until("all guests have gone", || (last.ask("LIST").len() == 2).then_some(()));
+    }
 }
 
 /// The server of one core runs in one thread: another scheduler than the one of all other tests.

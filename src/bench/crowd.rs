@@ -10,7 +10,7 @@ use tokio::task::LocalSet;
 use crate::bench::Options;
 use crate::bench::connection::Connection;
 use crate::bench::dialect::Dialect;
-use crate::bench::load::{Pattern, Plan, Rhythm, Run};
+use crate::bench::load::{Pattern, Plan, Rhythm, Run, TIDYING};
 use crate::bench::process::Processes;
 use crate::bench::report::Report;
 use crate::bench::target::Target;
@@ -36,17 +36,19 @@ pub async fn idle<D: Dialect + 'static>(dialect: D, server: &Target, room: &str,
     };
     let run = Run::new(dialect, room, plan, &[]);
     let hold = async {
-        let _first = Rc::clone(&run).enter_first(server).await?;
+        let first = Rc::clone(&run).enter_first(server).await?;
         let (before, began) = (processes.usage()?, Instant::now());
         let _held = Rc::clone(&run).enter_others(server).await?;
         let entered = began.elapsed();
         tokio::time::sleep(REST).await;
         let quiet = processes.usage()?;
         tokio::time::sleep(Duration::from_secs_f64(options.seconds)).await;
-        Ok::<_, anyhow::Error>((entered, before, quiet, processes.usage()?))
+        let after = processes.usage()?;
+        run.check()?;
+        run.tidy(&first).await;
+        Ok::<_, anyhow::Error>((entered, before, quiet, after))
     };
     let (entered, before, quiet, after) = LocalSet::new().run_until(hold).await?;
-    run.check()?;
     let mut report = Report::new(options);
     report.add("connections", options.connections as f64, "");
     report.add("entered", options.connections as f64 / entered.as_secs_f64(), "1/s");
@@ -83,7 +85,9 @@ pub async fn connect<D: Dialect>(dialect: &D, server: &Target, room: &str, optio
     };
     let visits: u64 = try_join_all((0..options.connections).map(|_| visit())).await?.into_iter().sum();
     let (seconds, after) = (began.elapsed().as_secs_f64(), processes.usage()?);
-    drop(keeper);
+    keeper.write(&dialect.end(room)).await?;
+    let ended = async { while keeper.read(dialect, |_| {}).await.unwrap_or(false) {} };
+    let _ = tokio::time::timeout(TIDYING, ended).await;
     let mut report = Report::new(options);
     report.add("visits", visits as f64, "");
     report.add("visits a second", visits as f64 / seconds, "1/s");

@@ -54,6 +54,11 @@ pub trait Dialect {
     }
     /// What ends a connection.
     fn leave(&self) -> &'static [u8];
+    /// What the one who created the room writes at the end, so that nothing of it stays.
+    fn end(&self, room: &str) -> Vec<u8> {
+        let _ = room;
+        self.leave().to_vec()
+    }
     /// What a connection writes that comes only to leave again; it must be seen to enter.
     fn visit(&self, me: usize, room: &str) -> Vec<u8> {
         [&self.enter(me, Some(room)), self.leave()].concat()
@@ -116,6 +121,10 @@ impl Dialect for Linechat {
 
     fn leave(&self) -> &'static [u8] {
         b"QUIT\n"
+    }
+
+    fn end(&self, room: &str) -> Vec<u8> {
+        format!("CLOSE {room}\nQUIT\n").into()
     }
 
     fn visit(&self, _me: usize, room: &str) -> Vec<u8> {

@@ -16,6 +16,8 @@ use crate::bench::target::Target;
 
 /// How long the last messages may take to land.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the server may take to end the room.
+pub(super) const TIDYING: Duration = Duration::from_secs(5);
 /// Connections that enter at the same time.
 const ENTERING: usize = 200;
 
@@ -176,6 +178,7 @@ impl<D: Dialect + 'static> Run<D> {
                 bail!("sender {sender} sent {sent} messages and was answered {accepted}");
             }
         }
+        self.tidy(&connections[0]).await;
         Ok(Measured {
             seconds,
             messages: self.flights.messages.get(),
@@ -191,6 +194,16 @@ impl<D: Dialect + 'static> Run<D> {
     /// When something was refused, or a connection or a message was lost.
     pub(super) fn check(&self) -> Result<()> {
         self.flights.failure().map_or(Ok(()), |why| bail!(why))
+    }
+
+    /// Ends the room, after everything was checked: the server's journal is left as it was found.
+    pub(super) async fn tidy(&self, first: &Connection) {
+        let deadline = Instant::now() + TIDYING;
+        let is_asked = first.write(&self.dialect.end(&self.room)).await.is_ok();
+        // A connection that has ended counts as a failure.
+        while is_asked && self.flights.failure().is_none() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Connection 0 makes the room.

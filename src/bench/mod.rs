@@ -21,6 +21,10 @@ use load::{Pattern, Plan, Rhythm, Watched};
 use report::Report;
 use target::Target;
 
+/// What has become of all that was sent.
+const TIDIED: &str =
+    "tidied up: the guests have gone and the channel is closed; within ten minutes the journal gives up what they said";
+
 /// What to do to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Work {
@@ -91,7 +95,7 @@ pub fn run(options: &Options) -> Result<()> {
         progress.finish_and_clear();
         report
     })?;
-    let text = if options.json { report.json().to_string() } else { report.table() };
+    let text = if options.json { report.json().to_string() } else { format!("{}\n{TIDIED}", report.table()) };
     let mut output = io::stdout();
     writeln!(output, "{text}").and_then(|()| output.flush()).context("the output could not be written")
 }

@@ -17,8 +17,8 @@ use crate::code::{Code, Refusal};
 use crate::limits::NAME_CHARS;
 use crate::names::NameError;
 use crate::wire::command::{Command, Target};
-use crate::wire::{foreign, text};
 use crate::wire::verbs::{self as table, Verb};
+use crate::wire::{foreign, text};
 
 pub use wanted::{Wanted, wanted};
 
