@@ -5,6 +5,7 @@ a figure, waits without a deadline, or connects beyond 127.0.0.0/8.
 """
 
 import contextlib
+import json
 import ctypes
 import itertools
 import multiprocessing
@@ -171,7 +172,12 @@ class Server:
 
         command = [self.binary, "serve", "--listen", "127.0.0.1:0", "--data-dir", self.data, *self.options]
         with self.log.open("ab") as log:
+            written = log.tell()
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=self.environment, preexec_fn=before)
+        if "json" in self.options:
+            self.ports = self.serving(written)
+            self.port = self.ports[0]
+            return
         greeting = []
         for line in self.process.stdout:
             greeting.append(line.decode())
@@ -183,6 +189,17 @@ class Server:
         self.greeting = "".join(greeting)
         self.ports = [int(port) for port in re.findall(r"listens on \S+:(\d+)", self.greeting)]
         self.port = self.ports[0]
+
+    def serving(self, written):
+        """The ports that a log of JSON objects tells of, behind what was written there before."""
+        ends = time.monotonic() + PATIENCE
+        while time.monotonic() < ends and self.process.poll() is None:
+            lines = self.log.read_bytes()[written:].split(b"\n")[:-1]
+            for event in map(json.loads, lines):
+                if event.get("message") == "serving":
+                    return [int(address.rsplit(":")[-1]) for address in event["listen"].split(",")]
+            time.sleep(0.01)
+        raise Broken(f"it does not start: {self.logged()[-300:]}")
 
     def listening(self):
         """The ports on which this process listens, as the system knows them."""

@@ -188,6 +188,11 @@ pub const LOG_WARNED_BYTES: u64 = 64 * 1024 * 1024;
 /// Seconds until shrinking a write-ahead log that is in use is tried again: the first wait and the longest, doubling in
 /// between.
 pub const LOG_RETRY_SECONDS: (u64, u64) = (1, 60);
+/// Lines of one kind about connections that the log is given a second, and at once: a flood of connections must not fill the disk
+/// with them, and an operator can still read what happens in a quiet server.
+pub const LOG_LINES: u32 = 2;
+/// See [`LOG_LINES`].
+pub const LOG_LINES_AT_ONCE: u32 = 10;
 /// Lines about damage that the log is given a second: a reader of a damaged store must not fill the disk with them.
 pub const DAMAGE_LINES: u32 = 3;
 /// Damaged entries that are remembered as told, so that each is told once; beyond it they are all forgotten, and told again.

@@ -183,7 +183,7 @@ impl Session {
         // The others see the user go before the peer sees the connection end.
         present.is_gone = spoken.is_ok() && self.order_outcome(Request::Go).await.is_ok();
         drop(present);
-        notable::disconnected(self.address, &self.who, self.is_account, self.ending, &spoken);
+        self.shared.notable.disconnected(self.address, &self.who, self.is_account, self.ending, &spoken);
         // A close with unread input would be a reset, which overtakes what was answered last.
         if self.ending != Some(Ending::EndOfInput) && matches!(spoken, Ok(()) | Err(Gone::Order | Gone::Node)) {
             let Self { socket, .. } = *self;

@@ -1,103 +1,114 @@
 //! What an operator reads of connections in the log: each kind of line stands here.
 //!
-//! It owns nothing but the count of lines that were left out. Lines that a stranger can cause as fast as they like must be sparse. Words
-//! that a peer has typed stand behind the address and in quotes: `scripts/package/fail2ban` reads these lines.
+//! It owns how many lines of each kind there were lately: strangers cause them, and must not fill the disk with them. What a peer has
+//! typed stands behind the address and in quotes: `scripts/package/fail2ban` reads these lines.
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Mutex;
-use std::time::Duration;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::time::Instant;
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
 
-use crate::clock;
+use crate::clock::Attempts;
 use crate::code::Code;
+use crate::limits::{LOG_LINES, LOG_LINES_AT_ONCE};
 use crate::names::Who;
 use crate::session::Ending;
 use crate::session::socket::Gone;
 
-/// How often a line of one kind is written of what comes without end.
-const SPARSE: Duration = Duration::from_secs(1);
+/// Lines of one kind, of which some are left out when there are many.
+#[derive(Debug)]
+struct Kind {
+    lines: RateLimiter<NotKeyed, InMemoryState, Attempts, NoOpMiddleware<<Attempts as Clock>::Instant>>,
+    left_out: AtomicU64,
+}
 
-/// Lines of which only some are written.
-#[derive(Debug, Default)]
-pub struct Sparse(Mutex<(Option<Instant>, u64)>);
-
-impl Sparse {
-    /// Whether a line may be written now; then how many were left out since the one before.
-    pub fn next(&self) -> Option<u64> {
-        let mut last = self.0.lock().expect("invariant: nothing panics under this lock");
-        if last.0.is_some_and(|at| clock::since(at) < SPARSE) {
-            last.1 += 1;
-            return None;
-        }
-        let left_out = last.1;
-        *last = (Some(clock::now()), 0);
-        Some(left_out)
+impl Default for Kind {
+    fn default() -> Self {
+        const EACH: NonZeroU32 = NonZeroU32::new(LOG_LINES).expect("invariant: at least one line a second");
+        const AT_ONCE: NonZeroU32 = NonZeroU32::new(LOG_LINES_AT_ONCE).expect("invariant: at least one line");
+        let quota = Quota::per_second(EACH).allow_burst(AT_ONCE);
+        Self { lines: RateLimiter::direct_with_clock(quota, Attempts), left_out: AtomicU64::new(0) }
     }
 }
 
-/// The lines that are sparse.
+impl Kind {
+    /// Writes a line, if there may be one. It is given how many were left out since the one before.
+    fn line(&self, write: impl FnOnce(u64)) {
+        match self.lines.check() {
+            Ok(()) => write(self.left_out.swap(0, Ordering::Relaxed)),
+            Err(_) => drop(self.left_out.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+}
+
+/// The log's lines about connections.
 #[derive(Debug, Default)]
 pub struct Notable {
-    refused: Sparse,
-    turned_away: Sparse,
+    refused: Kind,
+    turned_away: Kind,
+    logged_in: Kind,
+    accounts: Kind,
+    channels: Kind,
+    disconnected: Kind,
 }
 
 impl Notable {
+    /// A password or token was wrong. How many there can be is bounded by how many are tried.
+    pub(super) fn login_failed(&self, from: IpAddr, name: &str) {
+        tracing::warn!(%from, name = ?name, "login failed");
+    }
+
     /// No password was looked at.
     pub(super) fn login_refused(&self, from: IpAddr, name: &str, code: Code) {
-        if let Some(left_out) = self.refused.next() {
-            tracing::warn!(%from, name = ?name, %code, left_out, "login refused");
-        }
+        self.refused.line(|left_out| tracing::warn!(%from, name = ?name, %code, left_out, "login refused"));
     }
 
     /// Somebody was not let in.
     pub fn turned_away(&self, from: IpAddr, reason: &str) {
-        if let Some(left_out) = self.turned_away.next() {
-            tracing::warn!(%from, reason, left_out, "turned away");
-        }
+        self.turned_away.line(|left_out| tracing::warn!(%from, reason, left_out, "turned away"));
     }
-}
 
-pub(super) fn login_failed(from: IpAddr, name: &str) {
-    tracing::warn!(%from, name = ?name, "login failed");
-}
+    pub(super) fn logged_in(&self, from: IpAddr, user: &Who, with: &str) {
+        self.logged_in.line(|left_out| tracing::info!(%from, %user, with, left_out, "logged in"));
+    }
 
-pub(super) fn logged_in(from: IpAddr, user: &Who, with: &str) {
-    tracing::info!(%from, %user, with, "logged in");
-}
+    /// An account was made or removed, or has another password.
+    pub(super) fn account(&self, what: &str, from: IpAddr, user: &Who) {
+        self.accounts.line(|left_out| tracing::info!(%from, %user, left_out, "{what}"));
+    }
 
-pub(super) fn registered(from: IpAddr, user: &Who) {
-    tracing::info!(%from, %user, "registered");
-}
+    /// A channel was made or closed.
+    pub(super) fn channel(&self, what: &str, from: IpAddr, user: &Who, channel: &str) {
+        self.channels.line(|left_out| tracing::info!(%from, %user, channel, left_out, "channel {what}"));
+    }
 
-pub(super) fn unregistered(from: IpAddr, user: &Who) {
-    tracing::info!(%from, %user, "unregistered");
-}
-
-pub(super) fn password_changed(from: IpAddr, user: &Who) {
-    tracing::info!(%from, %user, "password changed");
-}
-
-pub(super) fn channel(what: &str, from: IpAddr, user: &Who, channel: &str) {
-    tracing::info!(%from, %user, channel, "channel {what}");
-}
-
-/// A connection has ended. That of a guest who has gone as people go is worth no line, nor are those that a stopping server ends.
-pub(super) fn disconnected(from: IpAddr, user: &Who, is_account: bool, ending: Option<Ending>, spoken: &Result<(), Gone>) {
-    let told = |is_worth_a_line: bool, reason: &dyn fmt::Display| match is_worth_a_line {
-        true => tracing::info!(%from, %user, %reason, "disconnected"),
-        false => tracing::debug!(%from, %user, %reason, "disconnected"),
-    };
-    match (spoken, ending) {
-        (Err(error @ (Gone::Order | Gone::Store(_))), _) => tracing::warn!(%from, %user, %error, "cut off"),
-        (Err(error @ Gone::Failed(_)), _) => told(is_account, error),
-        (Err(error), _) => told(true, error),
-        (Ok(()), Some(Ending::Closed(code))) => told(true, &code),
-        (Ok(()), Some(Ending::Dismissed)) => told(true, &"dismissed"),
-        (Ok(()), Some(Ending::Quit)) => told(is_account, &"quit"),
-        (Ok(()), Some(Ending::EndTyped | Ending::EndOfInput)) => told(is_account, &"closed by the client"),
-        (Ok(()), None) => told(false, &"the server stops"),
+    /// A connection has ended. That of a guest who has gone as people go is worth no line, nor are those that a stopping server ends.
+    pub(super) fn disconnected(
+        &self,
+        from: IpAddr,
+        user: &Who,
+        is_account: bool,
+        ending: Option<Ending>,
+        spoken: &Result<(), Gone>,
+    ) {
+        let told = |is_worth_a_line: bool, reason: &dyn fmt::Display| match is_worth_a_line {
+            true => self.disconnected.line(|left_out| tracing::info!(%from, %user, %reason, left_out, "disconnected")),
+            false => tracing::debug!(%from, %user, %reason, "disconnected"),
+        };
+        match (spoken, ending) {
+            (Err(error @ (Gone::Order | Gone::Store(_))), _) => tracing::warn!(%from, %user, %error, "cut off"),
+            (Err(error @ Gone::Failed(_)), _) => told(is_account, error),
+            (Err(error), _) => told(true, error),
+            (Ok(()), Some(Ending::Closed(code))) => told(true, &code),
+            (Ok(()), Some(Ending::Dismissed)) => told(true, &"dismissed"),
+            (Ok(()), Some(Ending::Quit)) => told(is_account, &"quit"),
+            (Ok(()), Some(Ending::EndTyped | Ending::EndOfInput)) => told(is_account, &"closed by the client"),
+            (Ok(()), None) => told(false, &"the server stops"),
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::event::{Answer, Needs, Request, Rights, Scope};
 use crate::limits::{ENTRY_BYTES, PASSWORD_BYTES, SCOPES, SCOPES_BYTES};
 use crate::names::Name;
 use crate::session::verbs::{Said, done, lasts_too_long};
-use crate::session::{Session, notable, secrets};
+use crate::session::{Session, secrets};
 use crate::state::{no_such_token, not_for_a_token};
 use crate::wire::{Age, Token, reply};
 
@@ -97,7 +97,7 @@ impl Session {
         let Some(rights) = found else {
             let counted = self.shared.passwords.wrong_secret(self.address);
             match &counted {
-                Ok(()) => notable::login_failed(self.address, "token"),
+                Ok(()) => self.shared.notable.login_failed(self.address, "token"),
                 Err(refusal) => self.shared.notable.login_refused(self.address, "token", refusal.code),
             }
             return Ok(Err(counted.err().unwrap_or_else(no_such_token)));
@@ -105,7 +105,7 @@ impl Session {
         match self.ask(Request::LogInToken(hash)).await? {
             Ok(Answer::LoggedIn(who, unread)) => {
                 (self.who, self.is_account, self.token) = (who, true, Some(Box::new(rights)));
-                notable::logged_in(self.address, &self.who, "token");
+                self.shared.notable.logged_in(self.address, &self.who, "token");
                 let unread = self.unread_at_login(unread).await;
                 self.show_own_channels().await;
                 Ok(Ok(format!("{} {unread}", self.who)))
@@ -125,7 +125,7 @@ impl Session {
         match self.shared.passwords.hash_new(self.address, new).await {
             Ok(hash) => {
                 let outcome = self.ask(Request::SetPassword(stored, hash)).await?;
-                outcome.iter().for_each(|_| notable::password_changed(self.address, &self.who));
+                outcome.iter().for_each(|_| self.shared.notable.account("password changed", self.address, &self.who));
                 done(outcome)
             }
             Err(refusal) => Ok(Err(refusal)),
@@ -137,7 +137,7 @@ impl Session {
         match self.verified(Request::Unregister("".into()), password).await {
             Ok(stored) => {
                 let outcome = self.ask(Request::Unregister(stored)).await?;
-                outcome.iter().for_each(|_| notable::unregistered(self.address, &self.who));
+                outcome.iter().for_each(|_| self.shared.notable.account("unregistered", self.address, &self.who));
                 done(outcome)
             }
             Err(refusal) => Ok(Err(refusal)),
@@ -157,7 +157,7 @@ impl Session {
         let stored = self.shared.state.read().await.password_of(name);
         let is_right = self.shared.passwords.check_login(self.address, name, stored.clone(), password).await?;
         if !is_right {
-            notable::login_failed(self.address, name);
+            self.shared.notable.login_failed(self.address, name);
         }
         stored.filter(|_| is_right).ok_or_else(|| Refusal::new(Code::LoginFailed, "the password is wrong"))
     }

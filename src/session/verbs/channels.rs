@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::event::{Answer, Request, RoomId, proposal::Key};
 use crate::limits::ENTRY_BYTES;
 use crate::names::{Name, Seq};
+use crate::session::Session;
 use crate::session::verbs::history::{Shown, page_lines};
 use crate::session::verbs::{Said, done};
-use crate::session::{Session, notable};
 
 /// What a membership may store besides its first entry: its owner, its end, and the owner after it.
 pub(super) const MEMBERSHIP_BYTES: usize = 3 * ENTRY_BYTES as usize;
@@ -29,7 +29,7 @@ impl Session {
             None => None,
         };
         let said = self.ask_paid(Request::Create(name.clone(), key), MEMBERSHIP_BYTES).await?;
-        said.iter().for_each(|_| notable::channel("created", self.address, &self.who, name.as_str()));
+        said.iter().for_each(|_| self.shared.notable.channel("created", self.address, &self.who, name.as_str()));
         Ok(said)
     }
 
@@ -126,7 +126,7 @@ impl Session {
 
     pub(super) async fn close(&mut self, name: &str) -> Said {
         let outcome = self.ask(Request::Close(Name::new(name))).await?;
-        outcome.iter().for_each(|_| notable::channel("closed", self.address, &self.who, name));
+        outcome.iter().for_each(|_| self.shared.notable.channel("closed", self.address, &self.who, name));
         done(outcome)
     }
 }

@@ -5,7 +5,7 @@ use crate::event::{Answer, Request};
 use crate::names::Name;
 use crate::session::verbs::accounts::too_short;
 use crate::session::verbs::{Said, done};
-use crate::session::{Session, notable, secrets};
+use crate::session::{Session, secrets};
 use crate::store::Start;
 
 impl Session {
@@ -49,7 +49,7 @@ impl Session {
         if let Ok(Answer::Who(who)) = &outcome {
             (self.who, self.is_account) = (who.clone(), true);
             self.shared.passwords.registered(self.address, who.name.as_str());
-            notable::registered(self.address, who);
+            self.shared.notable.account("registered", self.address, who);
         }
         done(outcome)
     }
@@ -74,13 +74,13 @@ impl Session {
             }
         };
         let Some(hash) = stored.filter(|_| is_right) else {
-            notable::login_failed(self.address, name.as_str());
+            self.shared.notable.login_failed(self.address, name.as_str());
             return Ok(Err(Refusal::new(Code::LoginFailed, "the name or the password is wrong")));
         };
         match self.ask(Request::LogIn(name, hash)).await? {
             Ok(Answer::LoggedIn(who, unread)) => {
                 (self.who, self.is_account) = (who, true);
-                notable::logged_in(self.address, &self.who, "password");
+                self.shared.notable.logged_in(self.address, &self.who, "password");
                 let unread = self.unread_at_login(unread).await;
                 self.show_own_channels().await;
                 Ok(Ok(format!("{} {unread}", self.who)))
