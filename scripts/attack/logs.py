@@ -104,5 +104,5 @@ def is_event(line, form):
         if form == "text":
             return bool(EVENT.match(text)) and text.count(MARK) <= 1
         event = json.loads(text)
-        return {"timestamp", "level", "fields"} <= set(event)
+        return {"timestamp", "level", "message"} <= set(event)
     return False
