@@ -18,7 +18,7 @@
 //! [`store`] keeps everything durable; [`search`] finds messages in it again, by an index that follows it. [`hub`] holds the recent lines of every room and wakes the sessions. [`replica`] is the
 //! one loop that runs these four. [`wire`] turns bytes into lines and commands, and answers into lines; [`session`] is the one
 //! loop of a connection. [`server`] starts and stops them all. [`clock`] tells the time; [`tls`] reads and makes
-//! certificates; [`config`] and [`cli`] hold what the
+//! certificates; [`metrics`] is what is counted meanwhile; [`config`] and [`cli`] hold what the
 //! operator asked for. [`menu`] is a client and [`mod@bench`] a load generator; of all these they use only [`wire`], and
 //! the menu [`tls`].
 //!
@@ -50,6 +50,7 @@ pub mod hub;
 pub mod limits;
 pub mod log;
 pub mod menu;
+pub mod metrics;
 pub mod names;
 pub mod order;
 pub mod replica;
