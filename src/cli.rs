@@ -151,7 +151,12 @@ pub fn describe(limits: &Limits) -> String {
 }
 
 /// What the operator reads when the server has started.
-pub fn greeting(config: &Config, addresses: &[SocketAddr], tls_addresses: &[SocketAddr]) -> String {
+pub fn greeting(
+    config: &Config,
+    addresses: &[SocketAddr],
+    tls_addresses: &[SocketAddr],
+    metrics: Option<SocketAddr>,
+) -> String {
     let mut text = String::new();
     let version = env!("CARGO_PKG_VERSION");
     for address in addresses {
@@ -159,6 +164,9 @@ pub fn greeting(config: &Config, addresses: &[SocketAddr], tls_addresses: &[Sock
     }
     for address in tls_addresses {
         text.push_str(&format!("linechat {version} listens on {address} with TLS\n"));
+    }
+    if let Some(address) = metrics {
+        text.push_str(&format!("its metrics are at http://{address}/metrics\n"));
     }
     text.push_str(&match config.journal {
         JournalKind::Disk => format!("it keeps its data in {}\n", config.data_dir.display()),

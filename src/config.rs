@@ -128,6 +128,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where the operator's socket is, if there is one.
     pub admin_socket: Option<PathBuf>,
+    /// Where metrics are to be had over HTTP, if they are.
+    pub metrics_listen: Option<SocketAddr>,
     /// Whether there is an index of messages.
     pub search: bool,
     /// Where entries are kept; what `--journal` says.

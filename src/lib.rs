@@ -19,7 +19,7 @@
 //! one loop that runs these four. [`wire`] turns bytes into lines and commands, and answers into lines; [`session`] is the one
 //! loop of a connection. [`server`] starts and stops them all. [`care`] is for a store that no replica uses, or beside the one that does: backups,
 //! checks, exports. [`clock`] tells the time; [`tls`] reads and makes
-//! certificates; [`config`] and [`cli`] hold what the
+//! certificates; [`metrics`] is what is counted meanwhile; [`config`] and [`cli`] hold what the
 //! operator asked for. [`menu`] is a client and [`mod@bench`] a load generator; of all these they use only [`wire`], and
 //! the menu [`tls`].
 //!
@@ -52,6 +52,7 @@ pub mod hub;
 pub mod limits;
 pub mod log;
 pub mod menu;
+pub mod metrics;
 pub mod names;
 pub mod order;
 pub mod replica;

@@ -174,12 +174,12 @@ fn serve(typed: ArgMatches) -> Result<()> {
         // Not earlier: until the server serves, a signal simply ends the process.
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let hangup = signal(SignalKind::hangup())?;
-        let (plain, tls) = (server.addresses(), server.tls_addresses());
+        let (plain, tls, metrics) = (server.addresses(), server.tls_addresses(), server.metrics_address());
         let list = |addresses: &[SocketAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = list(&plain), tls_listen = list(&tls), "serving");
         // For whoever has typed the command; a program reads the log. It serves whether or not anybody reads it.
         if serve.log_format == LogFormat::Text {
-            let _ = print(&greeting(&config, &plain, &tls));
+            let _ = print(&greeting(&config, &plain, &tls, metrics));
         }
         warn_in_the_open(&config);
         tokio::spawn(reload_at(hangup, Reload { typed, started: settings, log, manners: server.manners() }));

@@ -17,6 +17,7 @@ mod snapshots;
 mod supervisor;
 mod sweep;
 mod tls;
+mod watching;
 
 use std::io;
 use std::net::SocketAddr;
@@ -43,6 +44,7 @@ use door::Door;
 use journal::{Journal, Parts};
 pub use manners::Manners;
 use supervisor::Supervisor;
+use watching::{Counted, Watched};
 
 pub use supervisor::Failure;
 
@@ -132,6 +134,14 @@ pub enum StartError {
         /// The system's error.
         error: io::Error,
     },
+    /// Metrics cannot be had where they should.
+    #[error("cannot listen on {address} for metrics: {error}; give another --metrics-listen ADDR:PORT")]
+    Metrics {
+        /// Where.
+        address: SocketAddr,
+        /// The system's error.
+        error: io::Error,
+    },
     /// The system gives no thread.
     #[error("the system gives no thread for the journal ({0}); raise its limit of processes (ulimit -u)")]
     Thread(io::Error),
@@ -150,6 +160,8 @@ pub struct Server {
     snapshots: Option<(Arc<Nats>, PathBuf)>,
     /// The operator's.
     admin: Option<admin::Socket>,
+    watched: Arc<Watched>,
+    metrics_listener: Option<TcpListener>,
 }
 
 impl Server {
@@ -165,11 +177,14 @@ impl Server {
         // Ports are bound before the store is read, to fail early if one is taken; nobody can connect until it has been read.
         let sockets = bind_all(&config.listen)?;
         let tls_sockets = bind_all(config.tls.as_ref().map_or(&[], |tls| &tls.listen))?;
-        let limits = Arc::new(config.limits.clone());
+        let metrics_socket = config.metrics_listen.map(bind_for_metrics).transpose()?;
+        let (limits, metrics) = (Arc::new(config.limits.clone()), Arc::default());
         let hub = Arc::new(Hub::new(&limits));
         let (mut supervisor, stopping) = (Supervisor::default(), CancellationToken::new());
-        let parts = Parts { hub: &hub, limits: &limits, supervisor: &mut supervisor, stopping: stopping.clone() };
+        let parts =
+            Parts { hub: &hub, limits: &limits, metrics: &metrics, supervisor: &mut supervisor, stopping: stopping.clone() };
         let Journal { order, state, reader, search, node, membership, nats } = journal::open(config, parts).await?;
+        let reader = Arc::new(Counted { reader, metrics: Arc::clone(&metrics) });
         let (listeners, tls_listeners) = (listen_all(sockets)?, listen_all(tls_sockets)?);
         // The directory is there, and is this server's.
         let admin = config.admin_socket.as_deref().map(admin::Socket::bind).transpose()?;
@@ -182,6 +197,7 @@ impl Server {
             search,
             clock: Clock::System,
             hub,
+            metrics,
             passwords: Passwords::new(&limits),
             budgets: Budgets::new(&limits),
             notable: Notable::default(),
@@ -191,9 +207,24 @@ impl Server {
             tracker: TaskTracker::new(),
         });
         let admission = Arc::new(Admission::new(Arc::clone(&shared.limits)));
+        let watched = Watched { shared: Arc::clone(&shared), admission: Arc::clone(&admission), nats: nats.clone() };
+        let watched = Arc::new(watched);
+        let metrics_listener = metrics_socket.map(listen_for_metrics).transpose()?;
         let snapshots = nats.map(|nats| (nats, config.data_dir.clone()));
         let manners = Arc::new(Manners::new(config, certificates.clone()));
-        Ok(Self { shared, admission, listeners, tls_listeners, certificates, manners, supervisor, snapshots, admin })
+        Ok(Self {
+            shared,
+            admission,
+            listeners,
+            tls_listeners,
+            certificates,
+            manners,
+            supervisor,
+            snapshots,
+            admin,
+            watched,
+            metrics_listener,
+        })
     }
 
     /// Where it listens, with the real ports in place of 0.
@@ -204,6 +235,11 @@ impl Server {
     /// Where it speaks TLS, in the same way.
     pub fn tls_addresses(&self) -> Vec<SocketAddr> {
         self.tls_listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Where metrics are to be had, in the same way.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_listener.as_ref()?.local_addr().ok()
     }
 
     /// What may change while it runs.
@@ -220,7 +256,7 @@ impl Server {
         let (mut supervisor, snapshots) = (self.supervisor, self.snapshots);
         let mut until_stopped = vec![supervisor.task("sweeping", sweep::run(Arc::clone(&shared)))];
         if let Some(socket) = self.admin {
-            until_stopped.push(supervisor.task("the operator's socket", admin::accept(Arc::clone(&shared), socket)));
+            until_stopped.push(supervisor.task("the operator's socket", admin::accept(Arc::clone(&self.watched), socket)));
         }
         if let (Some(membership), Some((nats, directory))) = (shared.membership.clone(), snapshots) {
             until_stopped.extend(be_a_node(&shared, &membership, &nats, directory, &mut supervisor));
@@ -233,6 +269,9 @@ impl Server {
                 until_stopped.push(supervisor.task("accepting connections", accepting));
             }
         }
+        // A server that stops says so there, until it has stopped.
+        let watching =
+            self.metrics_listener.map(|listener| supervisor.task("metrics", watching::accept(self.watched, listener)));
         let outcome = tokio::select! {
             () = stop => Ok(()),
             failure = supervisor.failure() => Err(failure),
@@ -253,6 +292,7 @@ impl Server {
             },
             failure = supervisor.failure() => return Err(fail(&shared, failure).await),
         }
+        watching.iter().for_each(AbortHandle::abort);
         shared.search.close();
         shared.order.close();
         // Whatever was answered is stored already. Closing the store only makes it smaller, and the next start does that, too.
@@ -322,6 +362,22 @@ fn bind(address: SocketAddr) -> Result<(SocketAddr, TcpSocket), StartError> {
 
 fn listen(address: SocketAddr, socket: TcpSocket) -> Result<TcpListener, StartError> {
     socket.listen(BACKLOG).map_err(|error| cannot_listen(address, error))
+}
+
+fn bind_for_metrics(address: SocketAddr) -> Result<(SocketAddr, TcpSocket), StartError> {
+    bind(address).map_err(for_metrics)
+}
+
+fn listen_for_metrics((address, socket): (SocketAddr, TcpSocket)) -> Result<TcpListener, StartError> {
+    listen(address, socket).map_err(for_metrics)
+}
+
+fn for_metrics(error: StartError) -> StartError {
+    match error {
+        StartError::PortInUse(address) => StartError::Metrics { address, error: io::ErrorKind::AddrInUse.into() },
+        StartError::Listen { address, error } => StartError::Metrics { address, error },
+        other => other,
+    }
 }
 
 fn cannot_listen(address: SocketAddr, error: io::Error) -> StartError {

@@ -21,9 +21,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &["state", "event", "names", "limits", "clock"]),
     ("search", &["store", "event", "names", "limits", "clock"]),
     ("hub", &["event", "names", "limits"]),
-    ("replica", &["order", "state", "store", "hub", "event", "code", "clock", "names", "limits"]),
+    ("replica", &["order", "state", "store", "hub", "event", "code", "clock", "names", "limits", "metrics"]),
     ("wire", &["event", "code", "names", "limits"]),
-    ("session", &["wire", "hub", "order", "state", "store", "search", "event", "code", "clock", "names", "limits"]),
+    // Who counts, and who shows what was counted; nobody decides by it.
+    ("metrics", &["wire", "code"]),
+    ("session", &["wire", "hub", "order", "state", "store", "search", "event", "code", "clock", "names", "limits", "metrics"]),
     ("tls", &[]),
     ("menu", &["wire", "tls"]),
     ("bench", &["wire"]),
@@ -34,7 +36,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "server",
         &[
             "config", "care", "session", "replica", "hub", "order", "state", "store", "search", "wire", "event", "code",
-            "clock", "names", "limits", "tls",
+            "clock", "names", "limits", "tls", "metrics",
         ],
     ),
     ("cli", &["config", "care", "wire", "code", "names", "limits", "bench"]),

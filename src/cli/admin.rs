@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -39,6 +39,8 @@ pub struct Admin {
 pub enum Act {
     /// Shows how the server is.
     Status,
+    /// Shows what is counted and measured, in Prometheus's text format.
+    Metrics,
     /// Lists who is connected.
     Connections {
         /// A name or an address, in which * and ? stand for others.
@@ -167,6 +169,7 @@ impl Act {
         let some = |word: &str, more: Option<&String>| more.map(|more| format!("{word}{more}")).unwrap_or_default();
         match self {
             Self::Status => "STATUS".to_owned(),
+            Self::Metrics => "METRICS".to_owned(),
             Self::Connections { pattern } => format!("CONNECTIONS{}", some(" ", pattern.as_ref())),
             Self::Disconnect { who, reason } => format!("DISCONNECT {who} {}", reason.join(" ")),
             Self::Ban { who, span, reason } => {
@@ -190,6 +193,7 @@ impl Act {
     const fn columns(&self) -> &'static [&'static str] {
         match self {
             Self::Status => &["name", "value"],
+            Self::Metrics => &["line"],
             Self::Connections { .. } => &["connection", "user", "kind", "address", "since", "node"],
             Self::Bans => &["banned", "since", "until", "reason"],
             Self::Accounts(Accounts::List { .. }) => &["account", "connections", "channels", "tokens", "banned"],
@@ -244,26 +248,15 @@ impl Admin {
         let text = match (self.json, columns) {
             (true, []) => format!("{}\n", Value::from_iter([("ok", fields)])),
             (true, _) => rows.iter().map(|row| format!("{}\n", object(columns, row))).collect(),
+            (false, _) if matches!(self.act, Act::Metrics) => rows.iter().map(|row| format!("{}\n", row.join("\t"))).collect(),
             (false, []) => format!("{}\n", self.act.said(fields)),
             (false, _) => table(columns, &rows),
         };
         Ok(Done::Answered(text))
     }
 
-    fn socket(&self) -> Result<PathBuf> {
-        if let Some(socket) = &self.admin_socket {
-            return Ok(socket.clone());
-        }
-        if self.data_dir.is_none()
-            && let Some(socket) = path_of("admin-socket")?
-        {
-            return Ok(socket);
-        }
-        Ok(data_dir(self.data_dir.as_deref())?.join(ADMIN_SOCKET))
-    }
-
     fn ask(&self, line: &str) -> Result<Answer> {
-        let path = self.socket()?;
+        let path = find_socket(self.data_dir.as_deref(), self.admin_socket.as_deref())?;
         let no_server = || {
             let path = path.display();
             format!("no server answers at {path}; is it running, and is this its --data-dir or --admin-socket?")
@@ -286,6 +279,22 @@ impl Admin {
             }
         }
     }
+}
+
+/// Where the operator's socket of a server is, whose data directory or socket may be given.
+///
+/// # Errors
+/// When the file with settings cannot be read, or there is no place at all.
+pub fn find_socket(directory: Option<&Path>, socket: Option<&Path>) -> Result<PathBuf> {
+    if let Some(socket) = socket {
+        return Ok(socket.to_owned());
+    }
+    if directory.is_none()
+        && let Some(socket) = path_of("admin-socket")?
+    {
+        return Ok(socket);
+    }
+    Ok(data_dir(directory)?.join(ADMIN_SOCKET))
 }
 
 fn object(columns: &[&str], row: &[String]) -> Value {

@@ -50,6 +50,9 @@ pub struct Serve {
     /// Where 'linechat admin' finds this server [default: admin.sock in the data directory, except with --journal memory].
     #[arg(long, value_name = "PATH")]
     pub admin_socket: Option<PathBuf>,
+    /// Where to answer HTTP for Prometheus: /metrics, /healthz and /readyz; who can reach it reads how busy the server is, and no message.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub metrics_listen: Option<String>,
     /// Keeps no index of messages: SEARCH, and HISTORY by time or with a user, are not to be had; it spares half of what a message costs.
     #[arg(long)]
     pub no_search: bool,
@@ -104,10 +107,23 @@ impl Serve {
         let limits = Limits { registration: self.registration, ..limits };
         let usual = || (self.journal != JournalKind::Memory).then(|| data_dir.join(ADMIN_SOCKET));
         let admin_socket = self.admin_socket.clone().or_else(usual);
+        let metrics_listen = self.metrics_listen.as_deref().map(resolve).transpose()?;
         let cluster = self.cluster()?;
         let journal = self.journal;
         let search = !self.no_search;
-        Ok(Config { listen, tls, plain_passwords, proxies, data_dir, admin_socket, search, journal, cluster, limits })
+        Ok(Config {
+            listen,
+            tls,
+            plain_passwords,
+            proxies,
+            data_dir,
+            admin_socket,
+            metrics_listen,
+            search,
+            journal,
+            cluster,
+            limits,
+        })
     }
 
     fn cluster(&self) -> Result<Option<Cluster>> {

@@ -58,6 +58,9 @@ pub trait Order: Send + Sync {
     /// [`Closed`]; nothing was taken.
     fn propose(&self, proposals: Vec<Proposal>) -> BoxFuture<'_, Result<(), Closed>>;
 
+    /// How many calls' proposals wait to be ordered.
+    fn waiting(&self) -> usize;
+
     /// Takes no more proposals. Those already taken are still ordered, or refused; then the batches end.
     fn close(&self);
 }

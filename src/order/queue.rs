@@ -46,6 +46,10 @@ impl Order for Queue {
         Box::pin(async { sender.ok_or(Closed)?.send(proposals).await.map_err(|_| Closed) })
     }
 
+    fn waiting(&self) -> usize {
+        self.sender().as_ref().map_or(0, |sender| sender.max_capacity() - sender.capacity())
+    }
+
     fn close(&self) {
         // Callers that wait for room have a sender of their own, so their proposals are still ordered.
         *self.sender.write().expect("invariant: nothing panics under this lock") = None;

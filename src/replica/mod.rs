@@ -22,6 +22,7 @@ use crate::clock::{self, Ages, Clock};
 use crate::event::{Batch, NodeId, Request};
 use crate::hub::{Hub, News};
 use crate::limits::{ENDED_ROOMS_SECONDS, IDS_RESERVED, Limits};
+use crate::metrics::Metrics;
 use crate::names::UserId;
 use crate::order::cluster::{Membership, Standing};
 use crate::order::{Batches, OrderError};
@@ -86,6 +87,7 @@ pub struct Replica<B: Backend> {
     state: SharedState,
     store: Store<B>,
     full_since: Option<Instant>,
+    metrics: Arc<Metrics>,
     /// The clock of the newest batch, which goes on while there are no others; `None` before the first.
     clock: Option<Clock>,
     ages: Ages,
@@ -123,11 +125,17 @@ impl<B: Backend> Replica<B> {
             state,
             store,
             full_since: None,
+            metrics: Arc::default(),
             clock: None,
             ages,
             news,
             completions,
         })
+    }
+
+    /// The same, which counts its batches here.
+    pub fn counted_in(self, metrics: &Arc<Metrics>) -> Self {
+        Self { metrics: Arc::clone(metrics), ..self }
     }
 
     /// The state, for reading.
@@ -282,7 +290,7 @@ impl<B: Backend> Replica<B> {
         let mut work = Work { node: self.node, membership, time, news, completions };
         let context = Context { time, limits: &self.limits, storage };
         let done = work.batch(state, &mut self.store, context, batch);
-        let decided = done.is_ok();
+        let (decided, began) = (done.is_ok(), clock::now());
         match done.and_then(|()| self.store.commit()) {
             // Nothing that must be stored was decided: what the store wanted to note beside it can wait.
             Err(StoreError::Full) if storage == Storage::Nothing && decided => self.store.rollback(),
@@ -293,6 +301,7 @@ impl<B: Backend> Replica<B> {
             }
             Ok(()) => {}
         }
+        let took = clock::since(began);
         state.commit();
         if let Some(membership) = &self.membership {
             membership.uses(state.features());
@@ -304,6 +313,7 @@ impl<B: Backend> Replica<B> {
             }
         }
         if state.seq() > before {
+            self.metrics.committed(state.seq().0 - before.0, took);
             self.news.push(News::UpTo { seq: state.seq() });
         }
         self.news.append(&mut self.completions);

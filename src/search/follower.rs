@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -38,6 +39,8 @@ pub struct Follower {
     asked: mpsc::Receiver<Job>,
     closed: CancellationToken,
     sweep: Sweep,
+    /// Is told up to which entry the index has come.
+    reached: Arc<AtomicU64>,
     /// How many bytes the index had when it gave way to the journal; 0 while there is room for it.
     gave_way: u64,
 }
@@ -65,8 +68,10 @@ impl Follower {
         directory: Option<&Path>,
         asked: mpsc::Receiver<Job>,
         closed: CancellationToken,
+        reached: Arc<AtomicU64>,
     ) -> Self {
-        Self { reader, directory: directory.map(Path::to_owned), asked, closed, sweep: Sweep::default(), gave_way: 0 }
+        let directory = directory.map(Path::to_owned);
+        Self { reader, directory, asked, closed, sweep: Sweep::default(), reached, gave_way: 0 }
     }
 
     /// Follows the journal until nobody asks any more. It reads and writes a file: run it where that may be waited for.
@@ -130,6 +135,7 @@ impl Follower {
             self.must_leave_room()?;
             let began = clock::now();
             let is_up_to_date = self.catch_up(&mut index, !jobs.is_empty()).await?;
+            self.reached.store(index.taken().0, Ordering::Relaxed);
             if is_up_to_date {
                 jobs.into_iter().try_for_each(|job| job(&index))?;
             }

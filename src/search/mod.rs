@@ -16,6 +16,7 @@ mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
@@ -23,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::limits::{SEARCH_SECONDS, SEARCHES_WAITING};
+use crate::names::Seq;
 use crate::store::Reader;
 
 pub use filter::{Filter, Place};
@@ -51,6 +53,7 @@ type Job = Box<dyn FnOnce(&Index) -> Result<(), IndexError> + Send>;
 pub struct Search {
     jobs: mpsc::Sender<Job>,
     closed: CancellationToken,
+    reached: Arc<AtomicU64>,
 }
 
 /// An index of what this reader reads, in a file of this directory, or in memory without one. Nothing is opened until the
@@ -58,14 +61,20 @@ pub struct Search {
 pub fn open(reader: Arc<dyn Reader>, directory: Option<&Path>) -> (Search, Follower) {
     let (jobs, asked) = mpsc::channel(SEARCHES_WAITING);
     let closed = CancellationToken::new();
-    let follower = Follower::new(reader, directory, asked, closed.clone());
-    (Search { jobs, closed }, follower)
+    let reached = Arc::default();
+    let follower = Follower::new(reader, directory, asked, closed.clone(), Arc::clone(&reached));
+    (Search { jobs, closed, reached }, follower)
 }
 
 impl Search {
     /// A search that never finds anything: for a server without an index.
     pub fn nowhere() -> Self {
-        Self { jobs: mpsc::channel(1).0, closed: CancellationToken::new() }
+        Self { jobs: mpsc::channel(1).0, closed: CancellationToken::new(), reached: Arc::default() }
+    }
+
+    /// Up to which entry the index has taken the journal in; `None` without an index.
+    pub fn reached(&self) -> Option<Seq> {
+        (!self.jobs.is_closed()).then(|| Seq(self.reached.load(Ordering::Relaxed)))
     }
 
     /// Asks the index something, once it has reached what is committed now.

@@ -49,6 +49,11 @@ impl Admission {
         self.addresses.lock().expect("invariant: nothing panics under this lock")
     }
 
+    /// How many connections there are.
+    pub fn connections(&self) -> u64 {
+        self.addresses().all
+    }
+
     /// A permit for a connection that counts for this address (see [`counted`]), of which there may be `most_each`, where so
     /// many bytes are buffered for those who are connected.
     ///

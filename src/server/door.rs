@@ -123,6 +123,7 @@ fn begin(door: &Arc<Door>, stream: TcpStream, caller: Caller) -> Option<impl Fut
     }
     if door.shared.budgets.handshakes.take(&caller.address).is_err() {
         tracing::debug!(peer = %caller.peer, "too many TLS handshakes from there");
+        door.shared.metrics.turned_away(Code::RateLimited);
         return None;
     }
     Some(shake_hands(Arc::clone(door), stream, caller))
@@ -145,6 +146,7 @@ fn converse(door: &Door, transport: Box<dyn Transport>, caller: Caller) {
     let Caller { peer, address, is_encrypted, is_local, permit } = caller;
     let shared = &door.shared;
     let handle = shared.hub.admit();
+    shared.metrics.connections.add(1);
     // At debug level only: a span is a tenth of what a silent connection costs.
     let span = tracing::debug_span!("connection", session = handle.number, %peer);
     let mut session = Session::new(Arc::clone(shared), transport, address, Arc::clone(&handle));
@@ -180,6 +182,7 @@ impl Door {
 
     /// Before a handshake there is no way to say anything that the peer would understand.
     fn turn_away(&self, stream: &TcpStream, peer: SocketAddr, refusal: &Refusal) {
+        self.shared.metrics.turned_away(refusal.code);
         self.shared.notable.turned_away(peer.ip().to_canonical(), &refusal.text);
         if self.certificates.is_none() {
             admission::turn_away(stream, refusal);

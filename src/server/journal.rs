@@ -16,6 +16,7 @@ use crate::config::{Cluster, Config, JournalKind};
 use crate::event::{Batch, NodeId, Origin, Proposal, Request, SessionId};
 use crate::hub::{Hub, News};
 use crate::limits::{FEED_BATCHES, Limits};
+use crate::metrics::Metrics;
 use crate::order::cluster::{self, Broker, Features, Membership, Standing};
 use crate::order::local::{self, Runs};
 use crate::order::nats::{self, Nats};
@@ -58,6 +59,7 @@ pub struct Journal {
 pub struct Parts<'a> {
     pub hub: &'a Arc<Hub>,
     pub limits: &'a Arc<Limits>,
+    pub metrics: &'a Arc<Metrics>,
     pub supervisor: &'a mut Supervisor,
     pub stopping: CancellationToken,
 }
@@ -76,12 +78,12 @@ pub async fn open(config: &Config, mut parts: Parts<'_>) -> Result<Journal, Star
         Runs::InThread => {
             let (store, reader) = store::open_disk(&config.data_dir, Presence::Forgotten)?;
             let replica = restore(store, parts.limits).await?;
-            (reader, in_thread(replica, batches, &mut parts)?)
+            (reader, in_thread(replica.counted_in(parts.metrics), batches, &mut parts)?)
         }
         Runs::InTask => {
             let (store, reader) = store::open_memory(parts.limits.memory_journal_bytes, Presence::Forgotten);
             let replica = restore(store, parts.limits).await?;
-            (reader, in_task(replica, batches, &mut parts))
+            (reader, in_task(replica.counted_in(parts.metrics), batches, &mut parts))
         }
     };
     let directory = (runs == Runs::InThread).then_some(config.data_dir.as_path());
@@ -131,7 +133,7 @@ async fn shared(config: &Config, cluster: &Cluster, mut parts: Parts<'_>) -> Res
     let reader: Arc<dyn Reader> = Arc::new(Kept { reader, durability: broker.durability() });
     let cluster::Cluster { order, publisher, batches } =
         cluster::open(Arc::clone(&broker), after, &membership, refuse(parts.hub));
-    in_thread_unless_it_differs(replica, batches, &mut parts, config.data_dir.clone())?;
+    in_thread_unless_it_differs(replica.counted_in(parts.metrics), batches, &mut parts, config.data_dir.clone())?;
     parts.supervisor.task("the order", publisher.run());
     let entered = tokio::select! {
         biased;

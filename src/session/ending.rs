@@ -11,7 +11,7 @@ use crate::code::{Code, Refusal};
 use crate::limits::FAREWELL_SECONDS;
 use crate::session::Session;
 use crate::session::socket::Gone;
-use crate::wire::reply;
+use crate::wire::{Word, reply};
 
 impl Session {
     /// Somebody has ended the connection: what came before is shown and answered, and then the peer is told why, if it takes
@@ -44,7 +44,7 @@ impl Session {
             }
             if clock::now() >= deadline {
                 let text = "the server is stopping; this line and those after it were not executed";
-                self.refuse("-", &Refusal::new(Code::ShuttingDown, text));
+                self.refuse(Word::NONE, &Refusal::new(Code::ShuttingDown, text));
                 break;
             }
         }

@@ -72,9 +72,15 @@ impl Session {
         let (subscription, _) = self.reading.room(index, self.connection);
         let (room, after) = (subscription.room.id, subscription.cursor.seq);
         let query = Query { room, start: Start::After(after), count: READ_ENTRIES, what: What::Everything };
+        self.shared.metrics.catch_up_reads.add(1);
         let page = self.shared.reader.read(query).await.map_err(|error| Gone::Store(error.to_string()))?;
         let (subscription, ears) = self.reading.room(index, self.connection);
-        self.socket.write(|out| write_page(out, subscription, page, floor, lost, ears));
+        let metrics = &self.shared.metrics;
+        self.socket.write(|out| {
+            let from = out.len();
+            write_page(out, subscription, page, floor, lost, ears);
+            metrics.delivered(&out[from..]);
+        });
         Ok(())
     }
 }

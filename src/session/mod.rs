@@ -24,6 +24,7 @@ mod transport;
 mod turn;
 mod verbs;
 
+use std::fmt::Display;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -38,7 +39,7 @@ use crate::hub::{Notice, SessionHandle};
 use crate::limits::{ENDING_ROOMS, IN_FLIGHT, IN_FLIGHT_BYTES, OUT_BYTES, SAID_A_TOKEN};
 use crate::names::{Name, UserId, Who};
 use crate::order::NotNow;
-use crate::wire::{LineDecoder, reply};
+use crate::wire::{LineDecoder, Word, reply};
 
 use budgets::Leases;
 use present::Present;
@@ -130,9 +131,9 @@ impl Session {
         let (stall, throttle) = (shared.limits.stalled_seconds, Throttle::new(shared.limits.commands_per_second));
         Box::new(Self {
             life: shared.lives.newest(),
+            socket: Socket::new(transport, Arc::clone(&handle), Arc::clone(&shared.metrics), stall),
             shared,
             address,
-            socket: Socket::new(transport, Arc::clone(&handle), stall),
             handle,
             decoder: LineDecoder::default(),
             unread: Vec::new(),
@@ -202,7 +203,7 @@ impl Session {
                 self.pay_address(1);
             }
             Ok(other) => unreachable!("invariant: who comes is told who they are, and not {other:?}"),
-            Err(refusal) => self.turn_away("-", &refusal),
+            Err(refusal) => self.turn_away(Word::NONE, &refusal),
         }
         Ok(())
     }
@@ -263,12 +264,19 @@ impl Session {
         self.replies.answer(&mut self.socket, lines);
     }
 
-    fn refuse(&mut self, verb: &str, refusal: &Refusal) {
-        self.answer(|out| reply::err(out, verb, refusal));
+    /// Answers that it was done; `fields` is empty or begins with a space.
+    fn accept(&mut self, verb: Word, fields: impl Display) {
+        self.shared.metrics.answered(verb, Ok(()));
+        self.answer(|out| reply::ok(out, verb.name(), fields));
+    }
+
+    fn refuse(&mut self, verb: Word, refusal: &Refusal) {
+        self.shared.metrics.answered(verb, Err(refusal.code));
+        self.answer(|out| reply::err(out, verb.name(), refusal));
     }
 
     /// Closes the connection after telling the peer why.
-    fn turn_away(&mut self, verb: &str, refusal: &Refusal) {
+    fn turn_away(&mut self, verb: Word, refusal: &Refusal) {
         self.refuse(verb, refusal);
         self.ending = Some(Ending::Closed(refusal.code));
     }

@@ -9,13 +9,13 @@ use std::collections::VecDeque;
 use crate::code::{Code, Refusal};
 use crate::event::{Answer, Completion};
 use crate::session::socket::Socket;
-use crate::wire::reply;
+use crate::wire::{Word, reply};
 
 /// An answer in the queue.
 #[derive(Debug)]
 enum Due {
     /// It is known when the proposal with this tag is completed; the proposal holds `bytes` bytes of text.
-    Later { tag: u64, verb: &'static str, bytes: usize },
+    Later { tag: u64, verb: Word, bytes: usize },
     /// The lines of an answer that is known.
     Known(Vec<u8>),
 }
@@ -52,7 +52,7 @@ impl Replies {
     }
 
     /// Adds an answer to `verb` that waits for the proposal `tag`, which holds `bytes` bytes of text.
-    pub fn await_completion(&mut self, tag: u64, verb: &'static str, bytes: usize) {
+    pub fn await_completion(&mut self, tag: u64, verb: Word, bytes: usize) {
         self.in_flight += 1;
         self.bytes += bytes;
         self.queue.push_back(Due::Later { tag, verb, bytes });
@@ -62,7 +62,10 @@ impl Replies {
     pub fn give_up(&mut self, socket: &mut Socket) {
         for due in self.queue.drain(..) {
             match due {
-                Due::Later { verb, .. } => socket.write(|out| reply::err(out, verb, &unsure())),
+                Due::Later { verb, .. } => {
+                    socket.metrics.answered(verb, Err(Code::Unsure));
+                    socket.write(|out| reply::err(out, verb.name(), &unsure()));
+                }
                 Due::Known(lines) => socket.write(|out| out.extend_from_slice(&lines)),
             }
         }
@@ -79,14 +82,15 @@ impl Replies {
         let Due::Later { verb, bytes, .. } = self.queue[at] else { return None };
         self.in_flight -= 1;
         self.bytes -= bytes;
+        socket.metrics.answered(verb, completion.result.as_ref().map(drop).map_err(|refusal| refusal.code));
         if at > 0 {
             let mut lines = Vec::new();
-            answer(&mut lines, verb, &completion.result);
+            answer(&mut lines, verb.name(), &completion.result);
             self.bytes += lines.len();
             self.queue[at] = Due::Known(lines);
         } else {
             self.queue.pop_front();
-            socket.write(|out| answer(out, verb, &completion.result));
+            socket.write(|out| answer(out, verb.name(), &completion.result));
             while let Some(Due::Known(lines)) = self.queue.pop_front_if(|due| matches!(due, Due::Known(_))) {
                 self.bytes -= lines.len();
                 socket.write(|out| out.extend_from_slice(&lines));

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::order::Order;
 use crate::order::cluster::Membership;
 use crate::search::Search;
@@ -35,6 +36,8 @@ pub struct Shared {
     pub search: Search,
     /// Tells the time of day, for questions such as what has been said since.
     pub clock: Clock,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Reaches the sessions.
     pub hub: Arc<Hub>,
     /// Every bound.

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::clock;
 use crate::hub::SessionHandle;
 use crate::limits::{FLOOD_BYTES, LINGER_SECONDS, READ_BYTES};
+use crate::metrics::Metrics;
 use crate::session::transport::Transport;
 use crate::wire::json;
 
@@ -57,6 +58,8 @@ pub struct Socket {
     waiting: Vec<u8>,
     /// Is told whether the peer takes what it is sent.
     handle: Arc<SessionHandle>,
+    /// Counts what is sent.
+    pub(super) metrics: Arc<Metrics>,
     /// When the peer last took something, while something waits.
     blocked_since: Option<Instant>,
     stall_seconds: u64,
@@ -96,8 +99,9 @@ fn end_lines_in_crlf(bytes: &mut Vec<u8>, from: usize) {
 }
 
 impl Socket {
-    pub fn new(transport: Box<dyn Transport>, handle: Arc<SessionHandle>, stall_seconds: u64) -> Self {
-        Self { transport, waiting: Vec::new(), handle, blocked_since: None, stall_seconds, crlf: false, json: false }
+    pub fn new(transport: Box<dyn Transport>, handle: Arc<SessionHandle>, metrics: Arc<Metrics>, stall_seconds: u64) -> Self {
+        let waiting = Vec::new();
+        Self { transport, waiting, handle, metrics, blocked_since: None, stall_seconds, crlf: false, json: false }
     }
 
     /// Lets the peer take nothing for so long from now on.
@@ -139,7 +143,7 @@ impl Socket {
         self.note_progress(sent)
     }
 
-    /// Lets `gather` add lines behind the waiting bytes, and sends both at once: a system call costs more than copying.
+    /// Lets `gather` add lines of events behind the waiting bytes, and sends both at once: a system call costs more than copying.
     pub fn send_gathered<T>(&mut self, gather: impl FnOnce(&mut Vec<u8>) -> T) -> Result<T, Gone> {
         OUTGOING.with_borrow_mut(|buffer| {
             buffer.clear();
@@ -147,6 +151,7 @@ impl Socket {
             self.waiting = Vec::new();
             let from = buffer.len();
             let result = gather(buffer);
+            self.metrics.delivered(&buffer[from..]);
             show_as_wanted(self.json, self.crlf, buffer, from);
             let sent = send(&mut *self.transport, buffer)?;
             self.waiting.extend_from_slice(&buffer[sent..]);
@@ -161,6 +166,7 @@ impl Socket {
     }
 
     fn note_progress(&mut self, sent: usize) -> Result<(), Gone> {
+        self.metrics.sent_bytes.add(sent as u64);
         if self.waiting.is_empty() {
             if self.blocked_since.take().is_some() {
                 self.handle.takes_all();

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::session::reading::Which;
 use crate::session::socket::{Gone, with_incoming};
 use crate::session::{Ending, Session, sniff};
-use crate::wire::{Back, Code, LineDecoder, Next, Refusal, reply};
+use crate::wire::{Back, Code, LineDecoder, Next, Refusal, Word, reply};
 
 /// How many reads one turn may make before it is another session's.
 const READS: usize = 4;
@@ -50,6 +50,7 @@ impl Session {
             let read = self.socket.transport.poll_read(context, buffer)?;
             self.awaits_input = read.is_pending();
             let Poll::Ready(length) = read else { return Ok(false) };
+            self.shared.metrics.received_bytes.add(length as u64);
             if length == 0 {
                 self.refuse_partial_line();
                 self.input_ends();
@@ -71,7 +72,7 @@ impl Session {
             && !self.decoder.is_partial()
             && let Some(refusal) = sniff::first_bytes(bytes)
         {
-            self.turn_away("-", &refusal);
+            self.turn_away(Word::NONE, &refusal);
             return bytes.len();
         }
         let mut input = bytes;
@@ -96,7 +97,7 @@ impl Session {
                     self.line(line);
                 }
                 Next::TooLong => self.mistake("-", &too_long()),
-                Next::Flood => self.turn_away("-", &too_long()),
+                Next::Flood => self.turn_away(Word::NONE, &too_long()),
                 Next::End => self.ending = Some(Ending::EndTyped),
             }
             self.line_deadline = None;
@@ -111,14 +112,15 @@ impl Session {
 
     fn refuse_partial_line(&mut self) {
         if self.decoder.is_partial() {
-            self.refuse("-", &incomplete());
+            self.refuse(Word::NONE, &incomplete());
         }
     }
 
     /// Refuses a line that is not a command, and closes the connection after too many in a row: such a peer does not speak this
     /// protocol.
     pub(super) fn mistake(&mut self, verb: &str, refusal: &Refusal) {
-        self.refuse(verb, refusal);
+        self.shared.metrics.answered(Word::find(verb), Err(refusal.code));
+        self.answer(|out| reply::err(out, verb, refusal));
         self.errors_in_a_row += 1;
         if self.errors_in_a_row >= self.shared.limits.errors_in_a_row {
             let count = self.errors_in_a_row;
@@ -164,7 +166,7 @@ impl Session {
         if self.line_deadline.is_some_and(|deadline| deadline <= clock::now()) {
             let seconds = self.shared.limits.half_line_seconds;
             let text = format!("a line was not ended for {seconds} seconds; it was not executed");
-            self.turn_away("-", &Refusal::new(Code::Timeout, text));
+            self.turn_away(Word::NONE, &Refusal::new(Code::Timeout, text));
         }
         Ok(())
     }

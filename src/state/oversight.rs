@@ -30,6 +30,8 @@ pub struct ConnectionRow {
 pub struct Counts {
     /// Connections, of all nodes.
     pub connections: usize,
+    /// Users who have a connection somewhere.
+    pub online: usize,
     /// Accounts.
     pub accounts: u64,
     /// Channels.
@@ -45,11 +47,19 @@ impl State {
     pub fn counts(&self) -> Counts {
         Counts {
             connections: self.sessions.len(),
+            online: self.online(),
             accounts: self.accounts(),
             channels: self.channels.len(),
             bans: self.banned_networks().count() + self.banned_accounts().count(),
             entries: self.seq(),
         }
+    }
+
+    fn online(&self) -> usize {
+        // Those of one user stand together.
+        let mut last = None;
+        let users = self.connections.range(..).map(|((user, _), ())| *user);
+        users.filter(|user| last.replace(*user) != Some(*user)).count()
     }
 
     /// Up to `most` connections after `after`, in the order of their nodes and numbers.

@@ -3,6 +3,7 @@
 
 use crate::event::{Age, Recipient, Time};
 use crate::names::{Seq, UserId};
+use crate::wire::word::Word;
 
 /// The target of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,50 +241,55 @@ pub enum Command<'a> {
 
 impl Command<'_> {
     /// The verb as OK and ERR name it.
-    pub const fn verb(&self) -> &'static str {
+    pub fn verb(&self) -> &'static str {
+        self.word().name()
+    }
+
+    /// The verb's place among all.
+    pub const fn word(&self) -> Word {
         match self {
-            Self::Msg { .. } => "MSG",
-            Self::Say { .. } => "SAY",
-            Self::List { .. } => "LIST",
-            Self::Inbox { .. } => "INBOX",
-            Self::Ack { .. } => "ACK",
-            Self::Create { .. } => "CREATE",
-            Self::Join { .. } => "JOIN",
-            Self::Leave { .. } => "LEAVE",
-            Self::Channels { .. } => "CHANNELS",
-            Self::Topic { .. } => "TOPIC",
-            Self::History { .. } => "HISTORY",
-            Self::Search { .. } => "SEARCH",
-            Self::Retract { .. } => "RETRACT",
-            Self::Op { .. } => "OP",
-            Self::Deop { .. } => "DEOP",
-            Self::Give { .. } => "GIVE",
-            Self::Invite { .. } => "INVITE",
-            Self::Kick { .. } => "KICK",
-            Self::Ban { .. } => "BAN",
-            Self::Unban { .. } => "UNBAN",
-            Self::Bans { .. } => "BANS",
-            Self::Set { .. } => "SET",
-            Self::Close { .. } => "CLOSE",
-            Self::Name { .. } => "NAME",
-            Self::Register { .. } => "REGISTER",
-            Self::Login { .. } | Self::LoginToken { .. } => "LOGIN",
-            Self::Passwd { .. } => "PASSWD",
-            Self::Token(_) => "TOKEN",
-            Self::Unregister { .. } => "UNREGISTER",
-            Self::WhoAmI => "WHOAMI",
-            Self::WhoIs { .. } => "WHOIS",
-            Self::Away { .. } => "AWAY",
-            Self::Ignore { .. } => "IGNORE",
-            Self::Unignore { .. } => "UNIGNORE",
-            Self::Ignores => "IGNORES",
-            Self::Wait { .. } => "WAIT",
-            Self::Follow { .. } => "FOLLOW",
-            Self::Format { .. } => "FORMAT",
-            Self::Help { .. } => "HELP",
-            Self::Ping { .. } => "PING",
-            Self::Caps => "CAPS",
-            Self::Quit => "QUIT",
+            Self::Msg { .. } => const { Word::of("MSG") },
+            Self::Say { .. } => const { Word::of("SAY") },
+            Self::List { .. } => const { Word::of("LIST") },
+            Self::Inbox { .. } => const { Word::of("INBOX") },
+            Self::Ack { .. } => const { Word::of("ACK") },
+            Self::Create { .. } => const { Word::of("CREATE") },
+            Self::Join { .. } => const { Word::of("JOIN") },
+            Self::Leave { .. } => const { Word::of("LEAVE") },
+            Self::Channels { .. } => const { Word::of("CHANNELS") },
+            Self::Topic { .. } => const { Word::of("TOPIC") },
+            Self::History { .. } => const { Word::of("HISTORY") },
+            Self::Search { .. } => const { Word::of("SEARCH") },
+            Self::Retract { .. } => const { Word::of("RETRACT") },
+            Self::Op { .. } => const { Word::of("OP") },
+            Self::Deop { .. } => const { Word::of("DEOP") },
+            Self::Give { .. } => const { Word::of("GIVE") },
+            Self::Invite { .. } => const { Word::of("INVITE") },
+            Self::Kick { .. } => const { Word::of("KICK") },
+            Self::Ban { .. } => const { Word::of("BAN") },
+            Self::Unban { .. } => const { Word::of("UNBAN") },
+            Self::Bans { .. } => const { Word::of("BANS") },
+            Self::Set { .. } => const { Word::of("SET") },
+            Self::Close { .. } => const { Word::of("CLOSE") },
+            Self::Name { .. } => const { Word::of("NAME") },
+            Self::Register { .. } => const { Word::of("REGISTER") },
+            Self::Login { .. } | Self::LoginToken { .. } => const { Word::of("LOGIN") },
+            Self::Passwd { .. } => const { Word::of("PASSWD") },
+            Self::Token(_) => const { Word::of("TOKEN") },
+            Self::Unregister { .. } => const { Word::of("UNREGISTER") },
+            Self::WhoAmI => const { Word::of("WHOAMI") },
+            Self::WhoIs { .. } => const { Word::of("WHOIS") },
+            Self::Away { .. } => const { Word::of("AWAY") },
+            Self::Ignore { .. } => const { Word::of("IGNORE") },
+            Self::Unignore { .. } => const { Word::of("UNIGNORE") },
+            Self::Ignores => const { Word::of("IGNORES") },
+            Self::Wait { .. } => const { Word::of("WAIT") },
+            Self::Follow { .. } => const { Word::of("FOLLOW") },
+            Self::Format { .. } => const { Word::of("FORMAT") },
+            Self::Help { .. } => const { Word::of("HELP") },
+            Self::Ping { .. } => const { Word::of("PING") },
+            Self::Caps => const { Word::of("CAPS") },
+            Self::Quit => const { Word::of("QUIT") },
         }
     }
 }

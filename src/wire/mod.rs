@@ -15,6 +15,7 @@ mod print;
 pub mod reply;
 pub mod text;
 pub mod verbs;
+mod word;
 
 pub use crate::code::{Code, Refusal};
 pub use crate::event::Age;
@@ -22,6 +23,7 @@ pub use command::{Banned, Command, Place, Span, Target, Token, When};
 pub use incoming::Incoming;
 pub use line::{Back, LineDecoder, Next};
 pub use parse::{Rejected, Wanted, one_user, parse, wanted};
+pub use word::Word;
 
 /// The version of the protocol, the second field of `* HELLO`.
 pub const PROTOCOL: u32 = 1;

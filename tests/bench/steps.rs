@@ -141,7 +141,20 @@ async fn serve() -> SocketAddr {
     let (proxies, data_dir, journal) = (Vec::new(), PathBuf::new(), JournalKind::Memory);
     // The index is no step on the way of a message: `cargo bench --bench search` has its costs.
     let (admin_socket, search, cluster) = (None, false, None);
-    let config = Config { listen, tls, plain_passwords, proxies, data_dir, admin_socket, search, journal, cluster, limits };
+    let metrics_listen = None;
+    let config = Config {
+        listen,
+        tls,
+        plain_passwords,
+        proxies,
+        data_dir,
+        admin_socket,
+        metrics_listen,
+        search,
+        journal,
+        cluster,
+        limits,
+    };
     let server = Server::start(&config).await.expect("the server starts");
     let address = server.addresses()[0];
     tokio::spawn(server.run(pending()));

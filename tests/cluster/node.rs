@@ -99,6 +99,7 @@ impl Node {
             search: Search::nowhere(),
             clock,
             hub,
+            metrics: Arc::default(),
             passwords: Passwords::simulated(limits),
             budgets: Budgets::new(limits),
             notable: Notable::default(),

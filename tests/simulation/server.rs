@@ -128,6 +128,7 @@ impl Server {
             search: Search::nowhere(),
             clock,
             hub,
+            metrics: Arc::default(),
             passwords: Passwords::simulated(limits),
             budgets: Budgets::new(limits),
             notable: Notable::default(),

@@ -23,4 +23,5 @@ pub mod small;
 pub mod tls;
 pub mod transcript;
 pub mod wait;
+pub mod watched;
 pub mod writers;

@@ -166,6 +166,7 @@ pub fn shared_with(outlet: impl FnOnce(&Arc<Hub>) -> Outlet) -> Arc<Shared> {
         search: Search::nowhere(),
         clock,
         hub,
+        metrics: Arc::default(),
         passwords: Passwords::new(&limits),
         budgets: Budgets::new(&limits),
         notable: Notable::default(),

@@ -228,6 +228,7 @@ impl Nats {
     pub async fn measure(&self) -> Result<(), String> {
         let stream = in_time(self.context.get_stream(&self.name)).await?;
         let info = stream.cached_info();
+        self.space.ends_at(info.state.last_sequence);
         self.space.is(info.state.bytes, u64::try_from(info.config.max_bytes).unwrap_or(0));
         Ok(())
     }

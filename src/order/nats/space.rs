@@ -14,6 +14,8 @@ pub struct Space {
     used: AtomicU64,
     /// All bytes that were read, ever.
     read: AtomicU64,
+    /// The place of its newest batch, when its brokers were asked last.
+    last: AtomicU64,
 }
 
 impl Space {
@@ -21,6 +23,16 @@ impl Space {
     pub fn is(&self, used: u64, most: u64) {
         self.used.store(used, Ordering::Relaxed);
         self.most.store(most, Ordering::Relaxed);
+    }
+
+    /// Its brokers say that its newest batch has this place.
+    pub fn ends_at(&self, place: u64) {
+        self.last.store(place, Ordering::Relaxed);
+    }
+
+    /// The place of its newest batch, as its brokers have said last.
+    pub fn end(&self) -> u64 {
+        self.last.load(Ordering::Relaxed)
     }
 
     /// A frame of so many bytes was read: somebody has added it.

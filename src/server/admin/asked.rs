@@ -22,6 +22,8 @@ pub struct Asked {
 pub enum Want {
     /// How the server is.
     Status,
+    /// What is counted and measured.
+    Metrics,
     /// Who is connected.
     Connections(Pattern),
     /// Who is banned.
@@ -109,6 +111,7 @@ impl Asked {
             |word: &str| network(word, ipv6_prefix).map_or_else(|| user(word).map(Barred::User), |it| Ok(Barred::Network(it)));
         let (verb, want) = match &*verb {
             "STATUS" => ("STATUS", Want::Status),
+            "METRICS" => ("METRICS", Want::Metrics),
             "CONNECTIONS" => ("CONNECTIONS", Want::Connections(words.pattern())),
             "BANS" => ("BANS", Want::Bans),
             "ACCOUNTS" => ("ACCOUNTS", Want::Accounts(words.pattern())),

@@ -56,6 +56,14 @@ impl Office {
         Ok(Ok(String::new()))
     }
 
+    /// The same lines as over HTTP.
+    pub(super) async fn metrics(&self, write: &mut OwnedWriteHalf) -> Shown {
+        let mut out = String::new();
+        self.watched.text().await.lines().for_each(|text| line(&mut out, "METRIC", &[text]));
+        say(write, &out).await?;
+        Ok(Ok(String::new()))
+    }
+
     pub(super) async fn connections(&self, pattern: &Pattern, write: &mut OwnedWriteHalf) -> Shown {
         let (mut shown, mut last) = (0, None);
         loop {

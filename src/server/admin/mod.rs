@@ -26,6 +26,7 @@ use crate::hub::{Notice, SessionHandle};
 use crate::limits::LINE_BYTES;
 use crate::server::StartError;
 use crate::server::supervisor::Ended;
+use crate::server::watching::Watched;
 use crate::session::{Shared, secrets};
 
 use asked::{Asked, Want};
@@ -89,12 +90,14 @@ impl Drop for Socket {
 /// What all connections of the operator share.
 struct Office {
     shared: Arc<Shared>,
+    watched: Arc<Watched>,
     began: Instant,
 }
 
 /// Never ends: when the system refuses, it is asked again.
-pub async fn accept(shared: Arc<Shared>, socket: Socket) -> Ended {
-    let (office, places) = (Arc::new(Office { shared, began: clock::now() }), Arc::new(Semaphore::new(CONNECTIONS)));
+pub async fn accept(watched: Arc<Watched>, socket: Socket) -> Ended {
+    let (shared, began) = (Arc::clone(&watched.shared), clock::now());
+    let (office, places) = (Arc::new(Office { shared, watched, began }), Arc::new(Semaphore::new(CONNECTIONS)));
     loop {
         match socket.listener.accept().await {
             Ok((stream, _)) => match Arc::clone(&places).try_acquire_owned() {
@@ -189,6 +192,7 @@ impl Office {
             Want::Bans => self.bans(write).await?,
             Want::Accounts(pattern) => self.accounts(&pattern, write).await?,
             Want::Channels(pattern) => self.channels(&pattern, write).await?,
+            Want::Metrics => self.metrics(write).await?,
             Want::Log(count) => self.log(count, write).await?,
             Want::Act(act, reason) => self.act(by, act, reason).await,
             Want::Reset(user, reason) => match self.new_password().await {

@@ -103,6 +103,11 @@ impl Passwords {
         self.hashed.load(Ordering::Relaxed)
     }
 
+    /// How many hashes are waited for.
+    pub fn waiting(&self) -> usize {
+        self.queue.waiting()
+    }
+
     /// Whether `key` is the channel's key, whose hash is `stored`.
     ///
     /// # Errors

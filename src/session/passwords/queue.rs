@@ -77,6 +77,11 @@ impl Queue {
         });
     }
 
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.inner().waiting.len()
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect("invariant: nothing panics under this lock")
     }

@@ -7,14 +7,17 @@ use crate::limits;
 use crate::order::cluster::Membership;
 use crate::session::Session;
 use crate::wire::verbs::{self, ANY, VERBS, Verb};
-use crate::wire::{PROTOCOL, reply};
+use crate::wire::{PROTOCOL, Word, reply};
+
+const PING: Word = Word::of("PING");
+const HELP: Word = Word::of("HELP");
 
 impl Session {
     pub(super) fn ping(&mut self, text: Option<&str>) {
         match self.pong(text) {
-            Ok(fields) if fields.is_empty() => self.answer(|out| reply::ok(out, "PING", "")),
-            Ok(fields) => self.answer(|out| reply::ok(out, "PING", format_args!(" {fields}"))),
-            Err(refusal) => self.refuse("PING", &refusal),
+            Ok(fields) if fields.is_empty() => self.accept(PING, ""),
+            Ok(fields) => self.accept(PING, format_args!(" {fields}")),
+            Err(refusal) => self.refuse(PING, &refusal),
         }
     }
 
@@ -27,7 +30,7 @@ impl Session {
     pub(super) fn whoami(&mut self) {
         let kind = if self.is_account { "account" } else { "guest" };
         let fields = format!(" {} {kind}", self.who);
-        self.answer(|out| reply::ok(out, "WHOAMI", fields));
+        self.accept(const { Word::of("WHOAMI") }, fields);
     }
 
     pub(super) fn caps(&mut self) {
@@ -46,17 +49,23 @@ impl Session {
         let reach = |membership: &Arc<Membership>| if membership.is_cut_off() { "cut-off" } else { "reached" };
         let cluster = shared.membership.as_ref().map(|membership| ("cluster", reach(membership).to_owned()));
         let fields: String = fields.iter().chain(&cluster).map(|(name, value)| format!(" {name}={value}")).collect();
-        self.answer(|out| reply::ok(out, "CAPS", fields));
+        self.accept(const { Word::of("CAPS") }, fields);
     }
 
     pub(super) fn help(&mut self, word: Option<&str>) {
-        let Some(word) = word else { return self.answer(help_all) };
+        let Some(word) = word else {
+            self.answer(help_all);
+            return self.accept(HELP, "");
+        };
         match verbs::find(word) {
-            Some(verb) => self.answer(|out| help_one(out, verb)),
+            Some(verb) => {
+                self.answer(|out| help_one(out, verb));
+                self.accept(HELP, format_args!(" {}", verb.name));
+            }
             None => {
                 let meant =
                     verbs::similar(word).map_or("type HELP for all".to_owned(), |verb| format!("did you mean {}?", verb.name));
-                self.refuse("HELP", &Refusal::new(Code::UnknownCommand, format!("there is no command {word}; {meant}")));
+                self.refuse(HELP, &Refusal::new(Code::UnknownCommand, format!("there is no command {word}; {meant}")));
             }
         }
     }
@@ -68,7 +77,6 @@ fn help_all(out: &mut Vec<u8>) {
     }
     reply::help(out, "HELP MSG tells more of MSG. Lines from the server begin with OK, ERR,");
     reply::help(out, "- (what you asked for) or * (what just happened).");
-    reply::ok(out, "HELP", "");
 }
 
 fn help_one(out: &mut Vec<u8>, verb: &Verb) {
@@ -78,5 +86,4 @@ fn help_one(out: &mut Vec<u8>, verb: &Verb) {
     reply::help(out, format_args!("for {}", verb.by.describe()));
     let codes = verb.codes.iter().chain(ANY).map(|code| code.word()).collect::<Vec<_>>().join(" ");
     reply::help(out, format_args!("may be refused with: {codes}"));
-    reply::ok(out, "HELP", format_args!(" {}", verb.name));
 }

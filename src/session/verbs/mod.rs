@@ -22,7 +22,7 @@ use crate::session::reading::Which;
 use crate::session::socket::Gone;
 use crate::session::{Ending, Session, replies, sniff};
 use crate::state;
-use crate::wire::{Command, Rejected, parse, reply};
+use crate::wire::{Command, Rejected, Word, parse};
 
 /// The result of a slow verb: what its OK says after the verb, or why it was refused.
 type Said = Result<Result<String, Refusal>, Gone>;
@@ -33,7 +33,7 @@ impl Session {
         if self.is_new
             && let Some(refusal) = sniff::first_line(line)
         {
-            return self.turn_away("-", &refusal);
+            return self.turn_away(Word::NONE, &refusal);
         }
         match parse(line) {
             Ok(None) => {
@@ -64,7 +64,7 @@ impl Session {
             Command::Caps => self.caps(),
             Command::Help { verb } => self.help(verb),
             Command::Quit => {
-                self.answer(|out| reply::ok(out, "QUIT", " bye"));
+                self.accept(const { Word::of("QUIT") }, " bye");
                 self.ending = Some(Ending::Quit);
             }
             _ => self.slow = Some(line.into()),
@@ -83,13 +83,13 @@ impl Session {
     pub(super) async fn execute_slow(&mut self, line: &[u8]) -> Result<(), Gone> {
         self.settle().await?;
         let Ok(Some(command)) = parse(line) else { unreachable!("invariant: the line parsed before") };
-        let verb = command.verb();
+        let verb = command.word();
         match self.slow_answer(command).await {
-            Ok(Ok(fields)) if fields.is_empty() => self.answer(|out| reply::ok(out, verb, "")),
-            Ok(Ok(fields)) => self.answer(|out| reply::ok(out, verb, format_args!(" {fields}"))),
+            Ok(Ok(fields)) if fields.is_empty() => self.accept(verb, ""),
+            Ok(Ok(fields)) => self.accept(verb, format_args!(" {fields}")),
             // Nobody knows who they are now.
             Ok(Err(refusal))
-                if refusal.code == Code::Unsure && matches!(verb, "NAME" | "REGISTER" | "LOGIN" | "UNREGISTER") =>
+                if refusal.code == Code::Unsure && matches!(verb.name(), "NAME" | "REGISTER" | "LOGIN" | "UNREGISTER") =>
             {
                 self.turn_away(verb, &refusal);
             }

@@ -4,18 +4,18 @@ use crate::code::{Code, Refusal};
 use crate::event::{Recipient, Request};
 use crate::names::{Name, Seq};
 use crate::session::Session;
-use crate::wire::Target;
+use crate::wire::{Target, Word};
 
 impl Session {
     pub(super) fn msg(&mut self, key: Option<&str>, target: Target<'_>, text: &str) {
-        self.send("MSG", key, target.into(), text);
+        self.send(const { Word::of("MSG") }, key, target.into(), text);
     }
 
     pub(super) fn say(&mut self, key: Option<&str>, channel: &str, text: &str) {
-        self.send("SAY", key, Recipient::Channel(channel.into()), text);
+        self.send(const { Word::of("SAY") }, key, Recipient::Channel(channel.into()), text);
     }
 
-    fn send(&mut self, verb: &'static str, key: Option<&str>, to: Recipient, text: &str) {
+    fn send(&mut self, verb: Word, key: Option<&str>, to: Recipient, text: &str) {
         if let Err(refusal) = self.check_length(text).and_then(|()| self.pay_storage(text.len())) {
             return self.refuse(verb, &refusal);
         }
@@ -34,11 +34,11 @@ impl Session {
 
     pub(super) fn ack(&mut self, upto: Option<Seq>) {
         let tag = self.propose(Request::Ack(upto.unwrap_or(Seq(u64::MAX))));
-        self.replies.await_completion(tag, "ACK", 0);
+        self.replies.await_completion(tag, const { Word::of("ACK") }, 0);
     }
 
     pub(super) fn ack_in(&mut self, channel: &str, upto: Option<Seq>) {
         let tag = self.propose(Request::AckIn(Name::new(channel), upto.unwrap_or(Seq(u64::MAX))));
-        self.replies.await_completion(tag, "ACK", 0);
+        self.replies.await_completion(tag, const { Word::of("ACK") }, 0);
     }
 }
