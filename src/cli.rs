@@ -5,6 +5,7 @@ pub mod care;
 pub mod configuration;
 mod copy;
 pub mod explain;
+pub mod pages;
 mod serve;
 pub mod settings;
 
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::bench;
 use crate::config::{Cluster, Config, JournalKind};
@@ -67,6 +69,17 @@ pub enum Command {
         /// Sets a limit; may be repeated.
         #[arg(long = "limit", value_name = "NAME=VALUE")]
         limits: Vec<String>,
+    },
+    /// Writes the script that lets a shell complete what is typed after linechat.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Writes the pages of the manual: one for linechat, and one for each of its commands.
+    Man {
+        /// Where to put them: a directory, which is made if there is none.
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
     },
 }
 

@@ -17,13 +17,14 @@ use linechat::bench;
 use linechat::cli::admin::{Admin, Done};
 use linechat::cli::configuration::{self, Configuration};
 use linechat::cli::explain;
+use linechat::cli::pages;
 use linechat::cli::settings::Settings;
 use linechat::cli::{Certify, Cli, Command, Copy, Menu, Serve, describe, greeting, host_name, set_limits};
 use linechat::config::{Config, LogFormat, TLS_PORT, default_data_dir};
 use linechat::log::{self, Log};
 use linechat::menu::{self, Outcome, Trust};
 use linechat::server::copy::{self, Copied};
-use linechat::server::{Manners, Server};
+use linechat::server::{Handed, Manners, Server, StartError, systemd};
 use linechat::tls::{self, Certificates, Made};
 
 /// Delivers 15 % more lines a second than the system's allocator. Huge pages are off: they cost a quarter more memory for each
@@ -58,6 +59,8 @@ fn main() -> ExitCode {
         }
         Some(Command::Cheat) => print(&explain::cheat()),
         Some(Command::Explain { word }) => explain::explain(&word).and_then(|text| print(&text)),
+        Some(Command::Completions { shell }) => print(&pages::completions(shell)),
+        Some(Command::Man { dir }) => man(&dir),
         Some(Command::Limits { limits }) => set_limits(&limits).and_then(|limits| print(&describe(&limits))),
     };
     match result {
@@ -107,6 +110,11 @@ fn copy(arguments: &Copy) -> Result<()> {
         said += &format!("{servers} servers of the cluster are still there: what they take from now on is not in the copy\n");
     }
     print(&said)
+}
+
+fn man(dir: &Path) -> Result<()> {
+    let count = pages::manual(dir)?;
+    print(&format!("wrote {count} pages into {0}; to read one: man {0}/linechat.1\n", dir.display()))
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
@@ -164,13 +172,14 @@ fn configuration(what: &Configuration, typed: &ArgMatches) -> Result<()> {
 }
 
 fn serve(typed: ArgMatches) -> Result<()> {
+    let handed = Handed::take().map_err(StartError::Handed)?;
     let (settings, serve, config) = settings(&typed)?;
     let log = Log::begin(serve.log_format, serve.log.as_deref(), LOGGED)?;
     // As many descriptors as the system allows: each connection needs one. If it refuses, fewer can connect.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = runtime()?;
     let result = runtime.block_on(async {
-        let server = Server::start(&config).await?;
+        let server = Server::start(&config, handed).await?;
         // Not earlier: until the server serves, a signal simply ends the process.
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let hangup = signal(SignalKind::hangup())?;
@@ -181,11 +190,16 @@ fn serve(typed: ArgMatches) -> Result<()> {
         if serve.log_format == LogFormat::Text {
             let _ = print(&greeting(&config, &plain, &tls, metrics));
         }
-        warn_in_the_open(&config);
-        tokio::spawn(reload_at(hangup, Reload { typed, started: settings, log, manners: server.manners() }));
+        if config.tls.is_none() {
+            warn_in_the_open(&plain);
+        }
+        let status = format!("serves on {}", list(&[plain, tls].concat()));
+        systemd::serving(&status);
+        tokio::spawn(reload_at(hangup, Reload { typed, started: settings, log, manners: server.manners(), status }));
         let (stop, stopped) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
             either(&mut interrupt, &mut terminate).await;
+            systemd::stopping();
             let _ = stop.send(());
             either(&mut interrupt, &mut terminate).await;
             // Whatever was answered OK is on the disk already, so a second signal may end everything.
@@ -195,7 +209,7 @@ fn serve(typed: ArgMatches) -> Result<()> {
         let stop = async {
             let _ = stopped.await;
         };
-        Ok(server.run(stop).await?)
+        Ok(server.run(stop).await.inspect_err(|failure| systemd::failed(&failure.to_string()))?)
     });
     // Does not wait for threads that still hash a password or read for somebody who has gone.
     runtime.shutdown_background();
@@ -221,8 +235,8 @@ fn self_signed(names: Vec<String>, out: &Path) -> Result<()> {
 }
 
 /// Whoever lets a network in should know who can read along.
-fn warn_in_the_open(config: &Config) {
-    if config.tls.is_none() && config.listen.iter().any(|address| !address.ip().is_loopback()) {
+fn warn_in_the_open(addresses: &[SocketAddr]) {
+    if addresses.iter().any(|address| !address.ip().is_loopback()) {
         tracing::warn!(
             "lines and passwords cross the network as they are, for anyone on the way to read; for TLS make a certificate with \
              'linechat tls self-signed', and give --tls-listen 0.0.0.0:{TLS_PORT} --tls-cert cert.pem --tls-key key.pem"
@@ -237,6 +251,8 @@ struct Reload {
     started: Settings,
     log: Log,
     manners: Arc<Manners>,
+    /// What systemd is told when it is done.
+    status: String,
 }
 
 impl Reload {
@@ -264,12 +280,14 @@ async fn reload_at(mut hangup: Signal, reload: Reload) {
     let reload = Arc::new(reload);
     let mut last = reload.started.clone();
     while hangup.recv().await.is_some() {
-        let (reload, before) = (Arc::clone(&reload), last.clone());
-        match tokio::task::spawn_blocking(move || reload.reload(&before)).await {
+        systemd::reloading();
+        let (reloading, before) = (Arc::clone(&reload), last.clone());
+        match tokio::task::spawn_blocking(move || reloading.reload(&before)).await {
             Ok(Ok(now)) => last = now,
             Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "all stays as it was"),
             Err(error) => tracing::error!(%error, "all stays as it was"),
         }
+        systemd::serving(&reload.status);
     }
 }
 

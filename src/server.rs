@@ -8,14 +8,17 @@ mod admission;
 pub mod cluster;
 pub mod copy;
 mod deaths;
+mod decided;
 mod door;
 mod journal;
 mod manners;
 mod proxied;
 mod shedding;
 mod snapshots;
+mod sockets;
 mod supervisor;
 mod sweep;
+pub mod systemd;
 mod tls;
 mod watching;
 
@@ -25,7 +28,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -43,13 +46,12 @@ use admission::Admission;
 use door::Door;
 use journal::{Journal, Parts};
 pub use manners::Manners;
+pub use sockets::Handed;
 use supervisor::Supervisor;
 use watching::{Counted, Watched};
 
 pub use supervisor::Failure;
 
-/// Connections that the system holds until they are accepted.
-const BACKLOG: u32 = 1024;
 /// How long a server that has failed goes on, so that everybody who waits for an answer is told.
 const FAREWELL: Duration = Duration::from_millis(300);
 /// How much of the time for stopping the sessions have; the rest is the store's.
@@ -69,6 +71,12 @@ pub enum StartError {
         /// The system's error.
         error: io::Error,
     },
+    /// systemd hands over something that cannot be listened on.
+    #[error("a socket that systemd hands over cannot be used: {0}; the .socket unit needs ListenStream=ADDR:PORT")]
+    Handed(io::Error),
+    /// systemd hands over a socket for TLS.
+    #[error("systemd hands over a socket for TLS, but there is no certificate; give --tls-listen, --tls-cert and --tls-key")]
+    NoCertificate,
     /// The certificate cannot be used.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
@@ -165,19 +173,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the store, restores the state, and listens.
+    /// Opens the store, restores the state, and listens: on the sockets that were handed over, in place of the addresses of their kind.
     ///
     /// # Errors
     /// [`StartError`], for the operator.
-    pub async fn start(config: &Config) -> Result<Self, StartError> {
+    pub async fn start(config: &Config, handed: Handed) -> Result<Self, StartError> {
         let certificates = match &config.tls {
             Some(tls) => Some(Arc::new(Certificates::load(&tls.certificate, &tls.key)?)),
             None => None,
         };
         // Ports are bound before the store is read, to fail early if one is taken; nobody can connect until it has been read.
-        let sockets = bind_all(&config.listen)?;
-        let tls_sockets = bind_all(config.tls.as_ref().map_or(&[], |tls| &tls.listen))?;
-        let metrics_socket = config.metrics_listen.map(bind_for_metrics).transpose()?;
+        let plain_sockets = sockets::open(handed.plain, &config.listen)?;
+        if certificates.is_none() && !handed.tls.is_empty() {
+            return Err(StartError::NoCertificate);
+        }
+        let tls_sockets = sockets::open(handed.tls, config.tls.as_ref().map_or(&[], |tls| &tls.listen))?;
+        let metrics_socket = config.metrics_listen.map(sockets::bind_for_metrics).transpose()?;
         let (limits, metrics) = (Arc::new(config.limits.clone()), Arc::default());
         let hub = Arc::new(Hub::new(&limits));
         let (mut supervisor, stopping) = (Supervisor::default(), CancellationToken::new());
@@ -185,7 +196,7 @@ impl Server {
             Parts { hub: &hub, limits: &limits, metrics: &metrics, supervisor: &mut supervisor, stopping: stopping.clone() };
         let Journal { order, state, reader, search, node, membership, nats } = journal::open(config, parts).await?;
         let reader = Arc::new(Counted { reader, metrics: Arc::clone(&metrics) });
-        let (listeners, tls_listeners) = (listen_all(sockets)?, listen_all(tls_sockets)?);
+        let (listeners, tls_listeners) = (sockets::listen_all(plain_sockets)?, sockets::listen_all(tls_sockets)?);
         // The directory is there, and is this server's.
         let admin = config.admin_socket.as_deref().map(admin::Socket::bind).transpose()?;
         let shared = Arc::new(Shared {
@@ -209,7 +220,7 @@ impl Server {
         let admission = Arc::new(Admission::new(Arc::clone(&shared.limits)));
         let watched = Watched { shared: Arc::clone(&shared), admission: Arc::clone(&admission), nats: nats.clone() };
         let watched = Arc::new(watched);
-        let metrics_listener = metrics_socket.map(listen_for_metrics).transpose()?;
+        let metrics_listener = metrics_socket.map(sockets::listen_for_metrics).transpose()?;
         let snapshots = nats.map(|nats| (nats, config.data_dir.clone()));
         let manners = Arc::new(Manners::new(config, certificates.clone()));
         Ok(Self {
@@ -255,6 +266,9 @@ impl Server {
         let Self { shared, admission, listeners, tls_listeners, certificates, manners, .. } = self;
         let (mut supervisor, snapshots) = (self.supervisor, self.snapshots);
         let mut until_stopped = vec![supervisor.task("sweeping", sweep::run(Arc::clone(&shared)))];
+        if let Some(interval) = systemd::watchdog() {
+            until_stopped.push(supervisor.task("the watchdog", systemd::watch(Arc::clone(&shared), interval)));
+        }
         if let Some(socket) = self.admin {
             until_stopped.push(supervisor.task("the operator's socket", admin::accept(Arc::clone(&self.watched), socket)));
         }
@@ -336,53 +350,4 @@ async fn fail(shared: &Shared, failure: Failure) -> Failure {
     shared.tracker.close();
     let _ = tokio::time::timeout(FAREWELL, shared.tracker.wait()).await;
     failure
-}
-
-fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<(SocketAddr, TcpSocket)>, StartError> {
-    addresses.iter().map(|&address| bind(address)).collect()
-}
-
-fn listen_all(sockets: Vec<(SocketAddr, TcpSocket)>) -> Result<Vec<TcpListener>, StartError> {
-    sockets.into_iter().map(|(address, socket)| listen(address, socket)).collect()
-}
-
-fn bind(address: SocketAddr) -> Result<(SocketAddr, TcpSocket), StartError> {
-    let bind = || {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4(),
-            SocketAddr::V6(_) => TcpSocket::new_v6(),
-        }?;
-        // A restarted server must not wait for the connections of the one before to time out.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        Ok(socket)
-    };
-    bind().map(|socket| (address, socket)).map_err(|error| cannot_listen(address, error))
-}
-
-fn listen(address: SocketAddr, socket: TcpSocket) -> Result<TcpListener, StartError> {
-    socket.listen(BACKLOG).map_err(|error| cannot_listen(address, error))
-}
-
-fn bind_for_metrics(address: SocketAddr) -> Result<(SocketAddr, TcpSocket), StartError> {
-    bind(address).map_err(for_metrics)
-}
-
-fn listen_for_metrics((address, socket): (SocketAddr, TcpSocket)) -> Result<TcpListener, StartError> {
-    listen(address, socket).map_err(for_metrics)
-}
-
-fn for_metrics(error: StartError) -> StartError {
-    match error {
-        StartError::PortInUse(address) => StartError::Metrics { address, error: io::ErrorKind::AddrInUse.into() },
-        StartError::Listen { address, error } => StartError::Metrics { address, error },
-        other => other,
-    }
-}
-
-fn cannot_listen(address: SocketAddr, error: io::Error) -> StartError {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => StartError::PortInUse(address),
-        _ => StartError::Listen { address, error },
-    }
 }

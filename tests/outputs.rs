@@ -44,6 +44,8 @@ fn what_could_not_be_printed_is_a_failure_that_is_told() {
     let out = certificates.path().to_str().expect("its path is text");
     let commands: &[(&[&str], &str)] = &[
         (&["limits"], ""),
+        (&["completions", "bash"], ""),
+        (&["man", out], ""),
         (&["--help"], ""),
         (&["--version"], ""),
         (&["menu", "--help"], ""),

@@ -1,11 +1,13 @@
-//! What is said of a binary that is given away: `scripts/package/sbom` reads it from the binary.
+//! What is given away with the binary: what shells complete, the manual, the unit that runs it, and what it was built from.
 
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use clap::CommandFactory;
+use linechat::cli::Cli;
 use serde_json::Value;
 use support::clients::is_installed;
 use tempfile::TempDir;
@@ -16,9 +18,109 @@ const LIST: &str = r#"{"packages":[
     {"name":"linechat","version":"0.1.0","source":"local","dependencies":[0,2],"root":true},
     {"name":"tokio","version":"1.54.0","source":"crates.io"}]}"#;
 
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/package").join(name)
+}
+
+fn linechat(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_linechat")).args(arguments).output().expect("the binary runs")
+}
+
+fn completions(shell: &str) -> String {
+    let output = linechat(&["completions", shell]);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("it is text")
+}
+
+#[test]
+fn shells_complete_commands_and_options() {
+    for shell in ["zsh", "fish"] {
+        let script = completions(shell);
+        for command in Cli::command().get_subcommands() {
+            assert!(script.contains(command.get_name()), "{shell}: {}", command.get_name());
+        }
+    }
+    let folder = TempDir::new().expect("a temporary directory");
+    let script = folder.path().join("linechat");
+    fs::write(&script, completions("bash")).expect("it can be written");
+    // What bash offers after these words, as it asks for it when Tab is pressed.
+    let offered = |words: &str| {
+        let press = format!(
+            "source \"$1\"; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _linechat linechat \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; echo \"${{COMPREPLY[@]}}\""
+        );
+        let output = Command::new("bash").args(["-c", &press, "bash"]).arg(&script).output().expect("bash runs");
+        assert!(output.status.success() && output.stderr.is_empty(), "{words}: {output:?}");
+        String::from_utf8(output.stdout).expect("it is text").trim_end().to_owned()
+    };
+    assert_eq!(offered("linechat me"), "menu");
+    assert_eq!(offered("linechat serve --tls-c"), "--tls-cert");
+    assert_eq!(offered("linechat serve --journal d"), "disk");
+    assert_eq!(offered("linechat config ch"), "check");
+}
+
+#[test]
+fn the_manual_has_a_page_for_each_command_and_each_option_in_it() {
+    fn check(command: &clap::Command, folder: &Path, pages: &mut usize) {
+        let name = command.get_display_name().unwrap_or(command.get_name());
+        let page = fs::read_to_string(folder.join(format!("{name}.1"))).expect("there is a page");
+        *pages += 1;
+        for option in command.get_arguments().filter_map(clap::Arg::get_long) {
+            assert!(page.contains(&format!("\\-\\-{}", option.replace('-', "\\-"))), "{name}: --{option}");
+        }
+        command.get_subcommands().for_each(|command| check(command, folder, pages));
+    }
+    let folder = TempDir::new().expect("a temporary directory");
+    // It is made.
+    let folder = folder.path().join("man1");
+    let shown = folder.to_str().expect("its path is text");
+    let output = linechat(&["man", shown]);
+    let mut command = Cli::command().disable_help_subcommand(true);
+    command.build();
+    let mut pages = 0;
+    check(&command, &folder, &mut pages);
+    assert!(pages > 15, "{pages}");
+    assert_eq!(
+        String::from_utf8(output.stdout).expect("it is text"),
+        format!("wrote {pages} pages into {shown}; to read one: man {shown}/linechat.1\n")
+    );
+    assert_eq!(linechat(&["man", "/dev/null"]).status.code(), Some(1));
+    if !is_installed("man", "man-db") {
+        return;
+    }
+    for page in fs::read_dir(&folder).expect("it is there") {
+        let page = page.expect("an entry can be read").path();
+        let mut man = Command::new("man");
+        man.args(["--warnings", "-E", "UTF-8", "-Tutf8", "-Z", "-l"]).arg(&page).env("MANROFFSEQ", "").env("LC_ALL", "C.UTF-8");
+        let output = man.output().expect("man runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && said.is_empty(), "{}: {said}", page.display());
+    }
+}
+
+#[test]
+fn the_service_may_do_little_and_its_units_are_understood() {
+    if !is_installed("systemd-analyze", "systemd") {
+        return;
+    }
+    let security = ["security", "--offline=true", "--no-pager"];
+    let output = Command::new("systemd-analyze").args(security).arg(file("linechat.service")).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    // → Overall exposure level for linechat.service: 1.2 OK
+    let level = said.lines().find_map(|line| line.split_once("exposure level for linechat.service: ")?.1.split(' ').next());
+    let level: f64 = level.and_then(|level| level.parse().ok()).unwrap_or_else(|| panic!("it says no level: {output:?}"));
+    assert!(level <= 2.0, "{level}:\n{said}");
+    let units = ["linechat.service", "linechat.socket", "linechat-tls.socket"].map(file);
+    let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(units).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // That the binary is not installed is no mistake of theirs.
+    let mistakes: Vec<_> =
+        said.lines().filter(|line| line.contains("linechat") && !line.contains("is not executable")).collect();
+    assert!(mistakes.is_empty(), "{mistakes:?}");
+}
+
 fn sbom(binary: &Path) -> Output {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/package/sbom");
-    Command::new(script).arg(binary).output().expect("the script runs")
+    Command::new(file("sbom")).arg(binary).output().expect("the script runs")
 }
 
 #[test]

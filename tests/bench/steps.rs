@@ -20,7 +20,7 @@ use linechat::names::UserId;
 use linechat::order::Order;
 use linechat::order::local::{self, Runs};
 use linechat::replica::{Node, Outlet, Replica};
-use linechat::server::Server;
+use linechat::server::{Handed, Server};
 use linechat::store::{self, Backend, Presence, Store};
 use linechat::wire::{Back, Command, LineDecoder, Next, parse};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -155,7 +155,7 @@ async fn serve() -> SocketAddr {
         cluster,
         limits,
     };
-    let server = Server::start(&config).await.expect("the server starts");
+    let server = Server::start(&config, Handed::default()).await.expect("the server starts");
     let address = server.addresses()[0];
     tokio::spawn(server.run(pending()));
     address

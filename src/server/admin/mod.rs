@@ -21,10 +21,10 @@ use tokio::time::{Instant, timeout};
 
 use crate::clock;
 use crate::code::{Code, Refusal};
-use crate::event::{Act, Answer, Completion, Origin, Proposal, Request, SessionId};
-use crate::hub::{Notice, SessionHandle};
+use crate::event::{Act, Answer, Request};
 use crate::limits::LINE_BYTES;
 use crate::server::StartError;
+use crate::server::decided::decided;
 use crate::server::supervisor::Ended;
 use crate::server::watching::Watched;
 use crate::session::{Shared, secrets};
@@ -220,46 +220,13 @@ impl Office {
 
     /// Proposes an act and waits until it is decided and stored.
     async fn act(&self, by: &Arc<str>, act: Act, reason: Option<Arc<str>>) -> Result<String, Refusal> {
-        let place = Place { shared: &self.shared, handle: self.shared.hub.admit() };
-        let session = SessionId { node: self.shared.lives.newest().node, number: place.handle.number };
         let request = Request::Operate { by: Arc::clone(by), act, reason };
-        let proposal = Proposal { origin: Origin { session, tag: 1 }, request };
-        let decided = async {
-            self.shared.order.propose(vec![proposal]).await.map_err(|_| unsure())?;
-            place.completion().await.result
-        };
-        match timeout(DECIDED, decided).await.unwrap_or_else(|_| Err(unsure()))? {
+        let completion = timeout(DECIDED, decided(&self.shared, request)).await;
+        let Ok(Ok(completion)) = completion else { return Err(unsure()) };
+        match completion.result? {
             Answer::Text(text) => Ok(text.to_string()),
             _ => Ok(String::new()),
         }
-    }
-}
-
-/// A place among the sessions, for as long as an act is decided: by its number the outcome finds its way back.
-struct Place<'a> {
-    shared: &'a Shared,
-    handle: Arc<SessionHandle>,
-}
-
-impl Place<'_> {
-    async fn completion(&self) -> Completion {
-        loop {
-            let mut notices = self.handle.take_notices().into_iter();
-            let completed = notices.find_map(|notice| match notice {
-                Notice::Completed(completion) => Some(completion),
-                _ => None,
-            });
-            match completed {
-                Some(completion) => return completion,
-                None => std::future::poll_fn(|context| self.handle.poll_woken(context)).await,
-            }
-        }
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.shared.hub.release(self.handle.number);
     }
 }
 
