@@ -96,7 +96,8 @@ fn it_starts_as_the_first_lines_say() {
 #[test]
 fn it_can_be_reached_over_the_network() {
     let [_, _, network, _, _, _, _, _] = README.shown();
-    assert_eq!(network, "cargo run --release -- --listen 0.0.0.0:12000\n");
+    let [_, same_network, _, _, _] = OPERATING.shown();
+    assert_eq!((network, same_network), ("cargo run --release -- --listen 0.0.0.0:12000\n", network));
     let server = Server::start(&["--listen", "0.0.0.0:0"]);
     let port = server.greeting().lines().find_map(|line| line.split_once(" listens on 0.0.0.0:")).expect("it listens").1;
     // No packet is sent: this asks which of the machine's own addresses would be used.
@@ -149,7 +150,7 @@ fn sqlite_shows(server: &Server, expected: &str) {
     if !clients::is_installed("sqlite3", "sqlite3") {
         return;
     }
-    let [_, _, sqlite, _] = OPERATING.shown();
+    let [_, _, _, sqlite, _] = OPERATING.shown();
     let command = sqlite.replace("~/.local/state/linechat", server.dir().to_str().expect("its path is UTF-8"));
     let output = Command::new("bash").args(["-c", &command]).output().expect("bash runs");
     assert!(output.status.success() && said(&output).contains(expected), "{}", said(&output));
@@ -158,7 +159,8 @@ fn sqlite_shows(server: &Server, expected: &str) {
 #[test]
 fn the_test_commands_are_there() {
     let [_, _, _, _, _, _, peers, test] = README.shown();
-    let [advisories, sbom, protocol] = TESTS.shown();
+    let [same_test, advisories, sbom, protocol] = TESTS.shown();
+    assert_eq!(same_test, test);
     assert_eq!(peers, "scripts/bench-peers\n");
     assert_eq!((test, advisories), ("scripts/test\n", "scripts/advisories\n"));
     assert_eq!(protocol, "scripts/protocol/run localhost 12000\n");
