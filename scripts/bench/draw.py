@@ -230,7 +230,10 @@ class Picture:
         height = HEAD + sum(heights) + (len(rows) - 1) * APART + MARGIN
         # findfont warns of each font that is for other machines.
         logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-        with matplotlib.rc_context(SETTINGS):
+        with matplotlib.rc_context():
+            # What a user has set for other pictures is nothing to these.
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(SETTINGS)
             figure = Figure(figsize=(WIDTH / INCH, height / INCH), dpi=INCH, facecolor=theme.ground)
             figure.text(MARGIN / WIDTH, 1 - 30 / height, self.title, color=theme.ink, fontsize=16, weight="bold")
             figure.text(MARGIN / WIDTH, 1 - 50 / height, self.subtitle, color=theme.faint, fontsize=11.5)
