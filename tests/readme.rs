@@ -34,6 +34,15 @@ const README_LINES: usize = 200;
 const CARGO: &str = include_str!("../Cargo.toml");
 /// The measurements that README's plots show.
 const MEASURED: &str = include_str!("bench/results/peers.json");
+const REPORT: &str = include_str!("bench/results/peers.md");
+/// What README says of where others are faster, and how the report has it.
+const FASTER: [(&str, &str); 5] = [
+    ("after 493 µs", "| **linechat, disk** | 493 µs ("),
+    ("after 263 µs from Redis", "| Redis | 263 µs ("),
+    ("0.77 times the messages of InspIRCd", "| 0.77 x InspIRCd ("),
+    ("0.91 times those of Redis Streams", "| 0.91 x Redis Streams ("),
+    ("228 ms for the slowest (190 ms in Redis)", "| Redis | 170 ms (157 ms to 232 ms) | 190 ms ("),
+];
 /// A page, by its path, and what it says.
 #[derive(Clone, Copy)]
 struct Page(&'static str, &'static str);
@@ -96,7 +105,8 @@ fn it_starts_as_the_first_lines_say() {
 #[test]
 fn it_can_be_reached_over_the_network() {
     let [_, _, network, _, _, _, _, _] = README.shown();
-    assert_eq!(network, "cargo run --release -- --listen 0.0.0.0:12000\n");
+    let [_, same_network, _, _, _] = OPERATING.shown();
+    assert_eq!((network, same_network), ("cargo run --release -- --listen 0.0.0.0:12000\n", network));
     let server = Server::start(&["--listen", "0.0.0.0:0"]);
     let port = server.greeting().lines().find_map(|line| line.split_once(" listens on 0.0.0.0:")).expect("it listens").1;
     // No packet is sent: this asks which of the machine's own addresses would be used.
@@ -149,7 +159,7 @@ fn sqlite_shows(server: &Server, expected: &str) {
     if !clients::is_installed("sqlite3", "sqlite3") {
         return;
     }
-    let [_, _, sqlite, _] = OPERATING.shown();
+    let [_, _, _, sqlite, _] = OPERATING.shown();
     let command = sqlite.replace("~/.local/state/linechat", server.dir().to_str().expect("its path is UTF-8"));
     let output = Command::new("bash").args(["-c", &command]).output().expect("bash runs");
     assert!(output.status.success() && said(&output).contains(expected), "{}", said(&output));
@@ -158,7 +168,8 @@ fn sqlite_shows(server: &Server, expected: &str) {
 #[test]
 fn the_test_commands_are_there() {
     let [_, _, _, _, _, _, peers, test] = README.shown();
-    let [advisories, sbom, protocol] = TESTS.shown();
+    let [same_test, advisories, sbom, protocol] = TESTS.shown();
+    assert_eq!(same_test, test);
     assert_eq!(peers, "scripts/bench-peers\n");
     assert_eq!((test, advisories), ("scripts/test\n", "scripts/advisories\n"));
     assert_eq!(protocol, "scripts/protocol/run localhost 12000\n");
@@ -187,9 +198,26 @@ fn the_load_is_run() {
 #[test]
 fn the_plots_were_measured_on_the_machine_that_it_names() {
     let measured: serde_json::Value = serde_json::from_str(MEASURED).expect("measurements are JSON");
-    for work in ["channel-100", "growth-channel"] {
+    for work in ["channel-100", "growth-channel", "one-at-a-time", "pairs", "durable", "crowd"] {
         let machine = measured[work]["machine"].as_str().expect("a work says its machine");
         README.has(&format!("\nOn {machine}; the server has one core"));
+    }
+}
+
+#[test]
+fn the_plots_are_for_light_pages_and_for_dark_ones() {
+    for name in ["channel-100", "growth", "slower"] {
+        let file = format!("tests/bench/results/{name}");
+        let dark = format!("<picture><source media=\"(prefers-color-scheme: dark)\" srcset=\"{file}-dark.svg\">");
+        README.has(&format!("{dark}<img src=\"{file}.svg\" alt=\""));
+        for shade in ["", "-dark"] {
+            assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{file}{shade}.svg")).is_file(), "{file}{shade}");
+        }
+    }
+    // What README says of those who are faster is what was measured.
+    for (said, measured) in FASTER {
+        README.has(said);
+        assert!(REPORT.contains(measured), "{measured}");
     }
 }
 

@@ -1,5 +1,7 @@
-"""Gets the programs: installs the peers from Debian, builds linechat and the loads, and says what all of them and the machine are."""
+"""Gets the programs: installs the peers and matplotlib from Debian, builds linechat and the loads, and says what all of them and the
+machine are."""
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -15,11 +17,13 @@ BENCHES = ["peers", "floor", "growth", "boot"]
 
 
 def install(kinds):
-    """Installs the peers that are missing, where it may."""
+    """Installs what is missing of the peers, and what draws, where it may."""
     # Debian keeps servers where a user's PATH does not look.
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     needed = {kind: SERVERS[kind] for kind in kinds if SERVERS[kind].is_peer}
     packages = sorted({server.package for server in needed.values() if not shutil.which(server.program)})
+    if not importlib.util.find_spec("matplotlib"):
+        packages.append("python3-matplotlib")
     if packages and os.geteuid() != 0:
         raise SystemExit(f"install first: {' '.join(packages)}")
     if packages:
@@ -27,6 +31,7 @@ def install(kinds):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
         subprocess.run(["apt-get", "-qq", "update"], check=True, env=environment)
         subprocess.run(["apt-get", "-qq", "-y", "install", "--no-install-recommends", *packages], check=True, env=environment)
+        importlib.invalidate_caches()
 
 
 def build():

@@ -103,13 +103,17 @@ def failed(record):
         yield f"- {SERVERS[kind].label} was not tried: {why}"
 
 
+def pictures(slug):
+    return [f"{plot.html()}\n" for plot in PLOTS if plot.slug == slug]
+
+
 def section(work, record):
     shown = growth_table(work, record) if work.points != (None,) else servers_table(work, record)
     lines = [f"## {work.title}", "", work.about, "", *shown, ""]
     problems = list(failed(record))
     if problems:
         lines += [*problems, ""]
-    lines += [*[f"![{plot.alt}]({plot.file})\n" for plot in PLOTS if plot.slug == work.slug], measured_how(work, record), ""]
+    lines += [*pictures(work.slug), measured_how(work, record), ""]
     return lines
 
 
@@ -126,7 +130,7 @@ def goals_table(results):
 
 
 def report(results):
-    lines = [HEAD, *goals_table(results)]
+    lines = [HEAD, *goals_table(results), *pictures(None)]
     for work in WORKS:
         if work.slug in results:
             lines += section(work, results[work.slug])

@@ -85,7 +85,7 @@ fn the_brokers_file_is_well_formed() {
 /// What is not run here is run by tests/tls.rs, against a server of its own.
 #[test]
 fn it_can_be_reached_with_tls() {
-    let [_, encrypted, _, _] = OPERATING.shown();
+    let [_, _, encrypted, _, _] = OPERATING.shown();
     let lines: Vec<_> = encrypted.lines().filter_map(|line| line.strip_prefix("cargo run --release -- ")).collect();
     let [made, started, reached] = lines[..] else { panic!("{encrypted}") };
     let folder = data_dir();
@@ -125,7 +125,7 @@ fn it_can_be_reached_with_tls() {
 /// Each of the commands of "Backup", in their order; the server stops where it must not run.
 #[test]
 fn the_journal_is_cared_for() {
-    let [_, _, _, care] = OPERATING.shown();
+    let [_, _, _, _, care] = OPERATING.shown();
     let folder = data_dir();
     let mut server = Server::start_in(&folder.path().join("linechat"), &[]);
     server.connect().ok("REGISTER ana correct horse battery");
@@ -166,7 +166,7 @@ fn limits_are_those_in_force() {
 /// The commands of "Configuration", in a folder where they may write.
 #[test]
 fn it_is_configured_as_the_page_says() {
-    let [commands, _, _, _] = OPERATING.shown();
+    let [commands, _, _, _, _] = OPERATING.shown();
     let folder = data_dir();
     let run = |command: &str| {
         let command = command.replacen("linechat ", &format!("{} ", env!("CARGO_BIN_EXE_linechat")), 1);
