@@ -19,6 +19,7 @@ use clap_complete::Shell;
 use crate::bench;
 use crate::config::{Cluster, Config, JournalKind};
 use crate::limits::{Limits, NONE};
+use crate::top;
 
 pub use copy::Copy;
 pub use serve::Serve;
@@ -52,6 +53,8 @@ pub enum Command {
     Copy(Copy),
     /// Asks or tells a running server what only its operator may.
     Admin(admin::Admin),
+    /// Shows how servers are, again and again, at a terminal.
+    Top(Top),
     /// Loads a running server, and checks and measures what it does.
     Bench(bench::Options),
     /// What there is to do for a journal.
@@ -122,6 +125,38 @@ pub struct Menu {
     /// Runs a command instead of the menu; may be repeated. Exit code 0: OK, 1: refused, 2: no connection.
     #[arg(short = 'c', value_name = "COMMAND")]
     pub commands: Vec<String>,
+}
+
+/// Which servers to look at.
+#[derive(Debug, Clone, Args)]
+pub struct Top {
+    /// Where servers have their metrics (--metrics-listen), separated by commas: http://HOST:PORT/metrics, or HOST:PORT [default:
+    /// the server on this machine is asked over its operator's socket].
+    #[arg(value_name = "URL,...", value_delimiter = ',')]
+    pub urls: Vec<String>,
+    /// The data directory of the server on this machine [default: that of 'linechat serve'].
+    #[arg(long, value_name = "DIR", conflicts_with = "urls")]
+    pub data_dir: Option<PathBuf>,
+    /// The socket of the server, if it was started with --admin-socket.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["data_dir", "urls"])]
+    pub admin_socket: Option<PathBuf>,
+    /// Prints one table of the second that follows, and ends: for scripts.
+    #[arg(long)]
+    pub once: bool,
+}
+
+impl Top {
+    /// What is to be looked at.
+    ///
+    /// # Errors
+    /// When it is not known where the server's socket is.
+    pub fn options(self) -> Result<top::Options> {
+        let socket = match self.urls.is_empty() {
+            true => admin::find_socket(self.data_dir.as_deref(), self.admin_socket.as_deref())?,
+            false => PathBuf::new(),
+        };
+        Ok(top::Options { urls: self.urls, socket, once: self.once })
+    }
 }
 
 /// This machine's name; empty if it has none.

@@ -21,7 +21,7 @@
 //! checks, exports. [`clock`] tells the time; [`tls`] reads and makes
 //! certificates; [`metrics`] is what is counted meanwhile; [`config`] and [`cli`] hold what the
 //! operator asked for. [`menu`] is a client and [`mod@bench`] a load generator; of all these they use only [`wire`], and
-//! the menu [`tls`].
+//! the menu [`tls`]. [`top`] shows what servers tell those who watch them, and uses nothing else here.
 //!
 //! # The life of one line: `MSG #rust hi`
 //!
@@ -62,4 +62,5 @@ pub mod session;
 pub mod state;
 pub mod store;
 pub mod tls;
+pub mod top;
 pub mod wire;

@@ -26,6 +26,7 @@ use linechat::menu::{self, Outcome, Trust};
 use linechat::server::copy::{self, Copied};
 use linechat::server::{Handed, Manners, Server, StartError, systemd};
 use linechat::tls::{self, Certificates, Made};
+use linechat::top;
 
 /// Delivers 15 % more lines a second than the system's allocator. Huge pages are off: they cost a quarter more memory for each
 /// silent connection.
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         Some(Command::Tls(Certify::SelfSigned { names, out })) => self_signed(names, &out),
         Some(Command::Copy(arguments)) => copy(&arguments),
         Some(Command::Bench(options)) => bench(&options),
+        Some(Command::Top(arguments)) => arguments.options().and_then(|options| print(&top::run(&options)?)),
         Some(Command::Menu(arguments)) => return menu(arguments),
         Some(Command::Admin(arguments)) => return admin(&arguments),
         Some(Command::Care(care)) => {

@@ -167,6 +167,7 @@ fn a_server_that_is_cut_off_says_so_on_a_cluster() {
     assert_eq!(get(watched, "/readyz").status, 200);
     let page = get(watched, "/metrics");
     prometheus::assert_names_are_in(&page.body, true);
+    prometheus::assert_table_is_theirs(&page.body);
     assert_eq!(samples(&page.body)["linechat_cut_off"], 0.0);
     until("it has taken all", || (sample(watched, "linechat_replica_lag") == 0.0).then_some(()));
     brokers.kill(0);

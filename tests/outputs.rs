@@ -52,6 +52,7 @@ fn what_could_not_be_printed_is_a_failure_that_is_told() {
         (&["menu", &address, "-c", "LIST"], ""),
         (&["menu", &address, "--name", "nina"], "1\n6\n"),
         (&["admin", "--data-dir", data, "status"], ""),
+        (&["top", "--data-dir", data, "--once"], ""),
         (&["tls", "self-signed", "--out", out], ""),
         (&["bench", "idle", &address, "--connections", "2", "--seconds", "1", "--warm-up", "0"], ""),
     ];

@@ -25,7 +25,13 @@ struct Ran {
 fn binary(arguments: &[&str], stderr: &Path) -> Child {
     let stderr = File::create(stderr).expect("a file can be made");
     let mut command = Command::new(env!("CARGO_BIN_EXE_linechat"));
-    command.args(arguments).env("RUST_LOG", "trace").stdout(Stdio::piped()).stderr(stderr).spawn().expect("the binary runs")
+    command
+        .args(arguments)
+        .env("RUST_LOG", "linechat=trace")
+        .stdout(Stdio::piped())
+        .stderr(stderr)
+        .spawn()
+        .expect("the binary runs")
 }
 
 /// Runs it to its end, which must come by itself.

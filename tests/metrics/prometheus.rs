@@ -18,6 +18,7 @@ use super::support::watched::{WATCHED, get, try_ask, watched_at};
 use super::two_in_a_channel;
 
 const ALERTS: &str = "scripts/package/prometheus/alerts.yml";
+const OPERATING: &str = "scripts/package/OPERATING.md";
 const DASHBOARD: &str = "scripts/package/grafana/linechat.json";
 /// What only a server of a cluster has.
 const OF_A_CLUSTER: [&str; 2] = ["linechat_cut_off", "linechat_replica_lag"];
@@ -52,11 +53,39 @@ pub fn assert_names_are_in(metrics: &str, is_of_a_cluster: bool) {
         metrics.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split([' ', '{']).next()).collect();
     let expressions: Vec<_> = read(ALERTS).lines().filter_map(|line| Some(line.split_once("expr: ")?.1.to_owned())).collect();
     assert!(expressions.len() >= 9, "{expressions:?}");
+    for alert in read(ALERTS).lines().filter_map(|line| line.split_once("- alert: ")) {
+        assert!(read(OPERATING).contains(&format!("| {} |", alert.1)), "OPERATING.md says nothing of {}", alert.1);
+    }
     for expression in expressions.iter().chain(&questions()) {
         for name in names(expression).into_iter().filter(|name| is_of_a_cluster || !OF_A_CLUSTER.contains(name)) {
             assert!(there.contains(name), "{name} of {expression} is no metric");
         }
     }
+}
+
+/// The table of all metrics, as OPERATING.md has it.
+fn table(metrics: &str) -> String {
+    let mut table = String::from("| metric | type | meaning |\n|---|---|---|\n");
+    let mut meaning = "";
+    for line in metrics.lines() {
+        match line.splitn(4, ' ').collect::<Vec<_>>()[..] {
+            ["#", "HELP", _, help] => meaning = help,
+            ["#", "TYPE", name, kind] => table += &format!("| `{name}` | {kind} | {meaning} |\n"),
+            _ => {}
+        }
+    }
+    table
+}
+
+/// What is written of the metrics is what a server of a cluster, which has all of them, says of them itself.
+pub fn assert_table_is_theirs(metrics: &str) {
+    let (written, path, table) = (read(OPERATING), file(OPERATING), table(metrics));
+    let (head, rest) = written.split_once(" writes it -->\n").expect("there is a mark before the table");
+    let (listed, tail) = rest.split_once("<!-- end of metrics").expect("there is a mark behind it");
+    if std::env::var_os("LINECHAT_RECORD").is_some() {
+        return fs::write(path, format!("{head} writes it -->\n{table}<!-- end of metrics{tail}")).expect("it can be written");
+    }
+    assert_eq!(listed, table);
 }
 
 fn promtool(arguments: &[&str], input: Option<&str>) -> Option<String> {

@@ -58,7 +58,8 @@ impl Facts {
             cluster: shared.membership.as_ref().map(|membership| (membership.is_cut_off(), lag)),
             search_lag: search_lag(shared).await,
             counts,
-            process: Process::look(),
+            // Older systems have the descriptors counted, of which there is one for each connection.
+            process: tokio::task::spawn_blocking(Process::look).await.unwrap_or_default(),
         }
     }
 }
