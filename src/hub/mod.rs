@@ -27,7 +27,7 @@ pub use handle::{Notice, SessionHandle};
 pub use ignoring::{Ignores, Ignoring};
 pub use news::{News, Title};
 pub use room::{Cursor, Read, Room, Subscription};
-pub use tail::Ears;
+pub use tail::{Ears, Gathered};
 
 /// How many low bits of a session's number are its place in the table of sessions; the others count the sessions.
 const PLACE_BITS: u32 = 24;
@@ -225,7 +225,7 @@ impl Tails {
 mod tests {
     use std::sync::atomic::Ordering;
 
-    use super::{Ears, Hub, News, Notice, RoomId, Title};
+    use super::{Ears, Gathered, Hub, News, Notice, RoomId, Title};
     use crate::event::{Entry, Event, Time};
     use crate::limits::{Limits, NOTICES};
     use crate::names::{Name, Seq, UserId, Who};
@@ -304,14 +304,14 @@ mod tests {
         hub.tell(&mut vec![begins]);
         let Some(Notice::Begins(mut subscription)) = handle.take_notices().pop() else { panic!("it begins to read") };
         hub.tell(&mut vec![topic(2, "before"), News::Ends { session, room, seq: Seq(2) }, topic(3, "behind")]);
-        let mut read = Vec::new();
+        let mut read = Gathered::default();
         let _ = subscription.read(Ears { me: UserId(0), ignoring: None }, &handle, 4096, &mut read);
-        assert!(read.is_empty(), "it has still to learn where its reading ends");
+        assert!(read.bytes.is_empty(), "it has still to learn where its reading ends");
         let Some(Notice::Ends(_, end)) = handle.take_notices().pop() else { panic!("it learns that") };
         handle.has_ended();
         subscription.end = Some(end);
         let _ = subscription.read(Ears { me: UserId(0), ignoring: None }, &handle, 4096, &mut read);
-        assert!(read.ends_with(b" before\n") && subscription.is_over(), "{}", String::from_utf8_lossy(&read));
+        assert!(read.bytes.ends_with(b" before\n") && subscription.is_over(), "{}", String::from_utf8_lossy(&read.bytes));
     }
 
     /// Whoever takes something now and then is not deaf, however much waits.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::event::{Entry, Event, Mark, RoomId};
 use crate::hub::handle::SessionHandle;
 use crate::hub::news::Title;
-use crate::hub::tail::{Ears, Tail};
+use crate::hub::tail::{Ears, Gathered, Tail};
 use crate::limits::TAIL_BYTES;
 use crate::names::Seq;
 
@@ -103,7 +103,7 @@ impl Subscription {
     /// Copies whole lines after the cursor to `out` until that holds about `budget` bytes, except those that its reader does not
     /// hear. `reader` is the handle: while it has yet to learn where its reading of some room ends, nothing is copied
     /// from a room that may be the one.
-    pub fn read(&mut self, ears: Ears<'_>, reader: &SessionHandle, budget: usize, out: &mut Vec<u8>) -> Read {
+    pub fn read(&mut self, ears: Ears<'_>, reader: &SessionHandle, budget: usize, out: &mut Gathered) -> Read {
         let mut inner = self.room.inner();
         if self.end.is_none() && reader.has_ends() {
             return Read::UpToDate;

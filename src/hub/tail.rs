@@ -54,6 +54,15 @@ impl Ears<'_> {
     }
 }
 
+/// Lines that were copied for a reader.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    /// Their bytes, behind what was there before.
+    pub bytes: Vec<u8>,
+    /// How many there are.
+    pub lines: u64,
+}
+
 /// The newest ephemeral entries that were given up. Nobody is shown what they caused themselves, and so nobody misses it.
 #[derive(Debug)]
 struct Lost {
@@ -182,12 +191,12 @@ impl Tail {
 
     /// Copies whole lines after the cursor and before the position `until` to `out`, until that holds about `budget` bytes.
     /// Leaves out lines that its reader does not hear, and blank ones. Moves the cursor on.
-    pub fn read(&self, cursor: &mut Cursor, until: u64, ears: Ears<'_>, budget: usize, out: &mut Vec<u8>) -> Read {
+    pub fn read(&self, cursor: &mut Cursor, until: u64, ears: Ears<'_>, budget: usize, out: &mut Gathered) -> Read {
         if cursor.position < self.start && !self.rejoin(cursor) {
             return Read::Behind { floor: self.floor, lost: self.lost.to(ears.me) };
         }
         let first = self.lines.partition_point(|line| line.at < cursor.position);
-        let room = budget.saturating_sub(out.len()) as u64;
+        let room = budget.saturating_sub(out.bytes.len()) as u64;
         let mut run = cursor.position;
         let mut reached = cursor.position;
         for (index, line) in self.lines.iter().enumerate().skip(first) {
@@ -196,12 +205,14 @@ impl Tail {
             }
             let next = self.lines.get(index + 1).map_or(self.end(), |line| line.at);
             if line.is_blank || !ears.hear_line(line) {
-                self.copy(run, line.at, out);
+                self.copy(run, line.at, &mut out.bytes);
                 run = next;
+            } else {
+                out.lines += 1;
             }
             (reached, cursor.seq) = (next, line.seq);
         }
-        self.copy(run, reached.max(run), out);
+        self.copy(run, reached.max(run), &mut out.bytes);
         cursor.position = reached;
         if reached >= self.end().min(until) { Read::UpToDate } else { Read::More }
     }
@@ -225,7 +236,7 @@ impl Tail {
 mod tests {
     use proptest::prelude::{Strategy, any, prop_assert_eq, prop_oneof, proptest};
 
-    use super::{Cursor, Ears, Entry, Ignoring, Read, Seq, Tail, UserId};
+    use super::{Cursor, Ears, Entry, Gathered, Ignoring, Read, Seq, Tail, UserId};
     use crate::event::{Event, Time};
     use crate::hub::Ignores;
     use crate::names::{Name, Who};
@@ -239,11 +250,11 @@ mod tests {
             tail.push(&entry, |line| line.extend_from_slice(format!("{seq}\n").as_bytes()));
         }
         let ears = Ears { me: UserId(1), ignoring: None };
-        let (mut cursor, mut out) = (Cursor { position: 0, seq: Seq(0) }, Vec::new());
+        let (mut cursor, mut out) = (Cursor { position: 0, seq: Seq(0) }, Gathered::default());
         tail.blank(Seq(4));
         tail.blank(Seq(5));
         assert_eq!(tail.read(&mut cursor, u64::MAX, ears, 1000, &mut out), Read::UpToDate);
-        assert_eq!((out, cursor), (b"2\n6\n".to_vec(), tail.cursor()));
+        assert_eq!((out.bytes, out.lines, cursor), (b"2\n6\n".to_vec(), 2, tail.cursor()));
         assert!(!tail.bytes.contains(&b'4'), "not even in memory");
     }
 
@@ -292,7 +303,7 @@ mod tests {
         }
 
         fn read(&mut self, tail: &Tail, pushed: &[Entry], budget: usize) {
-            let (mut out, mut cursor) = (Vec::new(), self.cursor);
+            let (mut out, mut cursor) = (Gathered::default(), self.cursor);
             let ears = Ears { me: self.me, ignoring: Some(&self.ignoring) };
             let read = tail.read(&mut cursor, u64::MAX, ears, budget, &mut out);
             self.cursor = cursor;
@@ -309,7 +320,8 @@ mod tests {
                 let shown: Vec<_> = page.into_iter().filter(|entry| self.is_shown(entry)).map(|entry| entry.seq).collect();
                 self.seen.extend(shown);
             }
-            let lines = String::from_utf8(out).unwrap();
+            let lines = String::from_utf8(out.bytes).unwrap();
+            assert_eq!(lines.lines().count() as u64, out.lines);
             self.seen.extend(lines.lines().map(|seq| Seq(seq.parse().unwrap())));
         }
     }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::event::RoomId;
-use crate::hub::{Cursor, Ears, Ignores, Ignoring, Read, Room, SessionHandle, Subscription, Title};
+use crate::hub::{Cursor, Ears, Gathered, Ignores, Ignoring, Read, Room, SessionHandle, Subscription, Title};
 use crate::limits::FOLLOW_BYTES;
 use crate::names::{Seq, UserId, fold};
 
@@ -168,7 +168,7 @@ impl Reading {
     /// Copies news from these rooms to `buffer`, except what the connection `me` caused. It goes on with the room where the last
     /// call ended, so that a busy room starves no other. Returns a room whose news must first be read from the store, if it
     /// meets one.
-    pub fn gather(&mut self, which: Which, me: UserId, handle: &SessionHandle, buffer: &mut Vec<u8>) -> Option<Behind> {
+    pub fn gather(&mut self, which: Which, me: UserId, handle: &SessionHandle, buffer: &mut Gathered) -> Option<Behind> {
         let count = self.rooms.len();
         let ears = Ears { me, ignoring: self.ignoring.as_deref() };
         for step in 0..count {
@@ -184,7 +184,7 @@ impl Reading {
                 self.next = index + 1;
                 return Some(Behind { index, floor, lost });
             }
-            if buffer.len() >= FOLLOW_BYTES {
+            if buffer.bytes.len() >= FOLLOW_BYTES {
                 self.next = index + 1;
                 return None;
             }

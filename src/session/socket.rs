@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::hub::SessionHandle;
+use crate::hub::{Gathered, SessionHandle};
 use crate::limits::{FLOOD_BYTES, LINGER_SECONDS, READ_BYTES};
 use crate::metrics::Metrics;
 use crate::session::transport::Transport;
@@ -26,7 +26,7 @@ thread_local! {
     /// The buffer that a read fills: one for each thread of the runtime, so that a silent connection needs none.
     static INCOMING: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into());
     /// The buffer in which events are gathered, one for each thread for the same reason.
-    static OUTGOING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static OUTGOING: RefCell<Gathered> = const { RefCell::new(Gathered { bytes: Vec::new(), lines: 0 }) };
 }
 
 /// The peer is gone, or is treated as gone because it takes nothing.
@@ -144,14 +144,16 @@ impl Socket {
     }
 
     /// Lets `gather` add lines of events behind the waiting bytes, and sends both at once: a system call costs more than copying.
-    pub fn send_gathered<T>(&mut self, gather: impl FnOnce(&mut Vec<u8>) -> T) -> Result<T, Gone> {
-        OUTGOING.with_borrow_mut(|buffer| {
-            buffer.clear();
-            buffer.append(&mut self.waiting);
+    pub fn send_gathered<T>(&mut self, gather: impl FnOnce(&mut Gathered) -> T) -> Result<T, Gone> {
+        OUTGOING.with_borrow_mut(|gathered| {
+            gathered.bytes.clear();
+            gathered.bytes.append(&mut self.waiting);
+            gathered.lines = 0;
             self.waiting = Vec::new();
-            let from = buffer.len();
-            let result = gather(buffer);
-            self.metrics.delivered(&buffer[from..]);
+            let from = gathered.bytes.len();
+            let result = gather(gathered);
+            self.metrics.deliveries.add(gathered.lines);
+            let buffer = &mut gathered.bytes;
             show_as_wanted(self.json, self.crlf, buffer, from);
             let sent = send(&mut *self.transport, buffer)?;
             self.waiting.extend_from_slice(&buffer[sent..]);
