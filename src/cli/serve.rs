@@ -21,7 +21,7 @@ use crate::names::is_name;
 /// How to serve.
 #[derive(Debug, Clone, Args)]
 pub struct Serve {
-    /// The file with settings, in TOML: each option here by its name, and limits in a table [limits]. $LINECHAT_LISTEN and so on are
+    /// The file with settings, in TOML: each option here by its name, and limits in a table of their own. $LINECHAT_LISTEN and so on are
     /// stronger than the file, and options are stronger than both. 'linechat config default' writes one
     /// [default: /etc/linechat/linechat.toml if there is one].
     #[arg(long, value_name = "FILE")]
