@@ -203,6 +203,8 @@ fn a_login_that_is_refused_makes_nobody_a_guest() {
     proxy.swallow("OK SAY");
     nina.enters("mine");
     nina.sees(LOST);
+    // Somebody on the same machine guesses, and uses up what may be wrong.
+    server.connect().err("LOGIN nina wrong horse battery", "LOGIN_FAILED");
     nina.answers(AGAIN, "y");
     nina.sees("; try again in ");
     nina.answers(AGAIN, "n");

@@ -209,12 +209,12 @@ fn mistakes_that_the_grammar_forbids_are_not_sent_at_all() {
 }
 
 #[test]
-fn readme_shows_the_table() {
-    let readme = include_str!("../../README.md");
+fn the_page_of_clients_shows_the_table() {
+    let page = include_str!("../../grammar/CLIENTS.md");
     for (step, lines) in LINES {
         let lines: Vec<String> = lines.iter().map(|line| format!("`{line}`")).collect();
         let row = format!("| {step} | {} |\n", lines.join(" "));
-        assert!(readme.contains(&row), "README should have:\n{row}");
+        assert!(page.contains(&row), "the page should have:\n{row}");
     }
-    assert!(readme.contains("(tests/recordings/menu.svg)"));
+    assert!(include_str!("../../README.md").contains("(tests/recordings/menu.svg)"));
 }
