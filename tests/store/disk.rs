@@ -210,7 +210,7 @@ fn a_store_of_another_version_is_refused_and_left_alone() {
     let (directory, mut bytes) = closed();
     let path = directory.path().join("journal.db");
     for (version, advice) in [
-        (5, "has version 5, and this linechat reads up to version 4; run linechat 0.1.0 or newer"),
+        (5, "has version 5, and this linechat reads up to version 4; run the newer linechat that wrote it"),
         (
             1,
             "has version 1, and this linechat reads only versions 2 to 4; run the older linechat that wrote it, or move it away",

@@ -295,6 +295,8 @@ fn version(
         OLDEST..=VERSION => Ok(Some(found)),
         _ if found > VERSION => {
             let named = connection.query_row("SELECT linechat FROM needs", [], |row| row.get::<_, String>(0));
+            // This one's own version would be no help.
+            let named = named.ok().filter(|named| named != env!("CARGO_PKG_VERSION"));
             let needed =
                 named.map_or("the newer linechat that wrote it".to_owned(), |named| format!("linechat {named} or newer"));
             Err(OpenError::Newer { path: path.to_owned(), found, needed })
