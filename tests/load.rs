@@ -42,7 +42,7 @@ fn fanout_and_direct_messages_arrive_once_and_in_order() {
 fn no_load_leaves_a_channel_or_a_guest() {
     let server = Server::start(&["--limit", "commands-per-second=none", "--limit", "commands-per-address=none"]);
     for work in ["fanout", "direct", "idle", "connect"] {
-        measured(&server, work, &["--connections", "4"]);
+        measured(&server, work, &["--connections", "4", "--rate", "100"]);
         let mut last = server.connect();
         assert_eq!(last.ask("CHANNELS"), ["OK CHANNELS 0"], "{work}");
         until("all guests have gone", || (last.ask("LIST").len() == 2).then_some(()));

@@ -112,6 +112,14 @@ impl SessionHandle {
     pub(super) fn dismiss(&self, reason: Arc<str>) {
         self.is_dismissed.store(true, Ordering::Release);
         self.give(std::iter::once(Notice::Dismissed(reason)));
+        // A session whose peer takes nothing may have been woken before, and waits for nothing else.
+        self.waker.wake();
+    }
+
+    /// Ready if the session was dismissed; otherwise its task is woken when that happens, and by news once at most.
+    pub fn poll_dismissed(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.waker.register(context.waker());
+        if self.is_dismissed() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Whether the session was dismissed: it may not wait any longer for a peer that takes nothing.

@@ -174,7 +174,8 @@ impl Session {
     pub(super) fn poll(&mut self, context: &mut Context<'_>, may_read: bool) -> Poll<Result<(), Gone>> {
         // If the peer takes nothing, the session need not wake for news that it could not send.
         let is_blocked = self.socket.waiting() > 0 && self.replies.in_flight() == 0 && !self.handle.is_dismissed();
-        if !is_blocked && self.handle.poll_woken(context).is_ready() {
+        let woken = if is_blocked { self.handle.poll_dismissed(context) } else { self.handle.poll_woken(context) };
+        if woken.is_ready() {
             return Poll::Ready(Ok(()));
         }
         // Right after a read that found nothing, there is no need to ask again.
