@@ -376,11 +376,9 @@ fn the_commands_of_the_page_are_those_that_there_are() {
 fn the_socket_speaks_lines_and_bounds_them() {
     let server = Server::start(&[]);
     let open = || UnixStream::connect(server.dir().join("admin.sock")).expect("it is there");
-    let ask = |stream: &UnixStream, line: &[u8]| {
-        let mut writing = stream;
-        writing.write_all(line).expect("it takes a line");
+    let ask = |mut stream: &UnixStream, line: &[u8]| {
         let mut answer = String::new();
-        BufReader::new(stream).read_line(&mut answer).expect("it answers");
+        stream.write_all(line).and_then(|()| BufReader::new(stream).read_line(&mut answer)).expect("it answers");
         answer
     };
     let first = open();
@@ -392,11 +390,9 @@ fn the_socket_speaks_lines_and_bounds_them() {
     drop(first);
     // The place of one that has gone is free a moment later.
     let place = || {
-        let stream = open();
-        let is_taken = (&stream).write_all(b"bans\n").is_ok();
-        let mut answer = String::new();
-        let read = BufReader::new(&stream).read_line(&mut answer);
-        (is_taken && read.is_ok() && answer == "OK BANS 0\n").then_some(stream)
+        let (stream, mut answer) = (open(), String::new());
+        let asked = (&stream).write_all(b"bans\n").and_then(|()| BufReader::new(&stream).read_line(&mut answer));
+        (asked.is_ok() && answer == "OK BANS 0\n").then_some(stream)
     };
     let many: Vec<_> = (0..8).map(|_| until("there is a place", place)).collect();
     assert!(ask(&open(), b"").starts_with("ERR QUOTA - there are 8 connections"), "one too many");
