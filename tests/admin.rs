@@ -102,8 +102,7 @@ fn whoever_takes_nothing_is_cut_off() {
     let mut ana = server.connect();
     let there = || rows(&done(&server, &["connections"])).len();
     assert_eq!(there(), 2);
-    // News wakes it once, in vain.
-    done(&server, &["notice", "it takes nothing of this"]);
+    done(&server, &["notice", "this wakes it once, in vain"]);
     done(&server, &["disconnect", &(ana.id() - 1).to_string()]);
     assert_eq!(there(), 1, "for everybody else it is gone at once");
     ana.ok("PING");
