@@ -307,3 +307,42 @@ fn twenty_mistakes_in_a_row_are_enough() {
     );
     assert_eq!(server.connect().ask("LIST").pop().as_deref(), Some("OK LIST 1"));
 }
+
+/// Numbers up to 64 bits are numbers, but nothing has the largest of them: whoever asks for one is told so, and what reads for
+/// everybody goes on.
+#[test]
+fn numbers_that_nothing_has_harm_nobody() {
+    let House { _server, mut ana, mut eve } = House::open();
+    let seq = ana.ok("SAY #rust hello").split(' ').nth(2).expect("a seq").to_owned();
+    for number in [1 << 61, 1 << 62, 1 << 63, u64::MAX] {
+        // More often than there is anything to lose of.
+        for _ in 0..10 {
+            eve.err(&format!("RETRACT {number}"), "NOT_ALLOWED");
+        }
+        for line in [
+            "HISTORY #rust 9 before N",
+            "HISTORY #rust 9 after N",
+            "HISTORY ana 9 after N",
+            "LIST after N",
+            "CHANNELS after N",
+            "WAIT #rust since N 1",
+            "FOLLOW #rust since N",
+            "FOLLOW inbox since N",
+            "ACK N",
+            "ACK #rust N",
+            "INBOX N",
+            "HISTORY #rust N",
+            "WHOIS N",
+            "MSG N hello",
+            "IGNORE N",
+            "UNIGNORE N",
+            "KICK #rust N",
+            "SET #rust slow N",
+        ] {
+            eve.ask(&line.replace('N', &number.to_string()));
+        }
+    }
+    assert!(ana.ask("HISTORY #rust 9").concat().contains(&format!("MSG {seq} ")));
+    let late = eve.ok("PING still");
+    assert!(late.contains("still"), "{late}");
+}

@@ -17,6 +17,8 @@ mod kills;
 mod large;
 #[path = "care/moved.rs"]
 mod moved;
+#[path = "care/owners.rs"]
+mod owners;
 #[path = "care/refused.rs"]
 mod refused;
 #[path = "support/store.rs"]

@@ -8,6 +8,7 @@ use crate::care::check::Quiet;
 use crate::care::part::Part;
 use crate::care::work::{Work, bar};
 use crate::care::{CareError, database};
+use crate::limits::BACKUP_LEAVES_BYTES;
 use crate::store::{self, Presence};
 
 /// The folder in a data directory in which a backup becomes its journal.
@@ -29,6 +30,11 @@ pub struct Backed {
 pub fn back_up(directory: &Path, file: &Path, replaces: bool) -> Result<Backed, CareError> {
     let database = database(directory)?;
     let part = Part::begin(file, replaces)?;
+    let needed = database.metadata().map_err(CareError::read(&database))?.len();
+    let free = part.room()?;
+    if free < needed + BACKUP_LEAVES_BYTES {
+        return Err(CareError::NoRoom { directory: part.directory().to_owned(), needed, free });
+    }
     let copying = bar(1, "backing up, pages");
     let entries = store::back_up(&database, part.path(), &mut |done, all| {
         copying.set_length(all);

@@ -14,6 +14,7 @@ mod work;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::limits::BACKUP_LEAVES_BYTES;
 use crate::store::{self, OpenError, StoreError, TellError};
 
 pub use backup::{Backed, Compacted, Restored, back_up, compact, restore};
@@ -40,6 +41,19 @@ pub enum CareError {
     /// There is a file of that name.
     #[error("{} exists already; give another name, or --force to replace it", .0.display())]
     Exists(PathBuf),
+    /// There would be no room left for anybody else.
+    #[error(
+        "a backup takes {needed} bytes and leaves {BACKUP_LEAVES_BYTES} free, and {} has room for {free}; make room, or give a \
+         name on another disk", .directory.display()
+    )]
+    NoRoom {
+        /// Where it was to be.
+        directory: PathBuf,
+        /// How many bytes the journal has.
+        needed: u64,
+        /// How many bytes there are.
+        free: u64,
+    },
     /// It is a file of a store that may be in use.
     #[error("{} is a file of a server's data; give a name in another directory", .0.display())]
     OfAStore(PathBuf),

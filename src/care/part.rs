@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::fs::{CWD, OFlags, RenameFlags, fstatvfs, renameat_with};
 use rustix::io::Errno;
 
 use crate::care::CareError;
@@ -65,6 +65,17 @@ impl Part {
         &mut self.file
     }
 
+    /// The directory in which it is.
+    pub fn directory(&self) -> &Path {
+        self.whole.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    /// How many bytes its disk has room for.
+    pub fn room(&self) -> Result<u64, CareError> {
+        let space = fstatvfs(&self.file).map_err(|error| CareError::read(&self.path)(error.into()))?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+
     /// Removes what SQLite has left beside it.
     fn clear(&self) -> io::Result<()> {
         for path in BESIDE.map(|ending| beside(&self.path, ending)) {
@@ -88,7 +99,7 @@ impl Part {
             renamed => renamed.map_err(|error| CareError::write(whole)(error.into()))?,
         }
         self.is_whole = true;
-        let parent = self.whole.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent = self.directory();
         File::open(parent).and_then(|directory| directory.sync_all()).map_err(CareError::write(parent))?;
         Ok(bytes)
     }

@@ -1,12 +1,13 @@
 //! Where long work is done and shown: a folder of its own in a data directory, and a bar for whoever waits.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::store;
 
 /// A bar that fills while something is done; nothing where nobody looks.
 pub fn bar(all: u64, what: &'static str) -> ProgressBar {
@@ -42,8 +43,7 @@ impl Work {
     /// When it cannot be made.
     pub fn make(directory: &Path, name: &str) -> io::Result<Self> {
         let work = Self::prepare(directory, name)?;
-        DirBuilder::new().mode(0o700).create(&work.0)?;
-        Ok(work)
+        store::make_folder(&work.0).map(|()| work)
     }
 
     /// Where it is.

@@ -172,6 +172,8 @@ pub const INDEXED_AT_ONCE: usize = 512;
 pub const INDEX_RESTS: u32 = 4;
 /// Bytes that the index leaves free on the disk: what is left then is for the journal, and for its reserve.
 pub const INDEX_LEAVES_BYTES: u64 = 4 * BALLAST_BYTES;
+/// Bytes that a backup leaves free on its disk, which may be the journal's: no chat stops for a backup.
+pub const BACKUP_LEAVES_BYTES: u64 = 4 * BALLAST_BYTES;
 /// Seconds until the index looks again which rooms have ended, and what was given up of the others.
 pub const INDEX_SWEEP_SECONDS: u64 = 15;
 /// How often a search goes on where the index has found messages that the store has given up since, and the index not yet.

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::support::server::data_dir;
+use crate::support::small::Small;
 use crate::{command, done, ended, files, refused, run, text};
 
 /// A directory with a journal, and a backup of it elsewhere.
@@ -71,6 +72,16 @@ fn an_output_that_is_full_is_a_failure() {
     }
     let said = refused(&["backup", "/dev/full/backup", "--data-dir", text(data.path())]);
     assert!(said.contains("cannot be written: Not a directory"), "{said}");
+}
+
+/// A backup beside the journal takes none of the room that people need.
+#[test]
+fn a_backup_leaves_room() {
+    let Some(small) = Small::mount() else { return };
+    let (data, _place) = journal();
+    let said = refused(&["backup", text(&small.path().join("backup")), "--data-dir", text(data.path())]);
+    assert!(said.contains(" has room for 16") && said.contains("; make room, or give a name on another disk"), "{said}");
+    assert_eq!(files(small.path()), [""; 0]);
 }
 
 /// A store of the version before is restored, and brought to the current form on the way; the backup stays what it is.

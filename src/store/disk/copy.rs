@@ -1,9 +1,9 @@
 //! Copies of a whole store: one is made while the store is written to, and one is put in its place while nobody uses it. It must
 //! never touch a store that another process has open.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::backup::{Backup, Progress, StepResult};
@@ -55,7 +55,7 @@ pub fn copy(directory: &Path) -> Result<Option<(u64, u64)>, StoreError> {
 /// As [`copy`].
 pub fn copy_to(directory: &Path, other: &Path) -> Result<(), StoreError> {
     let failed = |error| StoreError::Failed(format!("{} cannot be made: {error}", other.display()));
-    DirBuilder::new().mode(0o700).create(other).map_err(failed)?;
+    files::make_folder(other).map_err(failed)?;
     write_copy(directory, &other.join(files::DATABASE))
 }
 

@@ -5,10 +5,11 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::process::geteuid;
 
 use crate::store::disk::OpenError;
 
@@ -43,7 +44,34 @@ pub const ALL: [&str; 12] =
 /// Opens a file for writing, and creates it if it does not exist; never through a link, and never readable for others.
 pub fn create(path: &Path) -> io::Result<File> {
     let no_follow = OFlags::NOFOLLOW.bits().cast_signed();
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_follow).open(path)
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(no_follow)
+        .open(path)?;
+    give(&file, path).map(|()| file)
+}
+
+/// Gives what root has made to whom its directory belongs: a server that runs as that user must be able to open it.
+///
+/// # Errors
+/// When the system refuses it.
+fn give(file: &File, path: &Path) -> io::Result<()> {
+    let Some(directory) = path.parent().filter(|_| geteuid().is_root()) else { return Ok(()) };
+    let (owner, made) = (directory.metadata()?, file.metadata()?);
+    if made.uid() == owner.uid() { Ok(()) } else { fchown(file, Some(owner.uid()), Some(owner.gid())) }
+}
+
+/// Makes a folder in a data directory, which nobody else may enter.
+///
+/// # Errors
+/// When there is something of that name, or when the system refuses it.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)?;
+    give(&File::open(path)?, path)
 }
 
 /// Where the index of messages of the store in this directory is: a file that nobody else may read, empty if it is new.
@@ -61,7 +89,10 @@ pub fn search_file(directory: &Path) -> io::Result<PathBuf> {
 pub fn replace(path: &Path) -> io::Result<File> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => OpenOptions::new().write(true).create_new(true).mode(0o600).open(path),
+        _ => {
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+            give(&file, path).map(|()| file)
+        }
     }
 }
 

@@ -42,7 +42,7 @@ impl Mender<'_> {
         let sql = "SELECT n, prev, skip, said_n, said FROM entries WHERE seq = ? AND room = ?";
         let mut statement = self.connection.prepare_cached(sql).map_err(store_error)?;
         let number = |row: &rusqlite::Row<'_>, at| Ok::<_, rusqlite::Error>(row::unsigned(row.get(at)?));
-        let links = statement.query_row([row::signed(seq.0), row::room(self.room)], |row| {
+        let links = statement.query_row([row::sought(seq.0), row::room(self.room)], |row| {
             let seq = |at| Ok::<_, rusqlite::Error>(Seq(number(row, at)?));
             Ok(Links { n: number(row, 0)?, prev: seq(1)?, skip: seq(2)?, said_n: number(row, 3)?, said: seq(4)? })
         });
@@ -107,21 +107,21 @@ impl Mender<'_> {
         const BEFORE: &str = "SELECT seq FROM entries WHERE seq < ? AND seq >= ? AND room = ? AND (n > 0) = ?
              ORDER BY seq DESC LIMIT 1";
         let mut statement = self.connection.prepare_cached(BEFORE).map_err(store_error)?;
-        let from = row::signed(seq.0.saturating_sub(DAMAGE_SEARCHED));
+        let from = row::sought(seq.0.saturating_sub(DAMAGE_SEARCHED));
         let found =
-            statement.query_row(params![row::signed(seq.0), from, row::room(self.room), self.is_shown], |row| row.get(0));
+            statement.query_row(params![row::sought(seq.0), from, row::room(self.room), self.is_shown], |row| row.get(0));
         Ok(found.optional().map_err(store_error)?.map(|seq| Seq(row::unsigned(seq))))
     }
 
     /// Whether a shown entry is a message: its event may be sound, and otherwise the row after it says so.
     fn is_message(&self, seq: Seq) -> Result<bool, StoreError> {
         let event = "SELECT event FROM entries WHERE seq = ?";
-        let event = self.connection.query_row(event, [row::signed(seq.0)], |row| row.get::<_, String>(0));
+        let event = self.connection.query_row(event, [row::sought(seq.0)], |row| row.get::<_, String>(0));
         if let Some(event) = event.ok().and_then(|event| serde_json::from_str::<Event>(&event).ok()) {
             return Ok(event.is_message());
         }
         let after = "SELECT said FROM entries WHERE seq > ? AND room = ? AND n > 0 ORDER BY seq LIMIT 1";
-        let said = self.connection.query_row(after, [row::signed(seq.0), row::room(self.room)], |row| row.get(0));
+        let said = self.connection.query_row(after, [row::sought(seq.0), row::room(self.room)], |row| row.get(0));
         Ok(match said.optional().map_err(store_error)? {
             Some(said) => Seq(row::unsigned(said)) == seq,
             None => self.connection.head(self.room)?.said == seq,

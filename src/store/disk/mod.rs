@@ -46,7 +46,7 @@ pub use copy::{aside_path, back_up, compact, copy, copy_ends, copy_path, copy_to
 pub use copy::{given_out, is_of_a_store, is_there, keep_ids, put_in_place, replace, set_aside, take_over};
 pub use examine::{Examined, Harm, Means, Witness, examine};
 pub use facts::{Listener, TellError, tell};
-pub use files::search_file;
+pub use files::{make_folder, search_file};
 pub use open::{OpenError, hold, open};
 
 /// How many rows one statement inserts: running a statement costs about as much as a row.
@@ -87,7 +87,7 @@ fn newest(connection: &Connection) -> Result<Seq, StoreError> {
 impl Look for Connection {
     fn record(&self, seq: Seq) -> Result<Option<Record>, StoreError> {
         let mut statement = self.prepare_cached(row::SELECT).map_err(store_error)?;
-        statement.query_row([row::signed(seq.0)], row::read).optional().map_err(store_error)?.transpose()
+        statement.query_row([row::sought(seq.0)], row::read).optional().map_err(store_error)?.transpose()
     }
 
     fn head(&self, room: RoomId) -> Result<Head, StoreError> {

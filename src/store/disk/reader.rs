@@ -52,6 +52,25 @@ impl Look for Watched<'_> {
     }
 }
 
+/// A connection that is given back, whatever becomes of the work: without it there would be fewer for ever.
+struct Lent {
+    connection: Option<Connection>,
+    to: Arc<Mutex<Vec<Connection>>>,
+}
+
+impl Lent {
+    fn take(from: Arc<Mutex<Vec<Connection>>>) -> Self {
+        let connection = from.lock().expect("invariant: nothing panics under this lock").pop();
+        Self { connection, to: from }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.to.lock().expect("invariant: nothing panics under this lock").extend(self.connection.take());
+    }
+}
+
 impl DiskReader {
     /// Does something with a connection, in one transaction, so that all that is read is from the same moment.
     fn with<T: Send + 'static>(
@@ -64,14 +83,11 @@ impl DiskReader {
             let (connections, gate, damage) = (Arc::clone(&self.connections), Arc::clone(&self.gate), Arc::clone(&self.damage));
             let read = tokio::task::spawn_blocking(move || {
                 let _turn = turn;
-                let lock = || connections.lock().expect("invariant: nothing panics under this lock");
-                let connection = lock().pop().expect("invariant: there are as many connections as turns");
-                let read = {
-                    let _open = gate.read().expect("invariant: nothing panics under this lock");
-                    let transaction = connection.unchecked_transaction().map_err(store_error);
-                    transaction.and_then(|transaction| work(&Watched(&transaction, &damage)))
-                };
-                lock().push(connection);
+                let lent = Lent::take(connections);
+                let connection = lent.connection.as_ref().expect("invariant: there are as many connections as turns");
+                let _open = gate.read().expect("invariant: nothing panics under this lock");
+                let transaction = connection.unchecked_transaction().map_err(store_error);
+                let read = transaction.and_then(|transaction| work(&Watched(&transaction, &damage)));
                 read.inspect_err(|error| failed(&damage, error))
             });
             read.await.map_err(|error| ReadError(error.to_string()))?.map_err(|error| ReadError(error.to_string()))
@@ -87,7 +103,7 @@ fn has_ended(connection: &Connection, room: RoomId) -> Result<bool, StoreError> 
 fn stretch(connection: &Connection, after: Seq, count: usize) -> Result<Stretch, StoreError> {
     let mut statement = connection.prepare_cached(row::SELECT_AFTER).map_err(store_error)?;
     let most = i64::try_from(count).unwrap_or(i64::MAX);
-    let mut rows = statement.query([row::signed(after.0), most]).map_err(store_error)?;
+    let mut rows = statement.query([row::sought(after.0), most]).map_err(store_error)?;
     let (mut read, mut stretch) = (0, Stretch { upto: after, newest: newest(connection)?, ..Stretch::default() });
     while let Some(row) = rows.next().map_err(store_error)? {
         read += 1;

@@ -35,6 +35,11 @@ pub fn signed(number: u64) -> i64 {
     i64::try_from(number).expect("invariant: seqs and ids are below 2^61")
 }
 
+/// The same for looking: somebody may ask for a seq that nothing has.
+pub fn sought(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 /// The inverse of [`signed`]; a negative number was never written and becomes a number that nothing has.
 pub fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX >> 3)
