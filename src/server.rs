@@ -48,7 +48,7 @@ use journal::{Journal, Parts};
 pub use manners::Manners;
 pub use sockets::Handed;
 use supervisor::Supervisor;
-use watching::{Counted, Watched};
+use watching::Watched;
 
 pub use supervisor::Failure;
 
@@ -194,8 +194,7 @@ impl Server {
         let (mut supervisor, stopping) = (Supervisor::default(), CancellationToken::new());
         let parts =
             Parts { hub: &hub, limits: &limits, metrics: &metrics, supervisor: &mut supervisor, stopping: stopping.clone() };
-        let Journal { order, state, reader, search, node, membership, nats } = journal::open(config, parts).await?;
-        let reader = Arc::new(Counted { reader, metrics: Arc::clone(&metrics) });
+        let Journal { order, state, reader, durability, search, node, membership, nats } = journal::open(config, parts).await?;
         let (listeners, tls_listeners) = (sockets::listen_all(plain_sockets)?, sockets::listen_all(tls_sockets)?);
         // The directory is there, and is this server's.
         let admin = config.admin_socket.as_deref().map(admin::Socket::bind).transpose()?;
@@ -205,6 +204,7 @@ impl Server {
             order,
             state,
             reader,
+            durability,
             search,
             clock: Clock::System,
             hub,

@@ -9,49 +9,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::event::{Completion, Entry, NodeId, Origin, Proposal, Request, RoomId, SessionId};
+use crate::event::{Completion, NodeId, Origin, Proposal, Request, SessionId};
 use crate::hub::Hub;
-use crate::names::Seq;
 use crate::order::cluster::{Broker, LEASE, Membership, Refuse, Standing};
 use crate::order::nats::Nats;
 use crate::server::supervisor::Ended;
 use crate::session::{Life, Shared};
-use crate::store::{Page, Promise, Query, ReadError, Reader, Stretch};
 
 /// A node that heard nothing of itself for this long, which is twice as long as it takes to renew a lease, was cut off.
 const OUTAGE: Duration = Duration::from_secs(10);
 /// How often the nodes are looked at.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// The reader of this server's copy: what it shows is kept by the brokers.
-pub struct Kept {
-    /// The reader.
-    pub reader: Arc<dyn Reader>,
-    /// What the brokers' keeping survives.
-    pub durability: &'static str,
-}
-
-impl Reader for Kept {
-    fn read(&self, query: Query) -> Promise<'_, Result<Page, ReadError>> {
-        self.reader.read(query)
-    }
-
-    fn stretch(&self, after: Seq, count: usize) -> Promise<'_, Result<Stretch, ReadError>> {
-        self.reader.stretch(after, count)
-    }
-
-    fn entries(&self, seqs: Vec<Seq>) -> Promise<'_, Result<Vec<Entry>, ReadError>> {
-        self.reader.entries(seqs)
-    }
-
-    fn floors(&self, rooms: Vec<RoomId>) -> Promise<'_, Result<Vec<Option<Seq>>, ReadError>> {
-        self.reader.floors(rooms)
-    }
-
-    fn durability(&self) -> &'static str {
-        self.durability
-    }
-}
 
 /// Answers proposals that were not ordered, or may not have been.
 pub fn refuse(hub: &Arc<Hub>) -> Refuse {

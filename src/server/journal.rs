@@ -24,7 +24,7 @@ use crate::order::{Batches, Order};
 use crate::replica::{Node, Outlet, Replica, ReplicaError, SharedState};
 use crate::search::{self, Search};
 use crate::server::StartError;
-use crate::server::cluster::{Kept, refuse};
+use crate::server::cluster::refuse;
 use crate::server::snapshots;
 use crate::server::supervisor::{Ended, START_AGAIN, Supervisor};
 use crate::state;
@@ -45,6 +45,8 @@ pub struct Journal {
     pub state: SharedState,
     /// Reads what is stored.
     pub reader: Arc<dyn Reader>,
+    /// What an entry survives that was stored.
+    pub durability: &'static str,
     /// Finds messages in it.
     pub search: Search,
     /// The node that the server is.
@@ -88,7 +90,8 @@ pub async fn open(config: &Config, mut parts: Parts<'_>) -> Result<Journal, Star
     };
     let directory = (runs == Runs::InThread).then_some(config.data_dir.as_path());
     let search = if config.search { index(&reader, directory, &mut parts)? } else { Search::nowhere() };
-    Ok(Journal { order: Arc::new(order), state, reader, search, node: ALONE, membership: None, nats: None })
+    let durability = reader.durability();
+    Ok(Journal { order: Arc::new(order), state, reader, durability, search, node: ALONE, membership: None, nats: None })
 }
 
 /// Lets an index follow what this reader reads, in a file of this directory or in memory.
@@ -130,7 +133,6 @@ async fn shared(config: &Config, cluster: &Cluster, mut parts: Parts<'_>) -> Res
     let state = replica.state();
     place_of(&state, &broker, config).await?;
     let after = state.read().await.read();
-    let reader: Arc<dyn Reader> = Arc::new(Kept { reader, durability: broker.durability() });
     let cluster::Cluster { order, publisher, batches } =
         cluster::open(Arc::clone(&broker), after, &membership, refuse(parts.hub));
     in_thread_unless_it_differs(replica.counted_in(parts.metrics), batches, &mut parts, config.data_dir.clone())?;
@@ -157,7 +159,8 @@ async fn shared(config: &Config, cluster: &Cluster, mut parts: Parts<'_>) -> Res
         }
     };
     let search = if config.search { index(&reader, Some(&config.data_dir), &mut parts)? } else { Search::nowhere() };
-    Ok(Journal { order: Arc::new(order), state, reader, search, node, membership: Some(membership), nats: Some(broker) })
+    let (order, durability, membership) = (Arc::new(order), broker.durability(), Some(membership));
+    Ok(Journal { order, state, reader, durability, search, node, membership, nats: Some(broker) })
 }
 
 pub async fn connect(cluster: &Cluster, stream_bytes: u64) -> Result<Nats, StartError> {

@@ -3,7 +3,7 @@
 //!
 //! It owns what holds now, and replaces it as a whole. What cannot be used must never replace what can.
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use crate::config::{Config, PlainPasswords};
 use crate::server::proxied::Proxies;
@@ -13,7 +13,7 @@ use crate::tls::{CertificateError, Certificates};
 #[derive(Debug)]
 pub struct Manners {
     certificates: Option<Arc<Certificates>>,
-    current: RwLock<Arc<Current>>,
+    current: RwLock<Current>,
 }
 
 /// What holds now.
@@ -25,8 +25,8 @@ pub(super) struct Current {
 }
 
 impl Current {
-    fn of(config: &Config) -> Arc<Self> {
-        Arc::new(Self { plain_passwords: config.plain_passwords, proxies: Proxies::new(&config.proxies) })
+    fn of(config: &Config) -> Self {
+        Self { plain_passwords: config.plain_passwords, proxies: Proxies::new(&config.proxies) }
     }
 }
 
@@ -35,8 +35,9 @@ impl Manners {
         Self { certificates, current: RwLock::new(Current::of(config)) }
     }
 
-    pub(super) fn current(&self) -> Arc<Current> {
-        Arc::clone(&self.current.read().expect("invariant: nothing panics under this lock"))
+    /// Whoever looks must not keep it: each connection does.
+    pub(super) fn current(&self) -> RwLockReadGuard<'_, Current> {
+        self.current.read().expect("invariant: nothing panics under this lock")
     }
 
     /// Takes over what may change: the certificate, read again, the proxies, and where passwords may come from. It reads files. Returns

@@ -73,7 +73,7 @@ impl Session {
         let (room, after) = (subscription.room.id, subscription.cursor.seq);
         let query = Query { room, start: Start::After(after), count: READ_ENTRIES, what: What::Everything };
         self.shared.metrics.catch_up_reads.add(1);
-        let page = self.shared.reader.read(query).await.map_err(|error| Gone::Store(error.to_string()))?;
+        let page = self.shared.page(query).await.map_err(|error| Gone::Store(error.to_string()))?;
         let (subscription, ears) = self.reading.room(index, self.connection);
         let metrics = &self.shared.metrics;
         self.socket.write(|out| {

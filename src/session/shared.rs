@@ -18,7 +18,7 @@ use crate::session::life::Lives;
 use crate::session::notable::Notable;
 use crate::session::passwords::Passwords;
 use crate::state::State;
-use crate::store::Reader;
+use crate::store::{Page, Query, ReadError, Reader};
 
 /// What all sessions share.
 pub struct Shared {
@@ -32,6 +32,8 @@ pub struct Shared {
     pub state: Arc<RwLock<State>>,
     /// Reads what is stored.
     pub reader: Arc<dyn Reader>,
+    /// What a message survives that was answered with OK: `fsync`, `memory`, or what the brokers promise.
+    pub durability: &'static str,
     /// Finds messages.
     pub search: Search,
     /// Tells the time of day, for questions such as what has been said since.
@@ -54,4 +56,16 @@ pub struct Shared {
     pub failed: CancellationToken,
     /// The tasks of the sessions, and work that they have left to finish.
     pub tracker: TaskTracker,
+}
+
+impl Shared {
+    /// Reads a page. Damage that somebody comes across is counted.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub async fn page(&self, query: Query) -> Result<Page, ReadError> {
+        let page = self.reader.read(query).await?;
+        self.metrics.damaged.add(page.damaged.len() as u64);
+        Ok(page)
+    }
 }

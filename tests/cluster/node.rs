@@ -95,6 +95,7 @@ impl Node {
             membership: Some(Arc::clone(&membership)),
             order: Arc::new(order),
             state,
+            durability: reader.durability(),
             reader,
             search: Search::nowhere(),
             clock,

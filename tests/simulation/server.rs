@@ -124,6 +124,7 @@ impl Server {
             lives: Lives::new(Life::begin(node)),
             order: Arc::new(order),
             state,
+            durability: reader.durability(),
             reader,
             search: Search::nowhere(),
             clock,

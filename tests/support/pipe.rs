@@ -162,6 +162,7 @@ pub fn shared_with(outlet: impl FnOnce(&Arc<Hub>) -> Outlet) -> Arc<Shared> {
         lives: Lives::new(Life::begin(NodeId(0))),
         order: Arc::new(order),
         state,
+        durability: reader.durability(),
         reader,
         search: Search::nowhere(),
         clock,

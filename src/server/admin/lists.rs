@@ -37,7 +37,7 @@ impl Office {
         let rows = [
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("up-seconds", clock::since(self.began).as_secs().to_string()),
-            ("durable", shared.reader.durability().to_owned()),
+            ("durable", shared.durability.to_owned()),
             ("registration", shared.limits.registration.word().to_owned()),
             ("connections", counts.connections.to_string()),
             ("accounts", counts.accounts.to_string()),
@@ -151,7 +151,7 @@ impl Office {
     /// The newest acts, the oldest of them first.
     pub(super) async fn log(&self, count: usize, write: &mut OwnedWriteHalf) -> Shown {
         let query = Query { room: RoomId::OPERATOR, start: Start::Before(Seq(u64::MAX >> 3)), count, what: What::Everything };
-        let Ok(page) = self.shared.reader.read(query).await else {
+        let Ok(page) = self.shared.page(query).await else {
             return Ok(Err(Refusal::new(Code::Internal, "the log cannot be read; the server's log says why")));
         };
         let mut out = String::new();

@@ -53,7 +53,7 @@ impl Facts {
             buffered_limit: Some(shared.limits.buffered_bytes).filter(|bytes| *bytes != NONE),
             order_queue: shared.order.waiting(),
             hashes_waiting: shared.passwords.waiting(),
-            durability: shared.reader.durability(),
+            durability: shared.durability,
             is_ready: watched.obstacle().is_none(),
             cluster: shared.membership.as_ref().map(|membership| (membership.is_cut_off(), lag)),
             search_lag: search_lag(shared).await,

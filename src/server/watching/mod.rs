@@ -24,14 +24,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::event::{Entry, RoomId};
-use crate::metrics::Metrics;
-use crate::names::Seq;
 use crate::order::nats::Nats;
 use crate::server::admission::Admission;
 use crate::server::supervisor::Ended;
 use crate::session::Shared;
-use crate::store::{Page, Promise, Query, ReadError, Reader, Stretch};
 
 use facts::Facts;
 
@@ -131,36 +127,4 @@ fn said(status: StatusCode, kind: &'static str, text: impl Into<Bytes>) -> Respo
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
     response
-}
-
-/// A reader of which damage that people come across is counted.
-pub struct Counted {
-    pub reader: Arc<dyn Reader>,
-    pub metrics: Arc<Metrics>,
-}
-
-impl Reader for Counted {
-    fn read(&self, query: Query) -> Promise<'_, Result<Page, ReadError>> {
-        Box::pin(async move {
-            let page = self.reader.read(query).await?;
-            self.metrics.damaged.add(page.damaged.len() as u64);
-            Ok(page)
-        })
-    }
-
-    fn stretch(&self, after: Seq, count: usize) -> Promise<'_, Result<Stretch, ReadError>> {
-        self.reader.stretch(after, count)
-    }
-
-    fn entries(&self, seqs: Vec<Seq>) -> Promise<'_, Result<Vec<Entry>, ReadError>> {
-        self.reader.entries(seqs)
-    }
-
-    fn floors(&self, rooms: Vec<RoomId>) -> Promise<'_, Result<Vec<Option<Seq>>, ReadError>> {
-        self.reader.floors(rooms)
-    }
-
-    fn durability(&self) -> &'static str {
-        self.reader.durability()
-    }
 }

@@ -142,7 +142,7 @@ impl Session {
     }
 
     pub(super) async fn read(&self, query: Query) -> Result<Page, Refusal> {
-        self.shared.reader.read(query).await.map_err(|_| unreadable())
+        self.shared.page(query).await.map_err(|_| unreadable())
     }
 }
 

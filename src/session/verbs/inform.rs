@@ -38,7 +38,7 @@ impl Session {
         let keys = if self.is_account { limits::KEYS_REMEMBERED } else { limits::KEYS_REMEMBERED_GUEST };
         let fields = [
             ("protocol", u64::from(PROTOCOL).to_string()),
-            ("durable", shared.reader.durability().to_owned()),
+            ("durable", shared.durability.to_owned()),
             ("line", limits::LINE_BYTES.to_string()),
             ("text", shared.limits.text_bytes.to_string()),
             ("name", limits::NAME_CHARS.to_string()),
