@@ -11,11 +11,11 @@ use crate::wire::Word;
 
 /// How a command may end: as one of the codes, or well.
 const RESULTS: usize = Code::ALL.len() + 1;
-/// Up to how many microseconds a commit took: from a disk that keeps its promises by electricity to one that is ill.
-const COMMIT_MICROS: &[u64] =
-    &[50, 100, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 512_000, 1_000_000, 4_000_000];
-/// How many entries a batch had.
-const BATCH_ENTRIES: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 4_096];
+/// Of how many microseconds the shortest and the longest time of a commit are that are told from others, as powers of two: 64 µs is a
+/// disk that keeps its promises by electricity, 4 s one that is ill.
+const COMMIT_MICROS: (u32, u32) = (6, 22);
+/// The same of how many entries a batch had.
+const BATCH_ENTRIES: (u32, u32) = (0, 12);
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -33,22 +33,25 @@ impl Count {
     }
 }
 
-/// How often a value was how large.
+/// How often a value was how large, by powers of two: where a value is counted is seen at its highest bit.
 #[derive(Debug)]
 pub struct Histogram {
-    bounds: &'static [u64],
+    /// The first bound is 2 to this.
+    first: u32,
     /// How often a value was at most its bound and more than the one before; the last has no bound.
     counts: Box<[Count]>,
     sum: Count,
 }
 
 impl Histogram {
-    fn new(bounds: &'static [u64]) -> Self {
-        Self { bounds, counts: (0..=bounds.len()).map(|_| Count::default()).collect(), sum: Count::default() }
+    fn new((first, last): (u32, u32)) -> Self {
+        Self { first, counts: (first..=last + 1).map(|_| Count::default()).collect(), sum: Count::default() }
     }
 
     fn observe(&self, value: u64) {
-        self.counts[self.bounds.partition_point(|bound| *bound < value)].add(1);
+        let bits = u64::BITS - value.saturating_sub(1).leading_zeros();
+        let place = bits.saturating_sub(self.first) as usize;
+        self.counts[place.min(self.counts.len() - 1)].add(1);
         self.sum.add(value);
     }
 
@@ -59,8 +62,9 @@ impl Histogram {
 
     /// Each bound, `None` for the last, with how often a value was in its range.
     pub fn counts(&self) -> impl Iterator<Item = (Option<u64>, u64)> {
-        let bounds = self.bounds.iter().copied().map(Some).chain([None]);
-        bounds.zip(self.counts.iter().map(Count::get))
+        let last = self.counts.len() - 1;
+        let bound = move |place| (place < last).then(|| 1 << (self.first + place as u32));
+        self.counts.iter().enumerate().map(move |(place, count)| (bound(place), count.get()))
     }
 }
 
@@ -143,7 +147,7 @@ impl Metrics {
 mod tests {
     use std::time::Duration;
 
-    use super::{Code, Metrics, RESULTS, Word};
+    use super::{Code, Histogram, Metrics, RESULTS, Word};
 
     #[test]
     fn each_answer_is_counted_in_its_place() {
@@ -160,11 +164,13 @@ mod tests {
     #[test]
     fn a_value_is_counted_up_to_its_bound() {
         let metrics = Metrics::default();
-        for micros in [0, 50, 51, 5_000_000] {
-            metrics.committed(1, Duration::from_micros(micros));
+        for (micros, entries) in [(0, 1), (64, 2), (65, 3), (4_194_304, 4_096), (4_194_305, 4_097)] {
+            metrics.committed(entries, Duration::from_micros(micros));
         }
-        let counted: Vec<_> = metrics.commits.counts().filter(|(_, count)| *count > 0).collect();
-        assert_eq!((counted, metrics.commits.sum()), (vec![(Some(50), 2), (Some(100), 1), (None, 1)], 5_000_101));
+        let counted = |values: &Histogram| values.counts().filter(|(_, count)| *count > 0).collect::<Vec<_>>();
+        assert_eq!(counted(&metrics.commits), [(Some(64), 2), (Some(128), 1), (Some(4_194_304), 1), (None, 1)]);
+        assert_eq!(counted(&metrics.batches), [(Some(1), 1), (Some(2), 1), (Some(4), 1), (Some(4_096), 1), (None, 1)]);
+        assert_eq!(metrics.commits.sum(), 8_388_738);
         metrics.delivered(b"* MSG 1\n* MSG 2\n");
         assert_eq!(metrics.deliveries.get(), 2);
     }
