@@ -34,7 +34,7 @@ pub enum Care {
         #[command(flatten)]
         data: Data,
     },
-    /// Makes a backup the journal of a server that does not run, after checking it.
+    /// Puts a backup in the place of a journal, while no server runs there; the backup is checked before.
     Restore {
         /// The backup, which stays as it is.
         #[arg(value_name = "FILE")]
