@@ -124,3 +124,18 @@ fn a_signal_and_ctrl_c_leave_the_terminal_as_it_was() {
     pty.types("\x03");
     has_left(&mut pty);
 }
+
+/// A window that is closed, or a line over which somebody was logged in.
+#[test]
+fn it_ends_with_its_terminal() {
+    let server = Server::start(&WATCHED);
+    let folder = TempDir::new().expect("a temporary directory");
+    let pty = at_a_terminal(&folder, &watched_at(&server).to_string());
+    shows(&pty, "ready");
+    let number = fs::read_to_string(folder.path().join("pid")).expect("it was written");
+    drop(pty);
+    until("it has ended", || {
+        let status = fs::read_to_string(format!("/proc/{}/status", number.trim())).unwrap_or_default();
+        (status.is_empty() || status.contains("State:\tZ")).then_some(())
+    });
+}

@@ -15,6 +15,9 @@ use crate::top::source::Source;
 /// From one look to the next.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How long the terminal has, after a signal, to be left in good order.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// What one round of looks has found, in the order of the servers: metrics, or why there are none.
 pub type Looks = Vec<Result<Look, String>>;
 
@@ -66,11 +69,16 @@ pub fn begin(sources: Vec<Source>, tell: SyncSender<News>) -> Result<()> {
             }
         };
         tokio::select! {
-            () = looking => {}
-            _ = terminate.recv() => drop(tell.try_send(News::End)),
-            _ = hangup.recv() => drop(tell.try_send(News::End)),
-            _ = interrupt.recv() => drop(tell.try_send(News::End)),
+            () = looking => return,
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+            _ = interrupt.recv() => {}
         }
+        let _ = tell.try_send(News::End);
+        sleep(PATIENCE).await;
+        // A terminal that is gone is read without end, and nobody hears that it is over.
+        let _ = ratatui::try_restore();
+        std::process::exit(0);
     };
     std::thread::Builder::new().name("watch".to_owned()).spawn(move || runtime.block_on(work))?;
     Ok(())
