@@ -5,8 +5,10 @@ mod support;
 use std::fs;
 use std::ops::RangeInclusive;
 
+use support::admin::done;
 use support::raw::Raw;
 use support::server::Server;
+use support::wait::until;
 
 /// Options without pacing, for tests that say much at once.
 const UNPACED: [&str; 4] = ["--limit", "commands-per-second=none", "--limit", "commands-per-address=none"];
@@ -190,4 +192,24 @@ fn a_stopped_server_goes_on_where_it_was() {
     bob.write(b"PING again\n");
     let shown = bob.lines_until("OK PING again");
     assert_eq!(shown.iter().filter(|line| line.starts_with("* MSG ")).count(), 100);
+}
+
+/// A follower may take nothing for long, but not longer than an operator wants, also in the middle of an answer.
+#[test]
+fn who_stops_within_an_answer_can_be_ended() {
+    let (server, mut ana) = open(&["--limit", "stalled-seconds=none", "--limit", "follower-stalled-seconds=none"]);
+    let mut deaf = Raw::connect_narrowly(server.address());
+    deaf.write(b"JOIN #rust\nFOLLOW #rust\n");
+    deaf.lines_until("OK FOLLOW");
+    say(&mut ana, 2_000, 3000);
+    (0..2_000).for_each(|_| assert!(deaf.line().starts_with("* MSG ")));
+    deaf.write(b"HISTORY #rust 1000\n");
+    let number = |name: &str| {
+        let metrics = done(&server, &["metrics"]);
+        let found = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+        found.unwrap_or_else(|| panic!("there is no {name} in {metrics}"))
+    };
+    until("it leaves what it was sent", || (number("linechat_buffered_bytes ") > 10_000).then_some(()));
+    done(&server, &["disconnect", "guest-1001"]);
+    until("its place is free", || (number("linechat_connections ") == 1).then_some(()));
 }

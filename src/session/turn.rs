@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock;
+use crate::limits::FAREWELL_SECONDS;
 use crate::session::reading::Which;
 use crate::session::socket::{Gone, with_incoming};
 use crate::session::{Ending, Session, sniff};
@@ -145,10 +146,20 @@ impl Session {
         self.shared.hub.hold(&self.handle, (input + self.socket.waiting() + self.replies.bytes()) as u64);
     }
 
-    /// Sends everything that waits, as fast as the peer takes it. Meanwhile it counts as buffered.
+    /// Sends everything that waits, as fast as the peer takes it. Meanwhile it counts as buffered. Whoever is dismissed in the middle
+    /// of it has as long as for a farewell: a follower may take nothing for an hour.
     pub(super) async fn flush(&mut self) -> Result<(), Gone> {
         self.note_held();
-        self.socket.flush().await
+        let (socket, handle) = (&mut self.socket, &self.handle);
+        let dismissed = async {
+            poll_fn(|context| handle.poll_dismissed(context)).await;
+            tokio::time::sleep(Duration::from_secs(FAREWELL_SECONDS)).await;
+        };
+        tokio::select! {
+            biased;
+            flushed = socket.flush() => flushed,
+            () = dismissed => Err(Gone::Stalled(FAREWELL_SECONDS)),
+        }
     }
 
     /// Waits for a wake, for input that may be taken, for room to send, or for a deadline.
