@@ -3,7 +3,7 @@
 //! It owns the counters, and nothing else: what can be looked up when somebody asks is counted nowhere. To count is to add to a
 //! number whose place is known beforehand; it must never take a lock, search a map or allocate.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::code::Code;
@@ -85,10 +85,11 @@ pub struct Metrics {
     pub catch_up_reads: Count,
     /// Damaged entries that a page had when it was read.
     pub damaged: Count,
-    /// How long commits took, in microseconds.
+    /// How long commits took of what must be kept, in microseconds.
     pub commits: Histogram,
     /// How many entries a batch had.
     pub batches: Histogram,
+    is_full: AtomicBool,
 }
 
 impl Default for Metrics {
@@ -104,6 +105,7 @@ impl Default for Metrics {
             damaged: Count::default(),
             commits: Histogram::new(COMMIT_MICROS),
             batches: Histogram::new(BATCH_ENTRIES),
+            is_full: AtomicBool::new(false),
         }
     }
 }
@@ -136,9 +138,21 @@ impl Metrics {
         }
     }
 
-    /// A batch of so many entries was committed, which took so long.
-    pub fn committed(&self, entries: u64, took: Duration) {
-        self.commits.observe(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    /// Notes whether the disk has no room for messages.
+    pub fn set_full(&self, is_full: bool) {
+        self.is_full.store(is_full, Ordering::Relaxed);
+    }
+
+    /// Whether the disk has no room for messages.
+    pub fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Relaxed)
+    }
+
+    /// A batch of so many entries was committed, which took so long if anything in it had to be kept.
+    pub fn committed(&self, entries: u64, took: Option<Duration>) {
+        if let Some(took) = took {
+            self.commits.observe(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        }
         self.batches.observe(entries);
     }
 }
@@ -165,7 +179,7 @@ mod tests {
     fn a_value_is_counted_up_to_its_bound() {
         let metrics = Metrics::default();
         for (micros, entries) in [(0, 1), (64, 2), (65, 3), (4_194_304, 4_096), (4_194_305, 4_097)] {
-            metrics.committed(entries, Duration::from_micros(micros));
+            metrics.committed(entries, Some(Duration::from_micros(micros)));
         }
         let counted = |values: &Histogram| values.counts().filter(|(_, count)| *count > 0).collect::<Vec<_>>();
         assert_eq!(counted(&metrics.commits), [(Some(64), 2), (Some(128), 1), (Some(4_194_304), 1), (None, 1)]);

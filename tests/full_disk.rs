@@ -5,10 +5,12 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs;
 
+use support::admin::done;
 use support::client::Client;
 use support::server::Server;
 use support::small::Small;
 use support::wait::until;
+use support::watched::{WATCHED, get, sample, watched_at};
 
 const LIMITS: [&str; 2] = ["--limit", "passwords-per-minute=none"];
 
@@ -51,6 +53,29 @@ fn a_server_starts_on_a_full_disk_and_refuses_only_what_it_cannot_keep() {
     server.kill();
     server.restart();
     assert_eq!(login(&server).ask("INBOX").pop().as_deref(), Some("OK INBOX 2 0"), "one unread, and Carol's");
+}
+
+/// Whoever has to mend it is told once, and sees it wherever they look.
+#[test]
+fn the_operator_is_told() {
+    let Some(disk) = Small::mount() else { return };
+    let server = Server::start_logging_in(&disk.path().join("data"), &WATCHED);
+    let mut ana = server.connect();
+    ana.ok("CREATE #rust");
+    disk.fill();
+    let long = "x".repeat(3500);
+    (0..10).for_each(|_| drop(ana.ask(&format!("SAY #rust {long}"))));
+    ana.err(&format!("SAY #rust {long}"), "STORE_FULL");
+    let ready = || get(watched_at(&server), "/readyz");
+    assert_eq!((ready().status, ready().body.trim_end()), (503, "the disk is full"));
+    assert_eq!(sample(watched_at(&server), "linechat_disk_full"), 1.0);
+    assert!(done(&server, &["status"]).lines().any(|line| line.starts_with("disk ") && line.ends_with(" full")));
+    let told = |what| server.log().matches(what).count();
+    assert_eq!(told(" ERROR linechat::replica: the disk is full: nobody can say anything until there is room"), 1);
+    fs::remove_file(disk.path().join("filled")).expect("it can be removed");
+    until("nobody has to speak for it", || (ready().status == 200).then_some(()));
+    assert_eq!(told(" WARN linechat::replica: there is room on the disk again"), 1);
+    ana.ok(&format!("SAY #rust {long}"));
 }
 
 /// Somebody else takes every byte, and takes even the room that the server gives back for its marks.

@@ -168,7 +168,8 @@ impl<B: Backend> Replica<B> {
                 tokio::select! {
                     biased;
                     batch = &mut next => break batch,
-                    () = &mut tidying, if self.store.is_untidy() => {
+                    () = &mut tidying, if self.store.is_untidy() || self.full_since.is_some() => {
+                        self.look_for_room();
                         let rest = if self.tidy()? { TIDY_REST } else { TIDY_LOOK };
                         tidying.as_mut().reset(clock::now() + rest);
                         batches_since = 0;
@@ -240,9 +241,7 @@ impl<B: Backend> Replica<B> {
     /// When the store fails; then it is not known whether anything of the batch is stored.
     pub async fn take(&mut self, batch: Batch) -> Result<&mut Vec<News>, StoreError> {
         self.clock = Some(Clock::Running { from: clock::now(), at: batch.time });
-        if self.full_since.is_some_and(|since| clock::since(since) >= ROOM_CHECK) {
-            self.full_since = if self.store.take_reserve() { None } else { Some(clock::now()) };
-        }
+        self.look_for_room();
         let state = self.state();
         let mut state = match state.try_write() {
             Ok(state) => state,
@@ -255,7 +254,10 @@ impl<B: Backend> Replica<B> {
             return done.map(|()| &mut self.news);
         }
         if let Err(StoreError::Full) = done {
-            self.full_since = Some(clock::now());
+            if self.full_since.replace(clock::now()).is_none() {
+                self.metrics.set_full(true);
+                tracing::error!("the disk is full: nobody can say anything until there is room in the data directory");
+            }
             self.store.give_reserve();
             // Again, now without messages.
             done = self.transaction(&mut state, &batch, Storage::Marks);
@@ -266,6 +268,18 @@ impl<B: Backend> Replica<B> {
             done = self.transaction(&mut state, &batch, Storage::Nothing);
         }
         done.map(|()| &mut self.news)
+    }
+
+    /// Looks now and then whether a disk that was full has room again.
+    fn look_for_room(&mut self) {
+        if self.full_since.is_none_or(|since| clock::since(since) < ROOM_CHECK) {
+            return;
+        }
+        self.full_since = if self.store.take_reserve() { None } else { Some(clock::now()) };
+        if self.full_since.is_none() {
+            self.metrics.set_full(false);
+            tracing::warn!("there is room on the disk again");
+        }
     }
 
     /// Whoever may only read must get in, and needs an id that nobody else ever gets. So more ids are set aside in the one place
@@ -290,7 +304,7 @@ impl<B: Backend> Replica<B> {
         let mut work = Work { node: self.node, membership, time, news, completions };
         let context = Context { time, limits: &self.limits, storage };
         let done = work.batch(state, &mut self.store, context, batch);
-        let (decided, began) = (done.is_ok(), clock::now());
+        let (decided, began) = (done.is_ok(), self.store.lasts().then(clock::now));
         match done.and_then(|()| self.store.commit()) {
             // Nothing that must be stored was decided: what the store wanted to note beside it can wait.
             Err(StoreError::Full) if storage == Storage::Nothing && decided => self.store.rollback(),
@@ -301,7 +315,7 @@ impl<B: Backend> Replica<B> {
             }
             Ok(()) => {}
         }
-        let took = clock::since(began);
+        let took = began.map(clock::since);
         state.commit();
         if let Some(membership) = &self.membership {
             membership.uses(state.features());

@@ -106,12 +106,6 @@ impl<B: Backend> Store<B> {
         self.rest = rest;
     }
 
-    /// Whether there may be something to [tidy](Store::tidy) or to [trim](Store::trim).
-    pub fn is_untidy(&self) -> bool {
-        let has_waste = !self.due.is_empty() || !self.resting.is_empty() || !self.orphans.is_empty();
-        has_waste || self.has_unsaid || !self.keep.is_everything()
-    }
-
     /// What happens to ephemeral events.
     pub fn presence(&self) -> Presence {
         self.presence
@@ -251,6 +245,11 @@ impl<B: Backend> Store<B> {
                 }
             }
         }
+    }
+
+    /// Whether something in the batch is durable, so that a commit has to wait for the disk.
+    pub fn lasts(&self) -> bool {
+        self.batch.lasts
     }
 
     /// Stores the batch; if anything in it is durable, as safely as [`Reader::durability`](crate::store::Reader::durability)

@@ -19,6 +19,12 @@ use crate::store::{Presence, Store, What};
 pub(super) const PIECE: usize = TIDIED_AT_ONCE / 64;
 
 impl<B: Backend> Store<B> {
+    /// Whether there may be something to [tidy](Store::tidy) or to [trim](Store::trim).
+    pub fn is_untidy(&self) -> bool {
+        let has_waste = !self.due.is_empty() || !self.resting.is_empty() || !self.orphans.is_empty();
+        has_waste || self.has_unsaid || !self.keep.is_everything()
+    }
+
     /// Gives the state to `each`: the newest entry of each compaction key, in the order of seqs. Call it once, before anything
     /// is put.
     ///

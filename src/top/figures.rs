@@ -155,7 +155,10 @@ impl Server {
         }
         buckets.sort_by(|(one, _), (other, _)| one.total_cmp(other));
         let wanted = buckets.last().map(|(_, all)| all * part).filter(|wanted| *wanted > 0.0)?;
-        buckets.into_iter().find(|(_, count)| *count >= wanted).map(|(bound, _)| bound)
+        // Beyond the last bound it is that, as Prometheus has it.
+        let last = buckets.iter().rposition(|(bound, _)| bound.is_finite())?;
+        let place = buckets.iter().position(|(_, count)| *count >= wanted)?;
+        Some(buckets[place.min(last)].0)
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 use super::client::Client;
 
@@ -23,6 +23,7 @@ pub struct Server {
     options: Vec<String>,
     data: Option<TempDir>,
     dir: PathBuf,
+    log: Option<NamedTempFile>,
 }
 
 impl Server {
@@ -36,23 +37,33 @@ impl Server {
 
     /// Starts `linechat serve` with these options, its data in that directory, which stays.
     pub fn start_in(dir: &Path, options: &[&str]) -> Self {
-        let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
-        let (child, address, greeting) = spawn(dir, &options, Stdio::inherit()).expect("the server starts");
-        Self { child, address, greeting, options, data: None, dir: dir.to_owned() }
+        Self::begin(dir, options, None)
     }
 
-    /// Starts it in the same way, and keeps its log.
+    /// Starts it as [`Server::start`] does, and keeps its log.
     pub fn start_logging(options: &[&str]) -> Self {
         let data = data_dir();
+        let mut server = Self::start_logging_in(data.path(), options);
+        server.data = Some(data);
+        server
+    }
+
+    /// Starts it as [`Server::start_in`] does, and keeps its log.
+    pub fn start_logging_in(dir: &Path, options: &[&str]) -> Self {
+        Self::begin(dir, options, Some(NamedTempFile::new().expect("a log can be written")))
+    }
+
+    fn begin(dir: &Path, options: &[&str], log: Option<NamedTempFile>) -> Self {
         let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
-        let log = File::create(log_in(data.path())).expect("a log can be written");
-        let (child, address, greeting) = spawn(&data.path().join("data"), &options, log.into()).expect("the server starts");
-        Self { child, address, greeting, options, dir: data.path().to_owned(), data: Some(data) }
+        let to = log.as_ref().map_or(Stdio::inherit(), |log| log.reopen().expect("it is there").into());
+        let (child, address, greeting) = spawn(dir, &options, to).expect("the server starts");
+        Self { child, address, greeting, options, data: None, dir: dir.to_owned(), log }
     }
 
     /// What it has logged, if it was started for that.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(log_in(&self.dir)).expect("the log can be read")
+        let log = self.log.as_ref().expect("it was started for that");
+        std::fs::read_to_string(log.path()).expect("the log can be read")
     }
 
     /// Where it listens.
@@ -122,10 +133,6 @@ impl Drop for Server {
         let _ = self.child.wait();
         drop(self.data.take());
     }
-}
-
-fn log_in(dir: &Path) -> PathBuf {
-    dir.join("log")
 }
 
 /// A directory for a server's data that nobody else may enter.

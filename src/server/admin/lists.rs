@@ -38,6 +38,7 @@ impl Office {
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("up-seconds", clock::since(self.began).as_secs().to_string()),
             ("durable", shared.durability.to_owned()),
+            ("disk", if shared.metrics.is_full() { "full" } else { "has room" }.to_owned()),
             ("registration", shared.limits.registration.word().to_owned()),
             ("connections", counts.connections.to_string()),
             ("accounts", counts.accounts.to_string()),

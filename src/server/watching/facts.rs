@@ -94,7 +94,7 @@ impl Writer<'_> {
     }
 
     fn histogram(&mut self, name: &'static str, help: &'static str, values: &Histogram, unit: f64) -> fmt::Result {
-        let bound = |bound: Option<u64>| bound.map_or(f64::MAX, |bound| bound as f64 / unit);
+        let bound = |bound: Option<u64>| bound.map_or(f64::INFINITY, |bound| bound as f64 / unit);
         let buckets: Vec<_> = values.counts().map(|(at_most, count)| (bound(at_most), count)).collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
         let mut encoder = self.begin(name, help, MetricType::Histogram)?;
@@ -170,6 +170,8 @@ impl Facts {
     }
 
     fn health(&self, to: &mut Writer<'_>) -> fmt::Result {
+        let is_full = u64::from(self.metrics.is_full());
+        to.gauge("linechat_disk_full", "Whether there is no room for messages on the disk.", is_full)?;
         to.gauge("linechat_ready", "Whether what people say can be ordered, as /readyz has it.", u64::from(self.is_ready))?;
         let help = "Damaged entries that were met when people read, once each time.";
         to.counter("linechat_damaged_entries", help, self.metrics.damaged.get())?;

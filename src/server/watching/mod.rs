@@ -69,6 +69,9 @@ impl Watched {
         if shared.membership.as_ref().is_some_and(|membership| membership.is_cut_off()) {
             return Some("cut off from the cluster");
         }
+        if shared.metrics.is_full() {
+            return Some("the disk is full");
+        }
         shared.lives.newest().is_over().then_some("entering the cluster again")
     }
 }
