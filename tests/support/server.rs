@@ -1,6 +1,5 @@
 //! A real server for a test: the binary, on a port of its own and in a directory of its own.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
