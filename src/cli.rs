@@ -60,7 +60,7 @@ pub enum Command {
     /// What there is to do for a journal.
     #[command(flatten)]
     Care(care::Care),
-    /// Shows all commands of the protocol on one screen.
+    /// Shows all commands of the protocol on one page.
     Cheat,
     /// Says what a code of an ERR, or a command, means, and what to do about it.
     Explain {

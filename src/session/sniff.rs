@@ -20,13 +20,20 @@ pub fn first_bytes(bytes: &[u8]) -> Option<Refusal> {
 pub fn first_line(line: &[u8]) -> Option<Refusal> {
     let word = line.split(|&byte| byte == b' ').next().unwrap_or_default();
     if METHODS.iter().any(|method| word.eq_ignore_ascii_case(method.as_bytes())) {
-        return Some(Refusal::new(Code::BadSyntax, "this is not a web server; connect with nc or telnet and type HELP"));
+        return Some(Refusal::new(
+            Code::BadSyntax,
+            "this is not a web server, so the connection is closed; connect with nc or telnet and type HELP",
+        ));
     }
     let header = word
         .strip_suffix(b":")
         .is_some_and(|name| !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-'));
-    header
-        .then(|| Refusal::new(Code::BadSyntax, "this looks like a header of another protocol; type HELP for the commands here"))
+    header.then(|| {
+        Refusal::new(
+            Code::BadSyntax,
+            "this looks like a header of another protocol, so the connection is closed; connect again and type HELP",
+        )
+    })
 }
 
 #[cfg(test)]

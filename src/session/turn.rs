@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::limits::FAREWELL_SECONDS;
+use crate::limits::{FAREWELL_SECONDS, FLOOD_BYTES};
 use crate::session::reading::Which;
 use crate::session::socket::{Gone, with_incoming};
 use crate::session::{Ending, Session, sniff};
@@ -98,7 +98,7 @@ impl Session {
                     self.line(line);
                 }
                 Next::TooLong => self.mistake("-", &too_long()),
-                Next::Flood => self.turn_away(Word::NONE, &too_long()),
+                Next::Flood => self.turn_away(Word::NONE, &flood()),
                 Next::End => self.ending = Some(Ending::EndTyped),
             }
             self.line_deadline = None;
@@ -126,7 +126,7 @@ impl Session {
         if self.errors_in_a_row >= self.shared.limits.errors_in_a_row {
             let count = self.errors_in_a_row;
             self.answer(|out| {
-                reply::bye(out, format_args!("{count} lines in a row were no commands; connect again and type HELP"))
+                reply::bye(out, format_args!("{count} lines in a row were not understood; connect again and type HELP"))
             });
             self.ending = Some(Ending::Closed(refusal.code));
         }
@@ -226,4 +226,9 @@ fn incomplete() -> Refusal {
 fn too_long() -> Refusal {
     let most = crate::limits::LINE_BYTES;
     Refusal::new(Code::TooLong, format!("a line has at most {most} bytes, its ending included; nothing was done"))
+}
+
+fn flood() -> Refusal {
+    let text = format!("a line did not end for {FLOOD_BYTES} bytes, so the connection is closed; nothing of it was done");
+    Refusal::new(Code::TooLong, text)
 }

@@ -23,6 +23,7 @@ const WORDS: &[(&str, &str)] = &[
     ("PART", "LEAVE #channel"),
     ("MODE", "SET #channel, or OP #channel nina"),
     ("CHATHISTORY", "HISTORY #channel"),
+    ("BACK", "AWAY"),
     ("EXIT", "QUIT"),
     ("BYE", "QUIT"),
     ("LOGOUT", "QUIT"),
@@ -31,13 +32,19 @@ const WORDS: &[(&str, &str)] = &[
     ("HEY", "SAY #channel hello, or MSG nina hello"),
 ];
 
-/// What to type instead, for a word that is a command elsewhere, or one of ours behind a slash.
+/// What to type instead, for a word that is a command elsewhere, one of ours behind a slash, or a channel or somebody's name.
 pub fn instead(word: &str) -> Option<String> {
     let bare = word.strip_prefix('/').unwrap_or(word).to_ascii_uppercase();
     if let Some((_, line)) = WORDS.iter().find(|(foreign, _)| *foreign == bare) {
         return Some((*line).to_owned());
     }
-    (word.starts_with('/')).then(|| verbs::find(&bare)).flatten().map(|verb| verb.example.to_owned())
+    let line = match word.chars().next()? {
+        '#' => "SAY #channel hello, or JOIN #channel",
+        '@' => "MSG nina hello",
+        '/' => verbs::find(&bare).map(|verb| if verb.name == "HELP" { verb.name } else { verb.example })?,
+        _ => return None,
+    };
+    Some(line.to_owned())
 }
 
 #[cfg(test)]
@@ -55,6 +62,11 @@ mod tests {
         }
         assert_eq!(instead("/nick").as_deref(), Some("NAME nina"));
         assert_eq!(instead("/join").as_deref(), Some("JOIN #rust"));
+        assert_eq!(instead("/help").as_deref(), Some("HELP"));
+        for word in ["#rust", "@ana"] {
+            let lines = instead(word).expect("it has a hint");
+            assert!(lines.split(", or ").all(|line| matches!(parse(line.as_bytes()), Ok(Some(_)))), "{lines}");
+        }
         assert_eq!((instead("join"), instead("xyzzy"), instead("/")), (None, None, None));
     }
 }

@@ -45,6 +45,11 @@ impl Session {
         if let Some(refusal) = lasts_too_long("ban", lasts, "UNBAN") {
             return Ok(Err(refusal));
         }
+        // Whoever says for how long in words of their own must not find that it is for good.
+        if lasts.is_none() && reason.is_some_and(|reason| reason.to_ascii_lowercase().starts_with("for ")) {
+            let text = "for how long? Give an age such as 2h or 3d, or a reason that does not begin with \"for\"";
+            return Ok(Err(Refusal::new(Code::BadSyntax, text)));
+        }
         let who = match unwanted(who, self.shared.limits.ipv6_prefix) {
             Ok(who) => who,
             Err(refusal) => return Ok(Err(refusal)),

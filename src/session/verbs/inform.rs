@@ -6,11 +6,17 @@ use crate::code::{Code, Refusal};
 use crate::limits;
 use crate::order::cluster::Membership;
 use crate::session::Session;
-use crate::wire::verbs::{self, ANY, VERBS, Verb};
+use crate::wire::verbs::{self, VERBS, Verb};
 use crate::wire::{PROTOCOL, Word, reply};
 
 const PING: Word = Word::of("PING");
 const HELP: Word = Word::of("HELP");
+/// What HELP tells of all verbs by.
+const ALL: &str = "ALL";
+/// The verbs that a chat takes.
+const TO_BEGIN: [&str; 10] = ["LIST", "MSG", "INBOX", "CREATE", "JOIN", "SAY", "LEAVE", "NAME", "REGISTER", "QUIT"];
+/// So many names of verbs fit side by side.
+const NAMES_IN_A_LINE: usize = 9;
 
 impl Session {
     pub(super) fn ping(&mut self, text: Option<&str>) {
@@ -54,9 +60,13 @@ impl Session {
 
     pub(super) fn help(&mut self, word: Option<&str>) {
         let Some(word) = word else {
-            self.answer(help_all);
+            self.answer(help_to_begin);
             return self.accept(HELP, "");
         };
+        if word.eq_ignore_ascii_case(ALL) {
+            self.answer(help_all);
+            return self.accept(HELP, "");
+        }
         match verbs::find(word) {
             Some(verb) => {
                 self.answer(|out| help_one(out, verb));
@@ -71,12 +81,22 @@ impl Session {
     }
 }
 
-fn help_all(out: &mut Vec<u8>) {
-    for verb in VERBS {
-        reply::help(out, format_args!("{:25}  {}", verb.syntax, verb.brief));
+/// What a chat takes: no more than a small terminal shows.
+fn help_to_begin(out: &mut Vec<u8>) {
+    let is_to_begin = |verb: &&Verb| TO_BEGIN.contains(&verb.name);
+    for verb in VERBS.iter().filter(is_to_begin) {
+        reply::help(out, format_args!("{:25}  {}", verb.example, verb.brief));
     }
-    reply::help(out, "HELP MSG tells more of MSG. Lines from the server begin with OK, ERR,");
-    reply::help(out, "- (what you asked for) or * (what just happened).");
+    let others: Vec<_> = VERBS.iter().filter(|verb| !is_to_begin(verb)).map(|verb| verb.name).collect();
+    reply::help(out, "There are also");
+    others.chunks(NAMES_IN_A_LINE).for_each(|names| reply::help(out, names.join(" ")));
+    reply::help(out, "HELP ALL tells what each is for, and HELP MSG more of MSG.");
+    reply::help(out, "Lines from the server begin with OK, ERR, - (what you asked for)");
+    reply::help(out, "or * (what just happened).");
+}
+
+fn help_all(out: &mut Vec<u8>) {
+    VERBS.iter().for_each(|verb| reply::help(out, format_args!("{:25}  {}", verb.syntax, verb.brief)));
 }
 
 fn help_one(out: &mut Vec<u8>, verb: &Verb) {
@@ -84,6 +104,5 @@ fn help_one(out: &mut Vec<u8>, verb: &Verb) {
     reply::help(out, format_args!("for example: {}", verb.example));
     reply::help(out, format_args!("answers: OK {} {}", verb.name, verb.answer));
     reply::help(out, format_args!("for {}", verb.by.describe()));
-    let codes = verb.codes.iter().chain(ANY).map(|code| code.word()).collect::<Vec<_>>().join(" ");
-    reply::help(out, format_args!("may be refused with: {codes}"));
+    reply::help(out, format_args!("may be refused with: {}", verb.refusals()));
 }

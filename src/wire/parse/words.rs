@@ -106,9 +106,9 @@ pub fn message_key(input: &str) -> Part<'_, Option<&str>> {
     }
 }
 
-/// A channel's key: 1 to 64 visible ASCII characters.
+/// A channel's key: 1 to 64 visible ASCII characters, and not a second channel, which somebody meant to join too.
 pub fn channel_key(input: &str) -> Part<'_, &str> {
-    take_while_m_n(1, KEY_CHARS, |c: char| c.is_ascii_graphic()).parse(input)
+    verify(take_while_m_n(1, KEY_CHARS, |c: char| c.is_ascii_graphic()), |key: &str| !key.starts_with('#')).parse(input)
 }
 
 /// One space, then the raw rest of the line, in which something must be visible.
