@@ -41,6 +41,9 @@ pub enum CareError {
     /// There is a file of that name.
     #[error("{} exists already; give another name, or --force to replace it", .0.display())]
     Exists(PathBuf),
+    /// There is something of that name which is never replaced: a directory, a link, a pipe or a device.
+    #[error("{} is no regular file; give the name of a file", .0.display())]
+    NoFile(PathBuf),
     /// There would be no room left for anybody else.
     #[error(
         "a backup takes {needed} bytes and leaves {BACKUP_LEAVES_BYTES} free, and {} has room for {free}; make room, or give a \

@@ -1,6 +1,8 @@
 //! What cannot be done is said, with what to do, and nothing is touched.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use crate::support::server::data_dir;
 use crate::support::small::Small;
@@ -35,6 +37,35 @@ fn what_is_there_is_not_overwritten() {
     assert!(said.contains(" already; give a --data-dir that is empty or does not exist"), "{said}");
     assert!(done(&["check", "--data-dir", directory]).contains(" is sound: "));
     assert_eq!(files(place.path()), ["backup"]);
+}
+
+/// A backup takes the place of a file, and of nothing that leads elsewhere: root has the right to replace /dev/null.
+#[test]
+fn what_is_no_file_is_not_replaced() {
+    let (data, place) = journal();
+    let [pipe, link, astray, folder] = ["pipe", "link", "astray", "folder"].map(|name| place.path().join(name));
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("it runs").success());
+    symlink(place.path().join("backup"), &link).expect("a link");
+    symlink(place.path().join("nothing"), &astray).expect("a link");
+    fs::create_dir(&folder).expect("a directory");
+    let before = fs::read(place.path().join("backup")).expect("it is there");
+    for there in [&pipe, &link, &astray, &folder] {
+        let kind = there.symlink_metadata().expect("it is there").file_type();
+        for command in [&["backup"][..], &["export", "--jsonl"]] {
+            for force in [&[][..], &["--force"]] {
+                let said = refused(&[command, &[text(there), "--data-dir", text(data.path())], force].concat());
+                let expected = format!("{} is no regular file; give the name of a file\n", there.display());
+                assert!(said.ends_with(&expected) && !said.contains("--force"), "{said}");
+                assert_eq!(there.symlink_metadata().expect("it is there").file_type(), kind);
+            }
+        }
+    }
+    // Nor where it is written first.
+    assert!(Command::new("mkfifo").arg(place.path().join("new.part")).status().expect("it runs").success());
+    let said = refused(&["backup", text(&place.path().join("new")), "--data-dir", text(data.path())]);
+    assert!(said.contains("new.part is no regular file; "), "{said}");
+    assert_eq!(files(place.path()), ["astray", "backup", "folder", "link", "new.part", "pipe"]);
+    assert_eq!(fs::read(place.path().join("backup")).expect("it is there"), before);
 }
 
 #[test]
