@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::care::check::Quiet;
 use crate::care::part::Part;
 use crate::care::work::{Work, bar};
-use crate::care::{CareError, database};
+use crate::care::{CareError, database, look};
 use crate::limits::BACKUP_LEAVES_BYTES;
 use crate::store::{self, Presence};
 
@@ -58,9 +58,9 @@ pub struct Restored {
 /// # Errors
 /// [`CareError`]; then the directory has the journal that it had.
 pub fn restore(file: &Path, directory: &Path, replaces: bool) -> Result<Restored, CareError> {
-    file.metadata().map_err(CareError::read(file))?;
+    look(file)?;
     let _held = store::hold(directory)?;
-    let is_replacing = store::is_there(directory);
+    let is_replacing = store::is_there(directory)?;
     if is_replacing && !replaces {
         return Err(CareError::HasJournal(directory.to_owned()));
     }
@@ -106,8 +106,9 @@ pub struct Compacted {
 /// # Errors
 /// [`CareError`]; then it is what it was.
 pub fn compact(directory: &Path) -> Result<Compacted, CareError> {
-    database(directory)?;
+    let database = database(directory)?;
     let _held = store::hold(directory)?;
+    store::probe(&database)?;
     let comparing = bar(store::count(directory)?, "comparing, entries");
     let (before, after) = store::compact(directory, || comparing.inc(1))?;
     comparing.finish_and_clear();

@@ -11,6 +11,7 @@ mod import;
 mod part;
 mod work;
 
+use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -141,14 +142,18 @@ impl CareError {
 
 /// The store in this directory, if there is one.
 fn database(directory: &Path) -> Result<PathBuf, CareError> {
-    if store::is_there(directory) { Ok(store::database(directory)) } else { Err(CareError::NoJournal(directory.to_owned())) }
+    if store::is_there(directory)? { Ok(store::database(directory)) } else { Err(CareError::NoJournal(directory.to_owned())) }
 }
 
 /// The store in a file, or in a directory.
 fn store_at(place: &Path) -> Result<PathBuf, CareError> {
-    match place.metadata() {
-        Ok(metadata) if metadata.is_dir() => database(place),
-        Ok(_) => Ok(place.to_owned()),
-        Err(error) => Err(CareError::read(place)(error)),
-    }
+    if look(place)?.is_dir() { database(place) } else { Ok(place.to_owned()) }
+}
+
+/// What is at a place where a store should be.
+fn look(place: &Path) -> Result<Metadata, CareError> {
+    place.metadata().map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => OpenError::NotPermitted(place.to_owned()).into(),
+        _ => CareError::read(place)(error),
+    })
 }

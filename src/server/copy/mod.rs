@@ -96,7 +96,7 @@ pub async fn run(copy: &Copy) -> Result<Copied, CopyError> {
         _ => return Err(CopyError::SameKind),
     };
     // Whatever may be known to be wrong before the brokers are asked.
-    match (is_from_disk, crate::store::is_there(directory)) {
+    match (is_from_disk, crate::store::is_there(directory)?) {
         (true, false) => return Err(CopyError::NoJournal(directory.clone())),
         (false, true) => return Err(CopyError::HasJournal(directory.clone())),
         _ => {}

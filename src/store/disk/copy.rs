@@ -26,8 +26,23 @@ pub fn copy_path(directory: &Path) -> PathBuf {
 }
 
 /// Whether there is a store in this directory.
-pub fn is_there(directory: &Path) -> bool {
-    directory.join(files::DATABASE).exists()
+///
+/// # Errors
+/// [`OpenError::NotPermitted`] when that cannot be known.
+pub fn is_there(directory: &Path) -> Result<bool, OpenError> {
+    let path = database(directory);
+    match path.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(OpenError::NotPermitted(path)),
+        found => Ok(found.is_ok()),
+    }
+}
+
+/// Whether a store of a version that this linechat knows is in this file. It is only read.
+///
+/// # Errors
+/// [`OpenError`] when there is none.
+pub fn probe(database: &Path) -> Result<(), OpenError> {
+    look_into(database).map(drop)
 }
 
 /// An empty file there, for a copy that comes from elsewhere.
@@ -177,13 +192,9 @@ pub fn put_in_place(file: &Path, directory: &Path, aside: Option<&Path>) -> Resu
                 }
             }
         }
-        for name in [files::LOG, files::INDEX] {
-            match fs::remove_file(directory.join(name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(not_writable(error)),
-                _ => {}
-            }
-        }
     }
+    // Also where somebody has removed the old store alone.
+    remove_log(directory).map_err(not_writable)?;
     remove_index(directory);
     File::open(file).and_then(|file| file.sync_all()).map_err(not_writable)?;
     fs::rename(file, old).and_then(|()| files::sync(directory)).map_err(not_writable)
@@ -235,14 +246,13 @@ fn fold(database: &Path) -> io::Result<()> {
     if busy == 0 { Ok(()) } else { Err(io::Error::other("another program reads the store; end that program")) }
 }
 
-/// Writes the store of this directory, which the caller [holds](super::hold), anew without what is free in it. Returns how many bytes its file had
+/// Writes the store of this directory, which the caller [holds](super::hold) and has [looked at](probe), anew without what is free in it. Returns how many bytes its file had
 /// and has.
 ///
 /// # Errors
 /// [`OpenError`]; then the store is what it was.
 pub fn compact(directory: &Path, seen: impl FnMut()) -> Result<(u64, u64), OpenError> {
     let old = database(directory);
-    look_into(&old)?;
     let failed = |error| match error {
         StoreError::Full => OpenError::Full(directory.to_owned()),
         StoreError::Damaged(found) => OpenError::Damaged { path: old.clone(), found },
@@ -293,14 +303,20 @@ pub fn replace(directory: &Path) -> Result<(), OpenError> {
     let not_writable = |error| OpenError::NotWritable { path: directory.to_owned(), error };
     let _lock = lock(directory)?;
     // The log first: another store's log would damage the copy. The store was closed before, so there is normally nothing in it.
+    remove_log(directory).map_err(not_writable)?;
+    remove_index(directory);
+    fs::rename(copy_path(directory), directory.join(files::DATABASE)).map_err(not_writable)
+}
+
+/// Removes the log of the store that was in this directory: SQLite would write it into another.
+fn remove_log(directory: &Path) -> io::Result<()> {
     for name in [files::LOG, files::INDEX] {
         match fs::remove_file(directory.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(not_writable(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    remove_index(directory);
-    fs::rename(copy_path(directory), directory.join(files::DATABASE)).map_err(not_writable)
+    Ok(())
 }
 
 /// Removes the index of messages of the store that was in this directory: it would be one of another.
