@@ -51,7 +51,7 @@ pub enum CopyError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// A store fails.
-    #[error("the journal cannot be copied: {0}")]
+    #[error("the journal cannot be copied")]
     Store(#[from] StoreError),
     /// The stream cannot be followed, or its entries not be taken.
     #[error(transparent)]

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::store::disk::copy::{copy_path, put_in_place};
+use crate::store::disk::copy::{copy_path, database, put_in_place};
 use crate::store::disk::files;
 use crate::store::disk::open::{OpenError, not_opened};
 use crate::store::disk::upgrade::{ADDED, HEADS_TABLE};
@@ -66,7 +66,8 @@ pub fn begin(directory: &Path) -> Result<(), OpenError> {
     let schema =
         format!("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; BEGIN; {SCHEMA} {HEADS_TABLE} {ADDED} {} COMMIT;", stamp());
     let made = Connection::open_with_flags(&real, flags).and_then(|store| store.execute_batch(&schema));
-    let placed = made.map_err(|error| not_opened(&path, error)).and_then(|()| put_in_place(&path, directory, None));
+    let placed =
+        made.map_err(|error| not_opened(&database(directory), error)).and_then(|()| put_in_place(&path, directory, None));
     if placed.is_err() {
         let _ = fs::remove_file(&path);
     }

@@ -151,10 +151,7 @@ pub fn back_up(database: &Path, to: &Path, copied: &mut dyn FnMut(u64, u64)) -> 
     }
     drop(backup);
     drop(copy);
-    // As it was copied it expects a log beside it.
-    let copy = Connection::open(to).map_err(failed)?;
-    copy.query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(())).map_err(failed)?;
-    copy.close().map_err(|(_, error)| failed(error))?;
+    without_log(to).map_err(failed)?;
     Ok(row::unsigned(entries))
 }
 
@@ -183,6 +180,10 @@ pub fn put_in_place(file: &Path, directory: &Path, aside: Option<&Path>) -> Resu
         match aside {
             None => folded.map_err(not_writable)?,
             Some(aside) => {
+                if folded.is_ok() {
+                    // Whoever only reads it would be left with an empty log beside it. If that fails they are, and no harm is done.
+                    let _ = without_log(&old);
+                }
                 fs::hard_link(&old, aside).map_err(not_writable)?;
                 if folded.is_err() && directory.join(files::LOG).exists() {
                     let mut log = aside.as_os_str().to_owned();
@@ -235,6 +236,13 @@ pub fn keep_ids(from: &Path, to: &Path) -> io::Result<()> {
         return Ok(());
     }
     fs::rename(from.join(files::IDS), to.join(files::IDS)).and_then(|()| files::sync(to))
+}
+
+/// Makes a store that nobody else uses one file: as it was written or copied it expects a log beside it.
+fn without_log(database: &Path) -> rusqlite::Result<()> {
+    let store = Connection::open(database)?;
+    store.query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(()))?;
+    store.close().map_err(|(_, error)| error)
 }
 
 /// Writes what is in a store's log into its file.
