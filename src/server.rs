@@ -84,7 +84,7 @@ pub enum StartError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The store cannot be read.
-    #[error("the journal cannot be read: {0}")]
+    #[error("the journal cannot be read")]
     Store(#[from] StoreError),
     /// What was given is no address of a NATS server.
     #[error("'{0}' is not the address of a NATS server; give --nats nats://HOST:4222")]

@@ -5,6 +5,8 @@ mod support;
 
 #[path = "care/backups.rs"]
 mod backups;
+#[path = "care/cut.rs"]
+mod cut;
 #[path = "care/damaged.rs"]
 mod damaged;
 #[path = "care/facts.rs"]

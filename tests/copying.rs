@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
@@ -122,6 +123,12 @@ fn what_cannot_be_copied_is_said() {
     assert!(said.contains("is in use"), "{said}");
     let said = refused(&disk(empty.path()), &nats);
     assert!(said.starts_with("there is no journal in "), "{said}");
+    // Whatever somebody begins there meanwhile would be lost.
+    let lock = File::create(empty.path().join("lock")).expect("a file");
+    lock.try_lock().expect("nobody has it");
+    let said = refused(&nats, &disk(empty.path()));
+    assert!(said.contains(" is in use by another linechat server; stop it, "), "{said}");
+    drop(lock);
     let said = refused(&disk(empty.path()), &disk(empty.path()));
     assert!(said.starts_with("a journal is copied from a disk to a stream, or back"), "{said}");
     let said = refused("elsewhere", &nats);

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::care::check::Quiet;
 use crate::care::part::Part;
 use crate::care::work::{Work, bar};
-use crate::care::{CareError, database};
+use crate::care::{CareError, backup_at, database};
 use crate::limits::BACKUP_LEAVES_BYTES;
-use crate::store::{self, Presence};
+use crate::store::{self, OpenError, Presence};
 
 /// The folder in a data directory in which a backup becomes its journal.
 const WORK: &str = "restoring";
@@ -39,8 +39,12 @@ pub fn back_up(directory: &Path, file: &Path, replaces: bool) -> Result<Backed, 
     let entries = store::back_up(&database, part.path(), &mut |done, all| {
         copying.set_length(all);
         copying.set_position(done);
-    })?;
+    });
     copying.finish_and_clear();
+    let entries = entries.map_err(|error| match error {
+        OpenError::Full(_) => CareError::Full(file.to_owned()),
+        error => error.into(),
+    })?;
     Ok(Backed { entries, bytes: part.finish()? })
 }
 
@@ -58,9 +62,9 @@ pub struct Restored {
 /// # Errors
 /// [`CareError`]; then the directory has the journal that it had.
 pub fn restore(file: &Path, directory: &Path, replaces: bool) -> Result<Restored, CareError> {
-    file.metadata().map_err(CareError::read(file))?;
+    backup_at(file)?;
     let _held = store::hold(directory)?;
-    let is_replacing = store::is_there(directory);
+    let is_replacing = store::is_there(directory)?;
     if is_replacing && !replaces {
         return Err(CareError::HasJournal(directory.to_owned()));
     }
@@ -106,8 +110,9 @@ pub struct Compacted {
 /// # Errors
 /// [`CareError`]; then it is what it was.
 pub fn compact(directory: &Path) -> Result<Compacted, CareError> {
-    database(directory)?;
+    let database = database(directory)?;
     let _held = store::hold(directory)?;
+    store::probe(&database)?;
     let comparing = bar(store::count(directory)?, "comparing, entries");
     let (before, after) = store::compact(directory, || comparing.inc(1))?;
     comparing.finish_and_clear();

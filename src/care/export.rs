@@ -35,6 +35,7 @@ pub enum To<'a> {
 /// [`CareError`]; then no file was made.
 pub fn export(place: &Path, to: To<'_>, leaves_out: bool) -> Result<Exported, CareError> {
     let database = store_at(place)?;
+    store::probe(&database)?;
     if store::ends(&database).is_ok_and(|ends| ends.is_some()) {
         return Err(CareError::OfCluster(place.to_owned()));
     }

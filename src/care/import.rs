@@ -41,7 +41,7 @@ pub fn import(from: Option<&Path>, directory: &Path) -> Result<Imported, CareErr
         None => (Box::new(io::stdin().lock()), 0),
     };
     let _held = store::hold(directory)?;
-    if store::is_there(directory) {
+    if store::is_there(directory)? {
         return Err(CareError::NotEmpty(directory.to_owned()));
     }
     let work = Work::make(directory, WORK).map_err(CareError::write(directory))?;

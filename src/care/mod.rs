@@ -11,6 +11,7 @@ mod import;
 mod part;
 mod work;
 
+use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,12 @@ pub enum CareError {
     /// There is a file of that name.
     #[error("{} exists already; give another name, or --force to replace it", .0.display())]
     Exists(PathBuf),
+    /// There is something of that name which is never replaced: a directory, a link, a pipe or a device.
+    #[error("{} is no regular file; give the name of a file", .0.display())]
+    NoFile(PathBuf),
+    /// It was named as one.
+    #[error("{} is no backup of linechat; give the file that 'linechat backup' made", .0.display())]
+    NoBackup(PathBuf),
     /// There would be no room left for anybody else.
     #[error(
         "a backup takes {needed} bytes and leaves {BACKUP_LEAVES_BYTES} free, and {} has room for {free}; make room, or give a \
@@ -54,6 +61,9 @@ pub enum CareError {
         /// How many bytes there are.
         free: u64,
     },
+    /// There was none left meanwhile.
+    #[error("the disk of {} is full; make room on it, or give a name on another disk", .0.display())]
+    Full(PathBuf),
     /// It is a file of a store that may be in use.
     #[error("{} is a file of a server's data; give a name in another directory", .0.display())]
     OfAStore(PathBuf),
@@ -65,8 +75,9 @@ pub enum CareError {
     OfCluster(PathBuf),
     /// A backup cannot be relied on.
     #[error(
-        "{} is damaged ({harms} times, the first: {first}), and was not restored; take another backup, or what is sound in this one: \
-         'linechat export --skip-damaged --from', then 'linechat import'", .file.display()
+        "{} is damaged ({}: {first}), and was not restored; take another backup, or what is sound in this one: \
+         'linechat export --skip-damaged --jsonl FILE --from {}', then 'linechat import FILE'",
+        .file.display(), if *.harms == 1 { "once".to_owned() } else { format!("{harms} times, the first") }, .file.display()
     )]
     Damaged {
         /// The backup.
@@ -94,7 +105,7 @@ pub enum CareError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A store fails.
-    #[error("the store cannot be read or written: {0}")]
+    #[error("the store cannot be read or written")]
     Store(#[from] StoreError),
     /// The system does not read.
     #[error("{} cannot be read: {error}", .path.display())]
@@ -138,14 +149,35 @@ impl CareError {
 
 /// The store in this directory, if there is one.
 fn database(directory: &Path) -> Result<PathBuf, CareError> {
-    if store::is_there(directory) { Ok(store::database(directory)) } else { Err(CareError::NoJournal(directory.to_owned())) }
+    if store::is_there(directory)? { Ok(store::database(directory)) } else { Err(CareError::NoJournal(directory.to_owned())) }
 }
 
-/// The store in a file, or in a directory.
+/// The store in a file, or in a directory. It may be damaged.
 fn store_at(place: &Path) -> Result<PathBuf, CareError> {
-    match place.metadata() {
-        Ok(metadata) if metadata.is_dir() => database(place),
-        Ok(_) => Ok(place.to_owned()),
-        Err(error) => Err(CareError::read(place)(error)),
+    if look(place)?.is_dir() {
+        return database(place);
     }
+    match backup_at(place) {
+        Err(error @ CareError::NoBackup(_)) => Err(error),
+        _ => Ok(place.to_owned()),
+    }
+}
+
+/// Whether a store that can be read is in this file.
+fn backup_at(file: &Path) -> Result<(), CareError> {
+    let is_file = look(file)?.is_file();
+    match store::probe(file) {
+        Err(OpenError::Foreign(_) | OpenError::Empty(_)) => Err(CareError::NoBackup(file.to_owned())),
+        _ if !is_file => Err(CareError::NoBackup(file.to_owned())),
+        Err(OpenError::Damaged { path: file, found: first }) => Err(CareError::Damaged { file, harms: 1, first }),
+        probed => Ok(probed?),
+    }
+}
+
+/// What is at a place where a store should be.
+fn look(place: &Path) -> Result<Metadata, CareError> {
+    place.metadata().map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => OpenError::NotPermitted(place.to_owned()).into(),
+        _ => CareError::read(place)(error),
+    })
 }

@@ -28,15 +28,15 @@ pub struct Part {
 }
 
 impl Part {
-    /// Begins a file. One that exists already is replaced only if that is asked for.
+    /// Begins a file. One that exists already is replaced only if that is asked for, and nothing but a file ever is.
     pub fn begin(whole: &Path, replaces: bool) -> Result<Self, CareError> {
         let path = beside(whole, ".part");
         if store::is_of_a_store(whole) {
             return Err(CareError::OfAStore(whole.to_owned()));
         }
-        if !replaces && whole.symlink_metadata().is_ok() {
-            return Err(CareError::Exists(whole.to_owned()));
-        }
+        make_way(whole, replaces)?;
+        // Opening a device may do something.
+        make_way(&path, true)?;
         let file = loop {
             let file = open(&path).map_err(CareError::write(&path))?;
             match file.try_lock() {
@@ -89,6 +89,8 @@ impl Part {
 
     /// Gives it its name, now that it is whole; returns how many bytes it has.
     pub fn finish(mut self) -> Result<u64, CareError> {
+        // Somebody may have put something there meanwhile.
+        make_way(&self.whole, self.replaces)?;
         let Self { file, path, whole, replaces, .. } = &self;
         let bytes = file.sync_all().and_then(|()| file.metadata()).map_err(CareError::write(path))?.len();
         let flags = if *replaces { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
@@ -112,6 +114,16 @@ impl Drop for Part {
             let _ = fs::remove_file(&self.path);
             let _ = self.clear();
         }
+    }
+}
+
+/// Whether a file may have this name. Renamed over a device, a pipe or a link it would destroy that; what was meant is its other side.
+fn make_way(path: &Path, replaces: bool) -> Result<(), CareError> {
+    match path.symlink_metadata() {
+        Ok(there) if !there.is_file() => Err(CareError::NoFile(path.to_owned())),
+        Ok(_) if !replaces => Err(CareError::Exists(path.to_owned())),
+        // What cannot be looked at cannot be made either, and that says why.
+        _ => Ok(()),
     }
 }
 

@@ -2,17 +2,18 @@
 //!
 //! It owns one connection for one command. It must never open the journal: what it says is decided by the server.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
 use crate::cli::settings::{data_dir, path_of};
 use crate::config::ADMIN_SOCKET;
+use crate::top::unanswered;
 
 /// How long the server may take for a line of its answer: an act is decided and stored, and a password hashed.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -257,22 +258,16 @@ impl Admin {
 
     fn ask(&self, line: &str) -> Result<Answer> {
         let path = find_socket(self.data_dir.as_deref(), self.admin_socket.as_deref())?;
-        let no_server = || {
-            let path = path.display();
-            format!("no server answers at {path}; is it running, and is this its --data-dir or --admin-socket?")
-        };
+        let no_server = |error: io::Error| anyhow!(unanswered(&path, &error));
         if line.contains('\n') {
             bail!("what is told to a server is one line");
         }
-        let stream = UnixStream::connect(&path).with_context(no_server)?;
-        stream
-            .set_read_timeout(Some(PATIENCE))
-            .and_then(|()| stream.set_write_timeout(Some(PATIENCE)))
-            .with_context(no_server)?;
-        (&stream).write_all(format!("{line}\n").as_bytes()).with_context(no_server)?;
+        let stream = UnixStream::connect(&path).map_err(no_server)?;
+        stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.set_write_timeout(Some(PATIENCE))).map_err(no_server)?;
+        (&stream).write_all(format!("{line}\n").as_bytes()).map_err(no_server)?;
         let (mut rows, mut lines) = (Vec::new(), BufReader::new(&stream).lines());
         loop {
-            let line = lines.next().with_context(no_server)?.with_context(no_server)?;
+            let line = lines.next().unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into())).map_err(no_server)?;
             match line.strip_prefix("- ") {
                 Some(row) => rows.push(row.split('\t').skip(1).map(str::to_owned).collect()),
                 None => return Ok(Answer { rows, last: line }),

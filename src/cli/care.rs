@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 
 use crate::care::{self, Backed, Compacted, Exported, Imported, Restored, To};
@@ -14,7 +14,7 @@ use crate::cli::settings::data_dir;
 /// Where the journal is.
 #[derive(Debug, Clone, Args)]
 pub struct Data {
-    /// The data directory of the server [default: $STATE_DIRECTORY, or $XDG_STATE_HOME/linechat, or ~/.local/state/linechat].
+    /// The data directory of the server [default: that of 'linechat serve'].
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 }
@@ -57,7 +57,7 @@ pub enum Care {
     },
     /// Writes all that a journal holds as JSON, for 'linechat import'. With it go the hashes of passwords and tokens, or nobody could log in.
     Export {
-        /// The file to make, one JSON object a line; - for the standard output.
+        /// The file to make, one JSON object a line; without a name, or with -, the standard output.
         #[arg(long, value_name = "FILE", required = true, num_args = 0..=1, default_missing_value = "-")]
         jsonl: PathBuf,
         /// A backup to export instead of the journal.
@@ -123,6 +123,9 @@ impl Care {
 
     fn end(&self) -> Result<End> {
         Ok(match self {
+            Self::Backup { file, .. } if is_dash(file) => {
+                bail!("a backup needs a file; give the name of one, or 'linechat export --jsonl' for a pipe")
+            }
             Self::Backup { file, force, data } => {
                 let Backed { entries, bytes } = care::back_up(&data.directory()?, file, *force)?;
                 End::Said(format!("backed up {entries} entries to {}, {bytes} bytes\n", file.display()))

@@ -59,7 +59,7 @@ pub use disk::{
     Examined, Harm, Listener, Means, TellError, Witness, aside_path, back_up, compact, database, ends, examine, hold,
 };
 pub use disk::{
-    empty_copy, given_out, is_of_a_store, is_there, keep_ids, make_folder, open as open_disk, put_in_place, replace,
+    empty_copy, given_out, is_of_a_store, is_there, keep_ids, make_folder, open as open_disk, probe, put_in_place, replace,
     search_file, set_aside,
 };
 pub use disk::{take_over, tell};

@@ -22,6 +22,8 @@ use screen::View;
 use source::Source;
 use watch::News;
 
+pub use source::unanswered;
+
 /// How long a key waits at most until it is heard.
 const KEYS: Duration = Duration::from_millis(50);
 /// Rounds of looks that may wait to be shown; with more, the servers are not looked at.

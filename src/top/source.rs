@@ -3,7 +3,8 @@
 //! It owns nothing between two looks. It must never wait longer than a look may take, nor read without end.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -64,9 +65,9 @@ impl Source {
     pub async fn read(&self) -> Result<String> {
         let read = async {
             match self {
-                Self::Socket(path) => over_socket(path).await.with_context(|| {
-                    let path = path.display();
-                    format!("no server answers at {path}; is it running, and is this its --data-dir or --admin-socket?")
+                Self::Socket(path) => over_socket(path).await.map_err(|error| match error.downcast_ref() {
+                    Some(failed) => anyhow!(unanswered(path, failed)),
+                    None => error.context(format!("no server answers at {}", path.display())),
                 }),
                 Self::Http { host, port, path } => over_http(host, *port, path).await,
             }
@@ -75,7 +76,18 @@ impl Source {
     }
 }
 
-async fn over_socket(path: &PathBuf) -> Result<String> {
+/// Why nothing came of asking a server at its operator's socket, and what to do.
+pub fn unanswered(socket: &Path, error: &io::Error) -> String {
+    let socket = socket.display();
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            format!("{socket} may not be opened; run it as the user of the server (sudo -u linechat ...), or as root")
+        }
+        _ => format!("no server answers at {socket}; is it running, and is this its --data-dir or --admin-socket? ({error})"),
+    }
+}
+
+async fn over_socket(path: &Path) -> Result<String> {
     let mut stream = UnixStream::connect(path).await?;
     stream.write_all(b"METRICS\n").await?;
     let mut text = String::new();

@@ -113,8 +113,8 @@ fn a_damaged_backup_is_not_restored() {
     // It is made all the same: it may be the last that is left.
     done(&["backup", text(&backup), "--data-dir", text(place.path())]);
     let said = refused(&["restore", text(&backup), "--force", "--data-dir", text(other.path())]);
-    assert!(said.contains("is damaged (1 times, the first: the sum of entry 10 is wrong: "), "{said}");
-    assert!(said.contains("'linechat export --skip-damaged --from'"), "{said}");
+    assert!(said.contains("is damaged (once: the sum of entry 10 is wrong: "), "{said}");
+    assert!(said.contains("'linechat export --skip-damaged --jsonl FILE --from "), "{said}");
     assert_eq!(fs::read(other.path().join("journal.db")).expect("it is there"), before);
     assert!(!files(other.path()).contains(&"restoring".to_owned()));
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::store::{Store, fill};
-use crate::support::server::data_dir;
+use crate::support::server::{Server, data_dir};
 use crate::{command, done, files, run, text};
 
 /// How often each is killed; KILLS asks for more.
@@ -123,6 +123,31 @@ fn a_compaction() {
     let look = |place: &Path| assert_eq!(messages(place), Some(OLD));
     let arguments = |place: &Path| words(&["compact", "--data-dir", text(place)]);
     killed(arguments, |number| scene.old_copy(&format!("old-{number}")), look);
+}
+
+/// A server that was killed before it had a journal starts, and so does one that was killed a moment later.
+#[test]
+fn a_first_start() {
+    let (place, kills) = (data_dir(), kills());
+    let began = Instant::now();
+    drop(Server::start_in(&place.path().join("whole"), &[]));
+    let whole = began.elapsed();
+    for number in 0..=kills {
+        let directory = place.path().join(number.to_string());
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_linechat"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir", text(&directory)]).stdout(Stdio::null());
+        let mut child = command.spawn().expect("it runs");
+        std::thread::sleep(whole * number / kills / 2);
+        child.kill().expect("it can be killed");
+        child.wait().expect("it has ended");
+        Server::start_in(&directory, &[]).connect().ok("CREATE #rust");
+    }
+    // What one leaves that was killed while it made a journal.
+    let half = place.path().join("half");
+    fs::create_dir(&half).expect("a directory");
+    fs::write(half.join("copy"), [0; 4096]).expect("a file");
+    Server::start_in(&half, &[]).connect().ok("CREATE #rust");
+    assert!(!half.join("copy").exists());
 }
 
 #[test]

@@ -172,6 +172,7 @@ fn what_is_replaced_is_kept_and_its_numbers_are_not_used_again() {
     assert!(server.connect().id() > last_id);
     let old = place.path().join("old");
     done(&["restore", text(&server.dir().join("replaced.db")), "--data-dir", text(&old)]);
+    assert!(!files(server.dir()).iter().any(|name| name.starts_with("replaced.db-")), "{:?}", files(server.dir()));
     let server = Server::start_in(&old, &[]);
     assert!(log_in(&server, "bob").ask("HISTORY #rust").concat().contains(" since then"));
 }

@@ -1,6 +1,8 @@
 //! What cannot be done is said, with what to do, and nothing is touched.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use crate::support::server::data_dir;
 use crate::support::small::Small;
@@ -37,6 +39,35 @@ fn what_is_there_is_not_overwritten() {
     assert_eq!(files(place.path()), ["backup"]);
 }
 
+/// A backup takes the place of a file, and of nothing that leads elsewhere: root has the right to replace /dev/null.
+#[test]
+fn what_is_no_file_is_not_replaced() {
+    let (data, place) = journal();
+    let [pipe, link, astray, folder] = ["pipe", "link", "astray", "folder"].map(|name| place.path().join(name));
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("it runs").success());
+    symlink(place.path().join("backup"), &link).expect("a link");
+    symlink(place.path().join("nothing"), &astray).expect("a link");
+    fs::create_dir(&folder).expect("a directory");
+    let before = fs::read(place.path().join("backup")).expect("it is there");
+    for there in [&pipe, &link, &astray, &folder] {
+        let kind = there.symlink_metadata().expect("it is there").file_type();
+        for command in [&["backup"][..], &["export", "--jsonl"]] {
+            for force in [&[][..], &["--force"]] {
+                let said = refused(&[command, &[text(there), "--data-dir", text(data.path())], force].concat());
+                let expected = format!("{} is no regular file; give the name of a file\n", there.display());
+                assert!(said.ends_with(&expected) && !said.contains("--force"), "{said}");
+                assert_eq!(there.symlink_metadata().expect("it is there").file_type(), kind);
+            }
+        }
+    }
+    // Nor where it is written first.
+    assert!(Command::new("mkfifo").arg(place.path().join("new.part")).status().expect("it runs").success());
+    let said = refused(&["backup", text(&place.path().join("new")), "--data-dir", text(data.path())]);
+    assert!(said.contains("new.part is no regular file; "), "{said}");
+    assert_eq!(files(place.path()), ["astray", "backup", "folder", "link", "new.part", "pipe"]);
+    assert_eq!(fs::read(place.path().join("backup")).expect("it is there"), before);
+}
+
 #[test]
 fn what_is_not_there_is_said() {
     let place = data_dir();
@@ -50,14 +81,52 @@ fn what_is_not_there_is_said() {
         let said = refused(&[command, &["--data-dir", text(&nowhere)]].concat());
         assert!(said.contains("file cannot be read: No such file"), "{said}");
     }
-    fs::write(&file, "a diary, and nobody else's business").expect("a file");
-    let said = refused(&["restore", text(&file), "--data-dir", text(&nowhere)]);
-    assert!(said.contains("file is not a linechat journal"), "{said}");
-    let (code, said) = run(&["check", text(&file)]);
-    assert!(code == Some(2) && said.contains("file is not a linechat journal"), "{said}");
+    let no_backup = format!("{} is no backup of linechat; give the file that 'linechat backup' made\n", file.display());
+    for bytes in [&b"a diary, and nobody else's business"[..], b""] {
+        fs::write(&file, bytes).expect("a file");
+        let commands =
+            [&["restore", text(&file), "--data-dir", text(&nowhere)][..], &["export", "--jsonl", "--from", text(&file)]];
+        for command in commands {
+            let said = refused(command);
+            assert!(said.ends_with(&no_backup), "{said}");
+        }
+        let (code, said) = run(&["check", text(&file)]);
+        assert!(code == Some(2) && said.ends_with(&no_backup), "{said}");
+    }
+    let said = refused(&["restore", text(place.path()), "--data-dir", text(&nowhere)]);
+    assert!(said.contains(" is no backup of linechat; "), "{said}");
+    assert!(!nowhere.exists(), "nothing was begun");
     let said = refused(&["import", text(&file), "--data-dir", text(&nowhere)]);
     assert!(said.contains("line 1 cannot be imported: ") && said.contains("; nothing was imported, export it anew"), "{said}");
     assert_eq!(files(&nowhere), ["lock"]);
+}
+
+/// A pipe takes an export: a backup is written here and there.
+#[test]
+fn a_backup_is_a_file() {
+    let (data, _place) = journal();
+    let here = data_dir();
+    let mut command = command(&["backup", "-", "--data-dir", text(data.path())]);
+    let (code, said) = ended(command.current_dir(here.path()).output().expect("it runs"));
+    assert!(code == Some(1) && said.contains("a backup needs a file; give the name of one, or 'linechat export"), "{said}");
+    assert_eq!(files(here.path()), [""; 0]);
+}
+
+/// Where each of them looks is where the server does.
+#[test]
+fn the_help_says_where_the_journal_is_found() {
+    for name in ["backup", "restore", "check", "export", "import", "compact"] {
+        let said = done(&[name, "--help"]).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("[default: that of 'linechat serve']") && !said.contains("STATE"), "{name}: {said}");
+        assert!(name != "export" || said.contains("without a name, or with -, the standard output"), "{said}");
+    }
+    let (data, place) = journal();
+    let settings = place.path().join("linechat.toml");
+    fs::write(&settings, format!("data-dir = '{}'\n", data.path().display())).expect("a file");
+    for (name, value) in [("LINECHAT_DATA_DIR", data.path()), ("LINECHAT_CONFIG", &settings)] {
+        let (code, said) = ended(command(&["check"]).env(name, value).output().expect("it runs"));
+        assert!(code == Some(0) && said.starts_with(text(data.path())), "{name}: {said}");
+    }
 }
 
 /// Whoever has not written what was asked for has not succeeded.
@@ -82,6 +151,20 @@ fn a_backup_leaves_room() {
     let said = refused(&["backup", text(&small.path().join("backup")), "--data-dir", text(data.path())]);
     assert!(said.contains(" has room for 16") && said.contains("; make room, or give a name on another disk"), "{said}");
     assert_eq!(files(small.path()), [""; 0]);
+}
+
+/// What does not fit is said, once; and nothing is left of it that would take the room from others.
+#[test]
+fn an_import_that_does_not_fit_says_so_once() {
+    let Some(small) = Small::mount() else { return };
+    let (data, place) = (data_dir(), data_dir());
+    crate::store::fill(data.path(), 50_000);
+    let lines = place.path().join("lines");
+    done(&["export", "--jsonl", text(&lines), "--data-dir", text(data.path())]);
+    let to = small.path().join("data");
+    let said = refused(&["import", text(&lines), "--data-dir", text(&to)]);
+    assert!(said.matches("full").count() == 1 && said.matches("make ").count() == 1, "{said}");
+    assert_eq!(files(&to), ["lock"]);
 }
 
 /// A store of the version before is restored, and brought to the current form on the way; the backup stays what it is.

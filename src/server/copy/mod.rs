@@ -51,7 +51,7 @@ pub enum CopyError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// A store fails.
-    #[error("the journal cannot be copied: {0}")]
+    #[error("the journal cannot be copied")]
     Store(#[from] StoreError),
     /// The stream cannot be followed, or its entries not be taken.
     #[error(transparent)]
@@ -96,7 +96,7 @@ pub async fn run(copy: &Copy) -> Result<Copied, CopyError> {
         _ => return Err(CopyError::SameKind),
     };
     // Whatever may be known to be wrong before the brokers are asked.
-    match (is_from_disk, crate::store::is_there(directory)) {
+    match (is_from_disk, crate::store::is_there(directory)?) {
         (true, false) => return Err(CopyError::NoJournal(directory.clone())),
         (false, true) => return Err(CopyError::HasJournal(directory.clone())),
         _ => {}

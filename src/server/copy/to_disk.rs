@@ -29,8 +29,13 @@ const LOOK: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Copies the journal of the cluster into this directory, in which there is none. It is made in a folder there, so that nobody takes a
-/// part of it for the whole.
+/// part of it for the whole; the directory is held meanwhile, so that no server begins a journal that this would take the place of.
 pub async fn copy(nats: &Arc<Nats>, directory: &Path, limits: &Arc<Limits>) -> Result<Copied, CopyError> {
+    let _held = store::hold(directory)?;
+    // A server may have been there since it was looked at.
+    if store::is_there(directory)? {
+        return Err(CopyError::HasJournal(directory.to_owned()));
+    }
     let work = work(directory)?;
     let copied = copy_to(nats, work.path(), limits).await?;
     store::take_over(work.path(), directory, None)?;

@@ -26,8 +26,23 @@ pub fn copy_path(directory: &Path) -> PathBuf {
 }
 
 /// Whether there is a store in this directory.
-pub fn is_there(directory: &Path) -> bool {
-    directory.join(files::DATABASE).exists()
+///
+/// # Errors
+/// [`OpenError::NotPermitted`] when that cannot be known.
+pub fn is_there(directory: &Path) -> Result<bool, OpenError> {
+    let path = database(directory);
+    match path.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(OpenError::NotPermitted(path)),
+        found => Ok(found.is_ok()),
+    }
+}
+
+/// Whether a store of a version that this linechat knows is in this file. It is only read.
+///
+/// # Errors
+/// [`OpenError`] when there is none.
+pub fn probe(database: &Path) -> Result<(), OpenError> {
+    look_into(database).map(drop)
 }
 
 /// An empty file there, for a copy that comes from elsewhere.
@@ -136,10 +151,7 @@ pub fn back_up(database: &Path, to: &Path, copied: &mut dyn FnMut(u64, u64)) -> 
     }
     drop(backup);
     drop(copy);
-    // As it was copied it expects a log beside it.
-    let copy = Connection::open(to).map_err(failed)?;
-    copy.query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(())).map_err(failed)?;
-    copy.close().map_err(|(_, error)| failed(error))?;
+    without_log(to).map_err(failed)?;
     Ok(row::unsigned(entries))
 }
 
@@ -168,6 +180,10 @@ pub fn put_in_place(file: &Path, directory: &Path, aside: Option<&Path>) -> Resu
         match aside {
             None => folded.map_err(not_writable)?,
             Some(aside) => {
+                if folded.is_ok() {
+                    // Whoever only reads it would be left with an empty log beside it. If that fails they are, and no harm is done.
+                    let _ = without_log(&old);
+                }
                 fs::hard_link(&old, aside).map_err(not_writable)?;
                 if folded.is_err() && directory.join(files::LOG).exists() {
                     let mut log = aside.as_os_str().to_owned();
@@ -177,13 +193,9 @@ pub fn put_in_place(file: &Path, directory: &Path, aside: Option<&Path>) -> Resu
                 }
             }
         }
-        for name in [files::LOG, files::INDEX] {
-            match fs::remove_file(directory.join(name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(not_writable(error)),
-                _ => {}
-            }
-        }
     }
+    // Also where somebody has removed the old store alone.
+    remove_log(directory).map_err(not_writable)?;
     remove_index(directory);
     File::open(file).and_then(|file| file.sync_all()).map_err(not_writable)?;
     fs::rename(file, old).and_then(|()| files::sync(directory)).map_err(not_writable)
@@ -226,6 +238,13 @@ pub fn keep_ids(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from.join(files::IDS), to.join(files::IDS)).and_then(|()| files::sync(to))
 }
 
+/// Makes a store that nobody else uses one file: as it was written or copied it expects a log beside it.
+fn without_log(database: &Path) -> rusqlite::Result<()> {
+    let store = Connection::open(database)?;
+    store.query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(()))?;
+    store.close().map_err(|(_, error)| error)
+}
+
 /// Writes what is in a store's log into its file.
 fn fold(database: &Path) -> io::Result<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -235,14 +254,13 @@ fn fold(database: &Path) -> io::Result<()> {
     if busy == 0 { Ok(()) } else { Err(io::Error::other("another program reads the store; end that program")) }
 }
 
-/// Writes the store of this directory, which the caller [holds](super::hold), anew without what is free in it. Returns how many bytes its file had
+/// Writes the store of this directory, which the caller [holds](super::hold) and has [looked at](probe), anew without what is free in it. Returns how many bytes its file had
 /// and has.
 ///
 /// # Errors
 /// [`OpenError`]; then the store is what it was.
 pub fn compact(directory: &Path, seen: impl FnMut()) -> Result<(u64, u64), OpenError> {
     let old = database(directory);
-    look_into(&old)?;
     let failed = |error| match error {
         StoreError::Full => OpenError::Full(directory.to_owned()),
         StoreError::Damaged(found) => OpenError::Damaged { path: old.clone(), found },
@@ -293,14 +311,20 @@ pub fn replace(directory: &Path) -> Result<(), OpenError> {
     let not_writable = |error| OpenError::NotWritable { path: directory.to_owned(), error };
     let _lock = lock(directory)?;
     // The log first: another store's log would damage the copy. The store was closed before, so there is normally nothing in it.
+    remove_log(directory).map_err(not_writable)?;
+    remove_index(directory);
+    fs::rename(copy_path(directory), directory.join(files::DATABASE)).map_err(not_writable)
+}
+
+/// Removes the log of the store that was in this directory: SQLite would write it into another.
+fn remove_log(directory: &Path) -> io::Result<()> {
     for name in [files::LOG, files::INDEX] {
         match fs::remove_file(directory.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(not_writable(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    remove_index(directory);
-    fs::rename(copy_path(directory), directory.join(files::DATABASE)).map_err(not_writable)
+    Ok(())
 }
 
 /// Removes the index of messages of the store that was in this directory: it would be one of another.

@@ -6,6 +6,7 @@
 //! -readonly journal.db`. Nothing here decides order or meaning; [`Store`](super::Store) does.
 
 mod aside;
+mod begin;
 mod check;
 mod copy;
 mod damage;
@@ -43,7 +44,7 @@ use table::{FLOORS, HEADS, KEY_COUNTS, NEWEST, UNSAID, WASTE};
 
 pub use check::{Checked, check, compare, count};
 pub use copy::{aside_path, back_up, compact, copy, copy_ends, copy_path, copy_to, database, empty_copy, ends};
-pub use copy::{given_out, is_of_a_store, is_there, keep_ids, put_in_place, replace, set_aside, take_over};
+pub use copy::{given_out, is_of_a_store, is_there, keep_ids, probe, put_in_place, replace, set_aside, take_over};
 pub use examine::{Examined, Harm, Means, Witness, examine};
 pub use facts::{Listener, TellError, tell};
 pub use files::{make_folder, search_file};

@@ -3,6 +3,7 @@
 //! Errors here are for the operator. Files that are not ours are never changed.
 
 use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -12,52 +13,20 @@ use tokio::sync::Semaphore;
 use crate::limits::{CHECKED_AT_START_BYTES, READS_AT_ONCE};
 use crate::store::backend::{Backend, StoreError};
 use crate::store::disk::aside::Aside;
+use crate::store::disk::begin::{APPLICATION_ID, VERSION, begin, stamp};
 use crate::store::disk::damage::Damage;
 use crate::store::disk::log::Log;
 use crate::store::disk::reader::DiskReader;
 use crate::store::disk::table::{NEWEST, UNSAID};
-use crate::store::disk::upgrade::{ADDED, HEADS_TABLE, upgrade};
+use crate::store::disk::upgrade::upgrade;
 use crate::store::disk::{Disk, files, is_full};
 use crate::store::{Presence, Reader, Store};
 
-/// "line", so that `file` and a newcomer know whose database it is.
-const APPLICATION_ID: i32 = 0x6c69_6e65;
-/// Must be raised whenever an older linechat could not read a store any more.
-const VERSION: i32 = 4;
 /// The oldest that can be read, after an [`upgrade()`].
 const OLDEST: i32 = 2;
 
-/// Entries are keyed by their ever-growing seq and have no other index: so an append costs 1.2 µs; with a `(room, seq)` key it
-/// cost 10 to 17 µs. `n`, `prev`, `skip`, `said_n` and `said` are the [`Links`](crate::store::backend::Links); `sum` is a
-/// CRC-32 of the row.
-const SCHEMA: &str = "
-    CREATE TABLE entries (
-        seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, room INTEGER, via INTEGER,
-        n INTEGER NOT NULL, prev INTEGER NOT NULL, skip INTEGER NOT NULL, said_n INTEGER NOT NULL, said INTEGER NOT NULL,
-        event TEXT NOT NULL, sum INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE keys (
-        sender INTEGER NOT NULL, key TEXT NOT NULL, n INTEGER NOT NULL, seq INTEGER NOT NULL, time INTEGER NOT NULL,
-        content INTEGER NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (sender, key)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE key_counts (sender INTEGER PRIMARY KEY, count INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
-    CREATE TABLE state (key TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE TABLE presence (
-        key TEXT PRIMARY KEY, seq INTEGER NOT NULL, time INTEGER NOT NULL, room INTEGER, via INTEGER,
-        event TEXT NOT NULL, sum INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE waste (id INTEGER PRIMARY KEY, n INTEGER NOT NULL, seq INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
-    CREATE TABLE newest (id INTEGER PRIMARY KEY, seq INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
-";
 /// How many prepared statements are cached; there are fewer.
 const STATEMENTS: usize = 64;
-/// Which linechat a store of this version needs, for older ones to say. It must stay readable for all that came before.
-const NEEDS: &str = concat!(
-    "CREATE TABLE IF NOT EXISTS needs (linechat TEXT NOT NULL) STRICT; DELETE FROM needs; INSERT INTO needs VALUES ('",
-    env!("CARGO_PKG_VERSION"),
-    "');"
-);
-
 /// Why the store could not be opened; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -65,13 +34,28 @@ pub enum OpenError {
     #[error("the data directory {0} is in use by another linechat server; stop it, or give another --data-dir")]
     InUse(PathBuf),
     /// The directory or a file in it cannot be made or written.
-    #[error("the data directory {path} cannot be written ({error}); mend its permissions, or give another --data-dir")]
+    #[error(
+        "the data directory {path} cannot be written ({error}); run it as the user that the directory belongs to, mend its permissions, or give another --data-dir"
+    )]
     NotWritable {
         /// The directory.
         path: PathBuf,
         /// What the system said.
-        error: std::io::Error,
+        error: io::Error,
     },
+    /// The journal itself cannot be written.
+    #[error(
+        "{path} cannot be opened to be written ({error}); give it to the user that the server runs as (chown), and mend its mode (chmod)"
+    )]
+    ReadOnly {
+        /// The journal.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// It may not be read by whoever has asked.
+    #[error("{0} may not be read; run it as the user of the server (sudo -u linechat ...), or as root")]
+    NotPermitted(PathBuf),
     /// A file of the store is a symbolic link, which may lead anywhere.
     #[error("{0} is a symbolic link, and linechat does not follow one there; remove it, or give another --data-dir")]
     Link(PathBuf),
@@ -107,6 +91,9 @@ pub enum OpenError {
         /// Its version.
         found: i32,
     },
+    /// It holds nothing, and no crash leaves one like that.
+    #[error("{0} is empty, as no journal ever is: somebody has cut it off; restore a backup, or remove it to begin anew")]
+    Empty(PathBuf),
     /// Not a linechat store at all.
     #[error("{0} is not a linechat journal; move it away, or give another --data-dir")]
     Foreign(PathBuf),
@@ -191,15 +178,20 @@ pub fn lock(directory: &Path) -> Result<File, OpenError> {
 fn connect(directory: &Path) -> Result<(Connection, Vec<Connection>), OpenError> {
     let not_writable = |error| OpenError::NotWritable { path: directory.to_owned(), error };
     let path = directory.join(files::DATABASE);
+    let read_only = |error| OpenError::ReadOnly { path: path.clone(), error };
     let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            not_writable(std::io::Error::other(error.to_string()))
+            read_only(io::Error::other(error.to_string()))
         }
         _ => not_opened(&path, error),
     };
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => begin(directory)?,
+        _ => holds_something(&path)?,
+    }
     read_ahead(&path);
     // SQLite creates its other files with this one's mode.
-    drop(files::create(&path).map_err(not_writable)?);
+    drop(files::create(&path).map_err(read_only)?);
     // The path to the directory may contain links, but SQLite must not follow any.
     let real = directory.canonicalize().map_err(not_writable)?.join(files::DATABASE);
     let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -209,15 +201,11 @@ fn connect(directory: &Path) -> Result<(Connection, Vec<Connection>), OpenError>
     // What is deleted is overwritten, so that the text of a closed channel is not left in a free page.
     connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;").map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    if found != Some(VERSION) {
+    if found != VERSION {
         // All of it or nothing, even in a crash.
         let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Immediate).map_err(failed)?;
-        match found {
-            None => transaction.execute_batch(&format!("{SCHEMA} {HEADS_TABLE} {ADDED}")).map_err(failed)?,
-            Some(_) => upgrade(&transaction).map_err(|error| not_upgraded(&path, error))?,
-        }
-        let stamp = format!("{NEEDS} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION};");
-        transaction.execute_batch(&stamp).and_then(|()| transaction.commit()).map_err(failed)?;
+        upgrade(&transaction).map_err(|error| not_upgraded(&path, error))?;
+        transaction.execute_batch(&stamp()).and_then(|()| transaction.commit()).map_err(failed)?;
     }
     check(&connection, &path, failed)?;
     let reader = || {
@@ -231,7 +219,7 @@ fn connect(directory: &Path) -> Result<(Connection, Vec<Connection>), OpenError>
 }
 
 /// What an error of SQLite means for whoever opens a store.
-fn not_opened(path: &Path, error: rusqlite::Error) -> OpenError {
+pub fn not_opened(path: &Path, error: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
         _ if is_full(&error) => OpenError::Full(path),
@@ -246,12 +234,19 @@ fn not_opened(path: &Path, error: rusqlite::Error) -> OpenError {
 /// # Errors
 /// [`OpenError`] when it is none, or of a version that this linechat does not know.
 pub fn look_into(database: &Path) -> Result<(Connection, i32), OpenError> {
-    let failed = |error| not_opened(database, error);
+    holds_something(database)?;
+    let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
+        // It is there: whoever asks for it has looked. SQLite also needs its log beside it, which it may have to make.
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
+            OpenError::NotPermitted(database.to_owned())
+        }
+        _ => not_opened(database, error),
+    };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(database, flags).map_err(failed)?;
     connection.execute_batch("BEGIN").map_err(failed)?;
     let found = version(&connection, database, failed)?;
-    Ok((connection, found.ok_or_else(|| OpenError::Foreign(database.to_owned()))?))
+    Ok((connection, found))
 }
 
 /// The same, of a store that has the current form.
@@ -275,24 +270,25 @@ fn not_upgraded(path: &Path, error: StoreError) -> OpenError {
     }
 }
 
-/// The version of the database, `None` when it is still empty; an error when it is not ours or of a version that cannot be read.
-/// Changes nothing: it may be somebody else's.
-fn version(
-    connection: &Connection,
-    path: &Path,
-    failed: impl Fn(rusqlite::Error) -> OpenError,
-) -> Result<Option<i32>, OpenError> {
+/// An error when there is not a byte in the file. Ask before SQLite opens it: it would remove the log of such a file.
+fn holds_something(path: &Path) -> Result<(), OpenError> {
+    if path.metadata().is_ok_and(|metadata| metadata.len() == 0) { Err(OpenError::Empty(path.to_owned())) } else { Ok(()) }
+}
+
+/// The version of the database; an error when it is not ours or of a version that cannot be read. Changes nothing: it may be
+/// somebody else's.
+fn version(connection: &Connection, path: &Path, failed: impl Fn(rusqlite::Error) -> OpenError) -> Result<i32, OpenError> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (id, found) = (pragma("application_id").map_err(&failed)?, pragma("user_version").map_err(&failed)?);
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(&failed)?;
     if tables == 0 && id == 0 {
-        return Ok(None);
+        return Err(OpenError::Empty(path.to_owned()));
     }
     if id != APPLICATION_ID {
         return Err(OpenError::Foreign(path.to_owned()));
     }
     match found {
-        OLDEST..=VERSION => Ok(Some(found)),
+        OLDEST..=VERSION => Ok(found),
         _ if found > VERSION => {
             let named = connection.query_row("SELECT linechat FROM needs", [], |row| row.get::<_, String>(0));
             // This one's own version would be no help.
@@ -311,7 +307,7 @@ fn read_ahead(path: &Path) {
     if let Ok(mut file) = File::open(path)
         && file.metadata().is_ok_and(|metadata| metadata.len() <= CHECKED_AT_START_BYTES)
     {
-        let _ = std::io::copy(&mut file, &mut std::io::sink());
+        let _ = io::copy(&mut file, &mut io::sink());
     }
 }
 
