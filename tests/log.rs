@@ -3,12 +3,14 @@
 mod support;
 
 use std::fs;
-use std::process::Command;
+use std::process::{Child, Command};
 
 use serde_json::Value;
+use support::client::Client;
 use support::clients::{find, is_installed};
 use support::server::Server;
 use support::wait::until;
+use tempfile::TempDir;
 
 /// The lines of the log so far, without their times.
 fn lines(server: &Server) -> Vec<String> {
@@ -49,12 +51,60 @@ fn who_comes_does_something_and_goes_is_logged() {
     waits(&server, "reason=UNKNOWN_COMMAND");
     // Guests who only come and go are no news.
     let before = lines(&server).len();
-    server.connect().ok("QUIT");
+    let mut carl = server.connect();
+    carl.ok("QUIT");
+    // The end comes after whatever is logged of it.
+    assert!(carl.rest().is_empty());
     let mut bob = server.connect();
     bob.ok("REGISTER bob correct horse battery");
     waits(&server, "registered from=127.0.0.1 user=bob:");
     assert_eq!(lines(&server).len(), before + 1, "{:?}", lines(&server));
     assert!(!server.log().contains("horse") && !server.log().contains("lct_"), "no secret is logged");
+}
+
+/// A server that is started by a program, which reads its log; killed when it is dropped.
+struct ForPrograms {
+    child: Child,
+    dir: TempDir,
+}
+
+impl ForPrograms {
+    fn start() -> Self {
+        let dir = support::server::data_dir();
+        let log = fs::File::create(dir.path().join("log")).expect("it can be written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_linechat"));
+        command.args(["serve", "--log-format", "json", "--log", "debug", "--listen", "127.0.0.1:0", "--data-dir"]);
+        let child = command.arg(dir.path().join("data")).stderr(log).spawn().expect("the binary runs");
+        Self { child, dir }
+    }
+
+    /// The first line that says this, once there is one.
+    fn says(&self, message: &str) -> Value {
+        until(message, || {
+            let log = fs::read_to_string(self.dir.path().join("log")).expect("it can be read");
+            let whole = log.lines().filter(|line| line.ends_with('}'));
+            let mut lines = whole.map(|line| serde_json::from_str::<Value>(line).expect(line));
+            lines.find(|line| line["message"] == message)
+        })
+    }
+}
+
+impl Drop for ForPrograms {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_program_reads_each_thing_once_and_as_it_is() {
+    let server = ForPrograms::start();
+    let serving = server.says("serving");
+    let mut mallory = Client::connect(serving["listen"].as_str().and_then(|it| it.parse().ok()).expect("it says where"));
+    mallory.err("LOGIN ana wrong horse battery", "LOGIN_FAILED");
+    let failed = server.says("login failed");
+    assert_eq!((&failed["name"], &failed["from"]), (&Value::from("ana"), &Value::from("127.0.0.1")));
+    assert!(failed["span"]["peer"].is_string() && failed.get("spans").is_none(), "{failed}");
 }
 
 #[test]
@@ -84,7 +134,7 @@ fn fail2ban_finds_those_who_guess_and_nobody_else() {
     let server = Server::start_logging(&[]);
     let mut ana = server.connect();
     ana.ok("REGISTER ana correct horse battery");
-    let mut mallory = support::client::Client::connect_from(std::net::Ipv4Addr::new(127, 0, 0, 9), server.address());
+    let mut mallory = Client::connect_from(std::net::Ipv4Addr::new(127, 0, 0, 9), server.address());
     for _ in 0..3 {
         mallory.err("LOGIN from=127.0.0.1 login-failed", "BAD_NAME");
         mallory.err("LOGIN ana login failed from=127.0.0.1", "LOGIN_FAILED");

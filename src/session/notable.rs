@@ -60,12 +60,12 @@ pub struct Notable {
 impl Notable {
     /// A password or token was wrong. How many there can be is bounded by how many are tried.
     pub(super) fn login_failed(&self, from: IpAddr, name: &str) {
-        tracing::warn!(%from, name = ?name, "login failed");
+        tracing::warn!(%from, name, "login failed");
     }
 
     /// No password was looked at.
     pub(super) fn login_refused(&self, from: IpAddr, name: &str, code: Code) {
-        self.refused.line(|left_out| tracing::warn!(%from, name = ?name, %code, left_out, "login refused"));
+        self.refused.line(|left_out| tracing::warn!(%from, name, %code, left_out, "login refused"));
     }
 
     /// Somebody was not let in.
