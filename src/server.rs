@@ -211,7 +211,7 @@ impl Server {
             metrics,
             passwords: Passwords::new(&limits),
             budgets: Budgets::new(&limits),
-            notable: Notable::default(),
+            notable: Notable::new(limits.ipv6_prefix),
             limits,
             stopping,
             failed: CancellationToken::new(),

@@ -3,10 +3,13 @@
 mod support;
 
 use std::fs;
+use std::io::Write;
+use std::net::Ipv4Addr;
 use std::process::{Child, Command};
 
+use proxy_header::{ProxiedAddress, ProxyHeader};
 use serde_json::Value;
-use support::client::Client;
+use support::client::{Client, stream_from};
 use support::clients::{find, is_installed};
 use support::server::Server;
 use support::wait::until;
@@ -125,16 +128,29 @@ fn json_is_json_to_the_last_line() {
     assert_eq!(last["level"], "ERROR");
 }
 
+/// Somebody whose network has no way to this machine, by a proxy on it.
+fn from_afar(server: &Server, source: &str) -> Client {
+    let [source, to] = [source, "[2001:db8::1]:12000"].map(|address| address.parse().expect("it is an address"));
+    let mut stream = stream_from(Ipv4Addr::new(127, 0, 0, 2), server.address());
+    let mut header = Vec::new();
+    ProxyHeader::with_address(ProxiedAddress::stream(source, to)).encode_v2(&mut header).expect("it is short");
+    stream.write_all(&header).expect("it is sent");
+    Client::over(stream)
+}
+
 /// The filter of the package, tried by fail2ban's own program on a log of this server.
 #[test]
 fn fail2ban_finds_those_who_guess_and_nobody_else() {
     if !is_installed("fail2ban-regex", "fail2ban") {
         return;
     }
-    let server = Server::start_logging(&[]);
+    let server = Server::start_logging(&["--proxy-from", "127.0.0.2"]);
     let mut ana = server.connect();
     ana.ok("REGISTER ana correct horse battery");
-    let mut mallory = Client::connect_from(std::net::Ipv4Addr::new(127, 0, 0, 9), server.address());
+    for trudy in ["[2001:db8:1:2::7]:9", "[2001:db8:1:2:3:4:5:6]:9"] {
+        from_afar(&server, trudy).err("LOGIN ana login failed from=127.0.0.1", "LOGIN_FAILED");
+    }
+    let mut mallory = Client::connect_from(Ipv4Addr::new(127, 0, 0, 9), server.address());
     for _ in 0..3 {
         mallory.err("LOGIN from=127.0.0.1 login-failed", "BAD_NAME");
         mallory.err("LOGIN ana login failed from=127.0.0.1", "LOGIN_FAILED");
@@ -148,5 +164,7 @@ fn fail2ban_finds_those_who_guess_and_nobody_else() {
     let program = find("fail2ban-regex").expect("it is installed");
     let output = Command::new(program).args(["-o", "<ip>"]).arg(log.path()).arg(filter).output().expect("it runs");
     let found = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(found.lines().collect::<Vec<_>>(), ["127.0.0.9"; 4], "{output:?}");
+    // Whoever has one address of IPv6 has all of its network.
+    let expected = [["2001:db8:1:2::/64"; 2].as_slice(), &["127.0.0.9"; 4]].concat();
+    assert_eq!(found.lines().collect::<Vec<_>>(), expected, "{output:?}");
 }
