@@ -64,14 +64,20 @@ impl Source {
     pub async fn read(&self) -> Result<String> {
         let read = async {
             match self {
-                Self::Socket(path) => over_socket(path).await.with_context(|| {
-                    let path = path.display();
-                    format!("no server answers at {path}; is it running, and is this its --data-dir or --admin-socket?")
-                }),
+                Self::Socket(path) => over_socket(path).await,
                 Self::Http { host, port, path } => over_http(host, *port, path).await,
             }
         };
-        timeout(LOOK, read).await.unwrap_or_else(|_| Err(anyhow!("{self} does not answer")))
+        let read = timeout(LOOK, read).await.unwrap_or_else(|_| Err(anyhow!("it does not answer")));
+        read.with_context(|| match self {
+            Self::Socket(path) => {
+                let path = path.display();
+                format!("no server answers at {path}; is it running, and is this its --data-dir or --admin-socket?")
+            }
+            Self::Http { path, .. } => {
+                format!("no server has its metrics at http://{self}{path}; is it running, and is this its --metrics-listen?")
+            }
+        })
     }
 }
 
@@ -103,7 +109,7 @@ async fn over_http(host: &str, port: u16, path: &str) -> Result<String> {
     let request = Request::get(path).header(HOST, authority(host, port)).body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;
     if response.status() != StatusCode::OK {
-        bail!("it answers {} to {path}", response.status());
+        bail!("it answers {}", response.status());
     }
     let body = Limited::new(response.into_body(), MOST_BYTES).collect().await.map_err(|error| anyhow!("{error}"))?;
     connection.abort();
