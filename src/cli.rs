@@ -67,7 +67,7 @@ pub enum Command {
         /// Such as RATE_LIMITED, or MSG.
         word: String,
     },
-    /// Lists every limit with its value and reason.
+    /// Lists every limit with its reason and the value that it has for a server here: by the environment, the file, and what is typed.
     Limits {
         /// Sets a limit; may be repeated.
         #[arg(long = "limit", value_name = "NAME=VALUE")]
@@ -89,7 +89,7 @@ pub enum Command {
 /// What there is to do about certificates.
 #[derive(Debug, Subcommand)]
 pub enum Certify {
-    /// Makes cert.pem and key.pem for a network where nobody signs certificates, and shows the fingerprint to compare.
+    /// Makes cert.pem and key.pem, good for ten years, for a network where nobody signs certificates, and shows the fingerprint to compare.
     SelfSigned {
         /// A host name or address of the server; may be repeated [default: this machine's name, localhost, 127.0.0.1 and ::1].
         #[arg(long = "name", value_name = "HOST")]

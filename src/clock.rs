@@ -26,6 +26,11 @@ pub enum Clock {
 }
 
 impl Clock {
+    /// The time of day in whole seconds since 1970, as certificates have it.
+    pub fn seconds(&self) -> i64 {
+        self.time().0.div_euclid(1000)
+    }
+
     /// The time of day, for people and for the store. It may go back.
     pub fn time(&self) -> Time {
         match self {

@@ -24,6 +24,13 @@ pub enum PlainPasswords {
     Refuse,
 }
 
+impl PlainPasswords {
+    /// What holds where nothing was asked for: once there is TLS, passwords have a better way.
+    pub const fn usual(speaks_tls: bool) -> Self {
+        if speaks_tls { Self::Loopback } else { Self::Allow }
+    }
+}
+
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -120,8 +127,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Where TLS is spoken, if it is.
     pub tls: Option<Tls>,
-    /// What `--plain-passwords` says.
-    pub plain_passwords: PlainPasswords,
+    /// What `--plain-passwords` says, if it says anything.
+    pub plain_passwords: Option<PlainPasswords>,
     /// The proxies that say where a connection comes from.
     pub proxies: Vec<IpNet>,
     /// The directory of the store on disk; not used for one in memory.

@@ -2,18 +2,26 @@
 //!
 //! It owns the one subscriber of the process. It must never decide what is worth a line: whoever logs does.
 
+use std::backtrace::Backtrace;
 use std::io::{IsTerminal, Write};
 use std::panic;
 use std::sync::OnceLock;
 
-use tracing_subscriber::fmt::format::FmtSpan;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::{self, Handle};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::config::LogFormat;
 
+/// What is a level; any other word of its own would be taken as the name of a part of the program, and all else not be logged.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+/// From here on two words are so much alike that one may be meant by the other.
+const ALIKE: f64 = 0.7;
+
 /// The log, of which it can be changed what is logged.
 pub struct Log {
-    change: Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>,
+    filter: Handle<EnvFilter, Registry>,
 }
 
 /// What cannot be used as a filter, and why.
@@ -37,32 +45,26 @@ impl Log {
     /// # Errors
     /// When the filter is not understood.
     pub fn begin(format: LogFormat, filter: Option<&str>, usual: &str) -> Result<Self, FilterError> {
-        let filter = parse(filter, usual)?;
+        let (filtering, filter) = reload::Layer::new(parse(filter, usual)?);
         let _ = FORMAT.set(format);
         let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let builder = fmt().with_env_filter(filter).with_ansi(colour).with_span_events(FmtSpan::NONE);
         // A log that cannot be written is no reason to stop, and telling stderr that stderr is closed would end the thread.
-        let builder = builder.with_writer(std::io::stderr).log_internal_errors(false);
-        let change: Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync> = match format {
-            LogFormat::Text => {
-                let builder = builder.with_filter_reloading();
-                let handle = builder.reload_handle();
-                builder.init();
-                Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string()))
-            }
-            LogFormat::Json => {
-                let builder = builder.json().flatten_event(true).with_filter_reloading();
-                let handle = builder.reload_handle();
-                builder.init();
-                // What nobody foresaw is a line like the others.
-                panic::set_hook(Box::new(|panic| {
-                    let place = panic.location().map(ToString::to_string);
-                    tracing::error!(place, backtrace = %std::backtrace::Backtrace::capture(), "panicked: {}", panic.payload_as_str().unwrap_or_default());
-                }));
-                Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string()))
-            }
+        let lines = fmt::layer().with_ansi(colour).with_writer(std::io::stderr).log_internal_errors(false);
+        let lines = match format {
+            LogFormat::Text => lines.boxed(),
+            // The list of spans would say again what the span says: they do not lie in each other.
+            LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
         };
-        Ok(Self { change })
+        tracing_subscriber::registry().with(filtering).with(lines).init();
+        if format == LogFormat::Json {
+            // What nobody foresaw is a line like the others.
+            panic::set_hook(Box::new(|panic| {
+                let place = panic.location().map(ToString::to_string);
+                let (backtrace, what) = (Backtrace::capture(), panic.payload_as_str().unwrap_or_default());
+                tracing::error!(place, %backtrace, "panicked: {what}");
+            }));
+        }
+        Ok(Self { filter })
     }
 
     /// Logs by another filter from here on, chosen as in [`Log::begin`].
@@ -70,7 +72,8 @@ impl Log {
     /// # Errors
     /// When it is not understood: then all stays as it was.
     pub fn change(&self, filter: Option<&str>, usual: &str) -> Result<(), FilterError> {
-        (self.change)(parse(filter, usual)?).map_err(|why| FilterError("--log", filter.unwrap_or(usual).to_owned(), why))
+        let failed = |error: reload::Error| FilterError("--log", filter.unwrap_or(usual).to_owned(), error.to_string());
+        self.filter.reload(parse(filter, usual)?).map_err(failed)
     }
 }
 
@@ -83,10 +86,49 @@ pub fn check(filter: Option<&str>) -> Result<(), FilterError> {
 }
 
 fn parse(filter: Option<&str>, usual: &str) -> Result<EnvFilter, FilterError> {
-    let variable = std::env::var("RUST_LOG").ok();
+    let variable = std::env::var("RUST_LOG").ok().filter(|directives| !directives.is_empty());
     let (from, directives) = match (filter, &variable) {
         (None, Some(directives)) => ("RUST_LOG", &**directives),
         (filter, _) => ("--log", filter.unwrap_or(usual)),
     };
-    EnvFilter::try_new(directives).map_err(|error| FilterError(from, directives.to_owned(), error.to_string()))
+    let wrong = |why| FilterError(from, directives.to_owned(), why);
+    let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+    // What has any of these marks says itself which level it wants, or of which span.
+    let mut words = directives.split(',').filter(|word| !word.contains(['=', '[', ']', '{', '}']));
+    if let Some(word) = words.find(|word| !is_level(word)) {
+        return Err(wrong(no_level(word)));
+    }
+    EnvFilter::try_new(directives).map_err(|error| wrong(error.to_string()))
+}
+
+fn no_level(word: &str) -> String {
+    let near = LEVELS.map(|level| (strsim::jaro_winkler(&word.to_ascii_lowercase(), level), level)).into_iter();
+    let near = near.filter(|(likeness, _)| *likeness > ALIKE).max_by(|(one, _), (other, _)| one.total_cmp(other));
+    let meant = near.map(|(_, level)| format!("; is '{level}' meant?")).unwrap_or_default();
+    format!("'{word}' is no level{meant}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check, no_level};
+
+    #[test]
+    fn a_word_of_its_own_is_a_level() {
+        for filter in ["warn", "OFF", "info,hyper::client=debug", "warn,hyper::client=off", "[session{node=1}]=trace,error"] {
+            check(Some(filter)).unwrap_or_else(|error| panic!("{filter}: {error}"));
+        }
+        for filter in ["warning", "verbose", "3", "", "info,", "warn, info", "hyper::client", "warn,debugging", "hyper=loud"] {
+            check(Some(filter)).expect_err(filter);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_level_is_told_with_the_one_that_is_meant() {
+        assert_eq!(no_level("warning"), "'warning' is no level; is 'warn' meant?");
+        assert_eq!(no_level("Debugging"), "'Debugging' is no level; is 'debug' meant?");
+        assert_eq!(no_level("information"), "'information' is no level; is 'info' meant?");
+        assert_eq!(no_level("err"), "'err' is no level; is 'error' meant?");
+        assert_eq!(no_level("verbose"), "'verbose' is no level");
+        assert_eq!(no_level("3"), "'3' is no level");
+    }
 }

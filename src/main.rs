@@ -20,12 +20,14 @@ use linechat::cli::explain;
 use linechat::cli::pages;
 use linechat::cli::settings::Settings;
 use linechat::cli::{Certify, Cli, Command, Copy, Menu, Serve, describe, greeting, host_name, set_limits};
+use linechat::clock::Clock;
 use linechat::config::{Config, LogFormat, TLS_PORT, default_data_dir};
+use linechat::limits::Limits;
 use linechat::log::{self, Log};
 use linechat::menu::{self, Outcome, Trust};
 use linechat::server::copy::{self, Copied};
-use linechat::server::{Handed, Manners, Server, StartError, systemd};
-use linechat::tls::{self, Certificates, Made};
+use linechat::server::{Handed, Manners, Server, StartError, rehearse, systemd};
+use linechat::tls::{self, Made};
 use linechat::top;
 
 /// Delivers 15 % more lines a second than the system's allocator. Huge pages are off: they cost a quarter more memory for each
@@ -36,7 +38,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// What is logged if nothing else is asked for.
 const LOGGED: &str = "info";
 /// The settings that hold for new connections once they are read again; everything else takes a restart.
-const RELOADED: [&str; 5] = ["tls-cert", "tls-key", "plain-passwords", "proxy-from", "log"];
+const RELOADED: [&str; 3] = ["plain-passwords", "proxy-from", "log"];
+/// These too, of a server that speaks TLS.
+const OF_THE_CERTIFICATE: [&str; 2] = ["tls-cert", "tls-key"];
+/// What is said when reading the configuration again comes to nothing.
+const NOT_READ: &str = "the configuration could not be read again, and all stays as it was";
 /// What is said when standard output is full or closed.
 const UNPRINTED: &str = "the output could not be written";
 
@@ -63,7 +69,7 @@ fn main() -> ExitCode {
         Some(Command::Explain { word }) => explain::explain(&word).and_then(|text| print(&text)),
         Some(Command::Completions { shell }) => print(&pages::completions(shell)),
         Some(Command::Man { dir }) => man(&dir),
-        Some(Command::Limits { limits }) => set_limits(&limits).and_then(|limits| print(&describe(&limits))),
+        Some(Command::Limits { limits }) => limits_here(limits).and_then(|limits| print(&describe(&limits))),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -150,10 +156,16 @@ fn innermost(typed: ArgMatches) -> ArgMatches {
 
 /// What was typed, the environment and the file say how to serve.
 fn settings(typed: &ArgMatches) -> Result<(Settings, Serve, Config)> {
-    let settings = Settings::gather(Some(typed), |name| std::env::var_os(name))?;
+    let settings = Settings::gather(Some(typed), std::env::vars_os())?;
     let serve = settings.serve()?;
     let config = serve.configuration()?;
     Ok((settings, serve, config))
+}
+
+/// The limits that a server would have here, were these typed.
+fn limits_here(typed: Vec<String>) -> Result<Limits> {
+    let settings = Settings::gather(None, std::env::vars_os())?;
+    set_limits(&[settings.limits(), typed].concat())
 }
 
 fn configuration(what: &Configuration, typed: &ArgMatches) -> Result<()> {
@@ -166,9 +178,7 @@ fn configuration(what: &Configuration, typed: &ArgMatches) -> Result<()> {
         Configuration::Check(_) => {
             let (settings, serve, config) = settings(typed)?;
             log::check(serve.log.as_deref())?;
-            config.tls.map(|tls| Certificates::load(&tls.certificate, &tls.key)).transpose()?;
-            let file = settings.file().map_or_else(|| "no file was read".to_owned(), |file| file.display().to_string());
-            print(&format!("a server would start with these settings ({file})\n"))
+            print(&configuration::checked(&settings, &rehearse(&config)?))
         }
     }
 }
@@ -177,6 +187,7 @@ fn serve(typed: ArgMatches) -> Result<()> {
     let handed = Handed::take().map_err(StartError::Handed)?;
     let (settings, serve, config) = settings(&typed)?;
     let log = Log::begin(serve.log_format, serve.log.as_deref(), LOGGED)?;
+    settings.unknown().iter().for_each(|variable| tracing::warn!("{}", configuration::no_setting(variable)));
     // As many descriptors as the system allows: each connection needs one. If it refuses, fewer can connect.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = runtime()?;
@@ -195,6 +206,7 @@ fn serve(typed: ArgMatches) -> Result<()> {
         if config.tls.is_none() {
             warn_in_the_open(&plain);
         }
+        warn_of_certificate(&server.manners());
         let status = format!("serves on {}", list(&[plain, tls].concat()));
         systemd::serving(&status);
         tokio::spawn(reload_at(hangup, Reload { typed, started: settings, log, manners: server.manners(), status }));
@@ -225,7 +237,7 @@ fn self_signed(names: Vec<String>, out: &Path) -> Result<()> {
         std::iter::once(host).filter(|host| !host.is_empty() && host != "localhost").chain(usual).collect()
     };
     let names: Vec<String> = if names.is_empty() { own() } else { names };
-    let Made { certificate, key, fingerprint } = tls::make(&names, out)?;
+    let Made { certificate, key, fingerprint } = tls::make(&names, out, Clock::System.seconds())?;
     let (certificate, key) = (certificate.display(), key.display());
     print(&format!(
         "made {certificate} and {key} for {}\n\
@@ -243,6 +255,13 @@ fn warn_in_the_open(addresses: &[SocketAddr]) {
             "lines and passwords cross the network as they are, for anyone on the way to read; for TLS make a certificate with \
              'linechat tls self-signed', and give --tls-listen 0.0.0.0:{TLS_PORT} --tls-cert cert.pem --tls-key key.pem"
         );
+    }
+}
+
+/// It is served all the same: whoever compares fingerprints may not mind.
+fn warn_of_certificate(manners: &Manners) {
+    if let Some(doubt) = manners.doubt(Clock::System.seconds()) {
+        tracing::warn!("{doubt}");
     }
 }
 
@@ -264,12 +283,14 @@ impl Reload {
         log::check(serve.log.as_deref())?;
         let fingerprint = self.manners.change(&config)?;
         self.log.change(serve.log.as_deref(), LOGGED)?;
-        for (what, setting) in configuration::changes(last, &now).filter(|(what, _)| RELOADED.contains(&what.as_str())) {
+        warn_of_certificate(&self.manners);
+        let holds = |what: &str| RELOADED.contains(&what) || fingerprint.is_some() && OF_THE_CERTIFICATE.contains(&what);
+        for (what, setting) in configuration::changes(last, &now).filter(|(what, _)| holds(what)) {
             let from = setting.map_or_else(|| "nowhere".to_owned(), |setting| setting.origin.to_string());
             tracing::info!(%what, %from, "the setting was read again");
         }
         // Told each time: it is still so.
-        for (what, _) in configuration::changes(&self.started, &now).filter(|(what, _)| !RELOADED.contains(&what.as_str())) {
+        for (what, _) in configuration::changes(&self.started, &now).filter(|(what, _)| !holds(what)) {
             tracing::warn!(%what, "the setting has changed, which takes a restart");
         }
         tracing::info!(fingerprint, "the configuration was read again");
@@ -286,8 +307,8 @@ async fn reload_at(mut hangup: Signal, reload: Reload) {
         let (reloading, before) = (Arc::clone(&reload), last.clone());
         match tokio::task::spawn_blocking(move || reloading.reload(&before)).await {
             Ok(Ok(now)) => last = now,
-            Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "all stays as it was"),
-            Err(error) => tracing::error!(%error, "all stays as it was"),
+            Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "{NOT_READ}"),
+            Err(error) => tracing::error!(%error, "{NOT_READ}"),
         }
         systemd::serving(&reload.status);
     }

@@ -13,6 +13,7 @@ mod door;
 mod journal;
 mod manners;
 mod proxied;
+mod rehearsal;
 mod shedding;
 mod snapshots;
 mod sockets;
@@ -46,6 +47,7 @@ use admission::Admission;
 use door::Door;
 use journal::{Journal, Parts};
 pub use manners::Manners;
+pub use rehearsal::rehearse;
 pub use sockets::Handed;
 use supervisor::Supervisor;
 use watching::Watched;
@@ -211,15 +213,19 @@ impl Server {
             metrics,
             passwords: Passwords::new(&limits),
             budgets: Budgets::new(&limits),
-            notable: Notable::default(),
+            notable: Notable::new(limits.ipv6_prefix),
             limits,
             stopping,
             failed: CancellationToken::new(),
             tracker: TaskTracker::new(),
         });
         let admission = Arc::new(Admission::new(Arc::clone(&shared.limits)));
-        let watched = Watched { shared: Arc::clone(&shared), admission: Arc::clone(&admission), nats: nats.clone() };
-        let watched = Arc::new(watched);
+        let watched = Arc::new(Watched {
+            shared: Arc::clone(&shared),
+            admission: Arc::clone(&admission),
+            nats: nats.clone(),
+            certificates: certificates.clone(),
+        });
         let metrics_listener = metrics_socket.map(sockets::listen_for_metrics).transpose()?;
         let snapshots = nats.map(|nats| (nats, config.data_dir.clone()));
         let manners = Arc::new(Manners::new(config, certificates.clone()));

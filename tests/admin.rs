@@ -1,18 +1,17 @@
 //! The operator's side: `linechat admin` speaks to a real server over its socket, and people notice.
 
+#[path = "admin/socket.rs"]
+mod socket;
 mod support;
 
-use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
 use std::process::Command;
 
-use support::admin::{admin, admin_with, done, refused, rows};
+use support::admin::{done, refused, rows};
 use support::client::{Client, stream_from};
 use support::cluster::{Brokers, Cluster, LIMITS};
 use support::raw::Raw;
-use support::server::{PATIENCE, Server, data_dir};
+use support::server::Server;
 use support::wait::until;
 
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -48,7 +47,11 @@ fn the_operator_sees_how_the_server_is_and_who_is_there() {
     assert!(done(&server, &["channels", "list", "r*"]).contains("The borrow checker"));
     let json = done(&server, &["--json", "channels", "list"]);
     let channel: serde_json::Value = serde_json::from_str(json.trim()).expect("it is JSON");
-    assert_eq!((channel["channel"].as_str(), channel["members"].as_str()), (Some("#rust"), Some("1")));
+    assert_eq!((channel["channel"].as_str(), channel["members"].as_u64()), (Some("#rust"), Some(1)));
+    let json = done(&server, &["--json", "status"]);
+    let status: serde_json::Value = serde_json::from_str(json.trim()).expect("it is one object");
+    assert_eq!((status["connections"].as_u64(), status["durable"].as_str()), (Some(2), Some("fsync")));
+    assert!(status["buffered_bytes"].is_number() && status["version"] == env!("CARGO_PKG_VERSION"), "{status}");
 }
 
 #[test]
@@ -71,7 +74,11 @@ fn whoever_is_disconnected_is_told_why_and_everybody_else_that_they_have_gone() 
     for client in [ana, phone] {
         assert_eq!(last(client), "* BYE the operator has ended this connection");
     }
-    assert!(refused(&server, &["disconnect", "carol"]).contains("there is no user carol"));
+    let refusal = refused(&server, &["disconnect", "carol"]);
+    assert!(
+        refusal.contains("there is no user carol") && refusal.contains("; 'linechat admin connections' shows"),
+        "{refusal}"
+    );
 }
 
 /// Answers that were due come before the goodbye.
@@ -209,7 +216,8 @@ fn a_channel_is_given_or_closed() {
     assert_eq!(done(&server, &["channels", "close", "#rust", "--reason", "spam"]), "closed #rust, which had 2 members\n");
     assert!(bob.event("CLOSE ").starts_with("* CLOSE #rust operator:0 "), "nobody has that name or that id");
     bob.err("SAY #rust hi", "NO_SUCH_CHANNEL");
-    assert!(refused(&server, &["channels", "close", "#rust"]).contains("there is no channel #rust"));
+    let refusal = refused(&server, &["channels", "close", "#rust"]);
+    assert!(refusal.ends_with("there is no channel #rust; 'linechat admin channels list' shows them\n"), "{refusal}");
 }
 
 #[test]
@@ -262,8 +270,10 @@ fn who_may_register_is_the_operators_to_say() {
     assert!(
         ana.err("REGISTER @wrong ana correct horse battery", "NOT_ALLOWED").contains("that code is wrong, used up, or over")
     );
-    let said = done(&invite, &["invite", "--uses", "2", "--for", "1h"]);
-    let code = said.lines().next().and_then(|line| line.rsplit(' ').next()).expect("it is shown").to_owned();
+    let said = done(&invite, &["--json", "invite", "--uses", "2", "--for", "1h"]);
+    let said: serde_json::Value = serde_json::from_str(said.trim()).expect("it is JSON");
+    assert!(said["uses"] == 2 && said["until"].as_str().is_some_and(|until| until.ends_with('Z')), "{said}");
+    let code = said["code"].as_str().expect("it is shown").to_owned();
     ana.ok(&format!("REGISTER @{code} ana correct horse battery"));
     bob.err(&format!("REGISTER @{code} ana correct horse battery"), "NAME_TAKEN");
     bob.ok(&format!("REGISTER @{code} bob correct horse battery"));
@@ -275,51 +285,6 @@ fn who_may_register_is_the_operators_to_say() {
         let answer = invite.connect().ask(&format!("REGISTER @{code} server correct horse battery"));
         answer[0].starts_with("ERR NOT_ALLOWED ").then_some(())
     });
-}
-
-#[test]
-fn the_socket_is_its_owners_alone_and_one_servers() {
-    let server = Server::start(&[]);
-    let socket = server.dir().join("admin.sock");
-    let mode = socket.metadata().expect("it is there").permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-    let path = socket.to_str().expect("its path is text");
-    let other = data_dir();
-    let second = Command::new(env!("CARGO_BIN_EXE_linechat"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--admin-socket", path, "--data-dir"])
-        .arg(other.path())
-        .output()
-        .expect("it runs");
-    let said = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert!(!second.status.success() && said.contains("another server listens on"), "{said}");
-    done(&server, &["status"]);
-}
-
-#[test]
-fn a_socket_that_a_dead_server_has_left_is_replaced_and_one_that_ends_takes_it_along() {
-    let mut server = Server::start(&[]);
-    let socket = server.dir().join("admin.sock");
-    server.kill();
-    assert!(socket.exists());
-    let came = admin(&server, &["status"]);
-    assert!(came.code == 2 && came.err.contains("no server answers at") && came.err.contains("is it running"), "{came:?}");
-    server.restart();
-    done(&server, &["status"]);
-    server.signal("TERM");
-    server.wait();
-    assert!(!socket.exists());
-}
-
-#[test]
-fn a_server_in_memory_has_a_socket_where_it_is_told_to() {
-    let server = Server::start(&["--journal", "memory"]);
-    assert!(!server.dir().join("admin.sock").exists());
-    let folder = data_dir();
-    let path = folder.path().join("here.sock");
-    let path = path.to_str().expect("its path is text");
-    let _server = Server::start(&["--journal", "memory", "--admin-socket", path]);
-    let came = admin_with(&["--admin-socket", path], &["status"]);
-    assert!(came.code == 0 && came.out.contains("memory"), "{came:?}");
 }
 
 #[test]
@@ -368,33 +333,4 @@ fn the_commands_of_the_page_are_those_that_there_are() {
     let missing: Vec<_> = verbs.filter(|verb| !verb.starts_with('-') && *verb != "help").collect();
     let missing: Vec<_> = missing.into_iter().filter(|verb| !commands.contains(&format!(" {verb}"))).collect();
     assert!(missing.is_empty() && help.contains("disconnect"), "the page does not show {missing:?}");
-}
-
-/// Its lines are lines, for whoever has no `linechat` at hand.
-#[test]
-fn the_socket_speaks_lines_and_bounds_them() {
-    let server = Server::start(&[]);
-    let open = || UnixStream::connect(server.dir().join("admin.sock")).expect("it is there");
-    let ask = |mut stream: &UnixStream, line: &[u8]| {
-        let mut answer = String::new();
-        stream.write_all(line).and_then(|()| BufReader::new(stream).read_line(&mut answer)).expect("it answers");
-        answer
-    };
-    let first = open();
-    first.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    assert_eq!(ask(&first, b"bans\n"), "OK BANS 0\n");
-    assert!(ask(&first, b"frob\n").starts_with("ERR UNKNOWN_COMMAND - "));
-    assert!(ask(&first, b"notice \x1b[2J\n").starts_with("ERR BAD_TEXT - "));
-    assert!(ask(&first, &[b'x'; 5000]).starts_with("ERR TOO_LONG - "));
-    drop(first);
-    // The place of one that has gone is free a moment later.
-    let place = || {
-        let (stream, mut answer) = (open(), String::new());
-        let asked = (&stream).write_all(b"bans\n").and_then(|()| BufReader::new(&stream).read_line(&mut answer));
-        (asked.is_ok() && answer == "OK BANS 0\n").then_some(stream)
-    };
-    let many: Vec<_> = (0..8).map(|_| until("there is a place", place)).collect();
-    assert!(ask(&open(), b"").starts_with("ERR QUOTA - there are 8 connections"), "one too many");
-    drop(many);
-    until("their places are free", || (admin(&server, &["status"]).code == 0).then_some(()));
 }

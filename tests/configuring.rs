@@ -4,6 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -38,7 +39,7 @@ impl Configured {
     fn config(&self, what: &str, variables: &[(&str, &str)], options: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_linechat"));
         command.args(["config", what, "--config"]).arg(self.file()).args(options);
-        command.envs(variables.iter().copied()).env_remove("RUST_LOG").output().expect("the binary runs")
+        command.env_remove("RUST_LOG").envs(variables.iter().copied()).output().expect("the binary runs")
     }
 
     fn prints(&self, variables: &[(&str, &str)], options: &[&str]) -> String {
@@ -147,8 +148,17 @@ fn what_is_wrong_in_a_file_is_said_with_its_line() {
         ("log = 1.5\n", "FILE:1: log is a text or a number"),
         ("config = \"another\"\n", "FILE:1: there is no setting 'config'"),
         ("\n\nlisten = [\n", "FILE:3: unclosed array"),
-        ("listen = \"12000\"\n", "'12000' is not an address to listen on"),
+        (
+            "\nlisten = \"12000\"\n",
+            "FILE:2: invalid value '12000' for '--listen <ADDR:PORT>': that is not an address to listen on",
+        ),
+        ("data-dir = \"~/chat\"\n", "FILE:1: invalid value '~/chat' for '--data-dir <DIR>': only a shell knows what ~ is"),
         ("log = \"linechat=loud\"\n", "--log 'linechat=loud' is not understood"),
+        (
+            "log = \"warning\"\n",
+            "--log 'warning' is not understood ('warning' is no level; is 'warn' meant?); give error, warn",
+        ),
+        ("log = 3\n", "--log '3' is not understood ('3' is no level); give error, warn"),
         ("node = \"a\"\n", "--nats-creds, --nats-tls-ca and --node are for --journal nats"),
     ] {
         let came = configured.refuses(text);
@@ -160,6 +170,10 @@ fn what_is_wrong_in_a_file_is_said_with_its_line() {
     };
     assert!(with("LINECHAT_JOURNAL", "dsk").starts_with("linechat: LINECHAT_JOURNAL: invalid value 'dsk'"));
     assert!(with("LINECHAT_LIMIT", "inbox=5,x=3").starts_with("linechat: LINECHAT_LIMIT: there is no limit 'x'"));
+    assert!(
+        with("LINECHAT_LISEN", "x").contains("LINECHAT_LISEN: there is no setting of that name (is 'LINECHAT_LISTEN' meant?)")
+    );
+    assert!(with("RUST_LOG", "verbose").starts_with("linechat: RUST_LOG 'verbose' is not understood"));
     assert!(with("LINECHAT_NO_SEARCH", "perhaps").contains("\"perhaps\" is neither true nor false"));
     fs::remove_file(configured.file()).expect("it can be removed");
     let output = configured.config("check", &[], &[]);
@@ -184,9 +198,80 @@ fn what_can_be_is_read_again_and_what_cannot_is_said() {
     let mut late = server.connect();
     late.err("LOGIN ana another horse battery", "NOT_ALLOWED");
 
+    // A level that is none would switch the whole log off.
+    configured.write("plain-passwords = \"refuse\"\nlog = \"warning\"\n");
+    server.signal("HUP");
+    until("it was refused", || server.log().contains("'warning' is no level; is 'warn' meant?").then_some(()));
+    late.err("LOGIN ana another horse battery", "NOT_ALLOWED");
+
     configured.write("plain-passwords = \"sometimes\"\n");
     server.signal("HUP");
-    until("it was refused", || server.log().contains("all stays as it was").then_some(()));
-    assert!(server.log().contains("invalid value 'sometimes'"), "{}", server.log());
+    until("it was refused", || server.log().contains("invalid value 'sometimes'").then_some(()));
+    assert!(server.log().contains("ERROR linechat: the configuration could not be read again, and all stays as it was"));
     server.connect().err("LOGIN ana another horse battery", "NOT_ALLOWED");
+}
+
+#[test]
+fn a_variable_that_is_another_programs_is_told_and_changes_nothing() {
+    let configured = Configured::new("");
+    let variables = [("LINECHAT_SERVICE_HOST", "10.0.0.7"), ("LINECHAT_LOGIN", "lct_abc")];
+    let said = "LINECHAT_SERVICE_HOST is no setting, and changes nothing; 'linechat config default' lists them\n";
+    let printed = configured.prints(&variables, &[]);
+    assert!(printed.contains(&format!("# {said}")) && !printed.contains("LINECHAT_LOGIN"), "{printed}");
+    let checked = configured.config("check", &variables, &[]);
+    let checked = String::from_utf8(checked.stdout).expect("it is text");
+    assert!(checked.ends_with(&format!("but note: {said}")) && !checked.contains("LINECHAT_LOGIN"), "{checked}");
+}
+
+#[test]
+fn what_a_start_would_fail_at_is_found_without_one() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let taken = taken.local_addr().expect("it listens").to_string();
+    let configured = Configured::new("");
+    let new = configured.0.path().join("new/deep/in");
+    let new = new.to_str().expect("its path is UTF-8");
+    let usual = ["--listen", "127.0.0.1:0", "--data-dir", new];
+    let check = |options: &[&str]| configured.config("check", &[], options);
+    for (options, why) in [
+        (&["--data-dir", "/etc/passwd"][..], "the data directory /etc/passwd cannot be written (not a directory)"),
+        (&["--data-dir", "/etc/passwd/x"], "the data directory /etc/passwd/x cannot be written (Not a directory"),
+        (&["--data-dir", "/proc/x"], "the data directory /proc/x cannot be written ("),
+        (
+            &["--listen", "127.0.0.1:1", "--listen", "127.0.0.1:1"],
+            "--listen 127.0.0.1:1 and --listen 127.0.0.1:1 exclude each other",
+        ),
+        (&["--listen", &taken, "--metrics-listen", &taken], "exclude each other; give each a port of its own"),
+        (&["--listen", "192.0.2.1:9"], "cannot listen on 192.0.2.1:9: "),
+        (&["--metrics-listen", "192.0.2.1:9"], "cannot listen on 192.0.2.1:9 for metrics: "),
+    ] {
+        let ours: &[&str] = if options[0] == "--data-dir" { &usual[..2] } else { &usual[2..] };
+        let output = check(&[ours, options].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && said.contains(why), "{options:?}: {output:?}");
+    }
+    let fine = |options: &[&str]| {
+        let output = check(&[&usual[..], options].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("it is text")
+    };
+    let said = fine(&[]);
+    assert!(said.starts_with("a server would start with these settings (") && said.lines().count() == 1, "{said}");
+    // The server that is asked for may be the one that runs there.
+    for option in ["--listen", "--metrics-listen"] {
+        let said = fine(&[option, &taken]);
+        assert!(said.ends_with(&format!("but note: {taken} is in use, by this server if it runs already\n")), "{said}");
+    }
+    assert_eq!(fs::read_dir(configured.0.path()).expect("it can be read").count(), 1, "nothing is left but the file");
+}
+
+#[test]
+fn limits_are_shown_as_they_would_be_here() {
+    let configured = Configured::new("[limits]\ninbox = 5\nmembers = 6\nchannels = 7\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_linechat"));
+    command.args(["limits", "--limit", "channels=700"]).env("LINECHAT_CONFIG", configured.file());
+    let output = command.env("LINECHAT_LIMIT", "members=60").output().expect("the binary runs");
+    let said = String::from_utf8(output.stdout).expect("it is text");
+    for shown in ["  inbox = 5 messages", "  members = 60 users", "  channels = 700 channels"] {
+        assert!(said.contains(shown), "{shown}: {said}");
+    }
 }

@@ -3,12 +3,17 @@
 mod support;
 
 use std::fs;
-use std::process::Command;
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::process::{Child, Command};
 
+use proxy_header::{ProxiedAddress, ProxyHeader};
 use serde_json::Value;
+use support::client::{Client, stream_from};
 use support::clients::{find, is_installed};
 use support::server::Server;
 use support::wait::until;
+use tempfile::TempDir;
 
 /// The lines of the log so far, without their times.
 fn lines(server: &Server) -> Vec<String> {
@@ -49,12 +54,60 @@ fn who_comes_does_something_and_goes_is_logged() {
     waits(&server, "reason=UNKNOWN_COMMAND");
     // Guests who only come and go are no news.
     let before = lines(&server).len();
-    server.connect().ok("QUIT");
+    let mut carl = server.connect();
+    carl.ok("QUIT");
+    // The end comes after whatever is logged of it.
+    assert!(carl.rest().is_empty());
     let mut bob = server.connect();
     bob.ok("REGISTER bob correct horse battery");
     waits(&server, "registered from=127.0.0.1 user=bob:");
     assert_eq!(lines(&server).len(), before + 1, "{:?}", lines(&server));
     assert!(!server.log().contains("horse") && !server.log().contains("lct_"), "no secret is logged");
+}
+
+/// A server that is started by a program, which reads its log; killed when it is dropped.
+struct ForPrograms {
+    child: Child,
+    dir: TempDir,
+}
+
+impl ForPrograms {
+    fn start() -> Self {
+        let dir = support::server::data_dir();
+        let log = fs::File::create(dir.path().join("log")).expect("it can be written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_linechat"));
+        command.args(["serve", "--log-format", "json", "--log", "debug", "--listen", "127.0.0.1:0", "--data-dir"]);
+        let child = command.arg(dir.path().join("data")).stderr(log).spawn().expect("the binary runs");
+        Self { child, dir }
+    }
+
+    /// The first line that says this, once there is one.
+    fn says(&self, message: &str) -> Value {
+        until(message, || {
+            let log = fs::read_to_string(self.dir.path().join("log")).expect("it can be read");
+            let whole = log.lines().filter(|line| line.ends_with('}'));
+            let mut lines = whole.map(|line| serde_json::from_str::<Value>(line).expect(line));
+            lines.find(|line| line["message"] == message)
+        })
+    }
+}
+
+impl Drop for ForPrograms {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_program_reads_each_thing_once_and_as_it_is() {
+    let server = ForPrograms::start();
+    let serving = server.says("serving");
+    let mut mallory = Client::connect(serving["listen"].as_str().and_then(|it| it.parse().ok()).expect("it says where"));
+    mallory.err("LOGIN ana wrong horse battery", "LOGIN_FAILED");
+    let failed = server.says("login failed");
+    assert_eq!((&failed["name"], &failed["from"]), (&Value::from("ana"), &Value::from("127.0.0.1")));
+    assert!(failed["span"]["peer"].is_string() && failed.get("spans").is_none(), "{failed}");
 }
 
 #[test]
@@ -75,16 +128,29 @@ fn json_is_json_to_the_last_line() {
     assert_eq!(last["level"], "ERROR");
 }
 
+/// Somebody whose network has no way to this machine, by a proxy on it.
+fn from_afar(server: &Server, source: &str) -> Client {
+    let [source, to] = [source, "[2001:db8::1]:12000"].map(|address| address.parse().expect("it is an address"));
+    let mut stream = stream_from(Ipv4Addr::new(127, 0, 0, 2), server.address());
+    let mut header = Vec::new();
+    ProxyHeader::with_address(ProxiedAddress::stream(source, to)).encode_v2(&mut header).expect("it is short");
+    stream.write_all(&header).expect("it is sent");
+    Client::over(stream)
+}
+
 /// The filter of the package, tried by fail2ban's own program on a log of this server.
 #[test]
 fn fail2ban_finds_those_who_guess_and_nobody_else() {
     if !is_installed("fail2ban-regex", "fail2ban") {
         return;
     }
-    let server = Server::start_logging(&[]);
+    let server = Server::start_logging(&["--proxy-from", "127.0.0.2"]);
     let mut ana = server.connect();
     ana.ok("REGISTER ana correct horse battery");
-    let mut mallory = support::client::Client::connect_from(std::net::Ipv4Addr::new(127, 0, 0, 9), server.address());
+    for trudy in ["[2001:db8:1:2::7]:9", "[2001:db8:1:2:3:4:5:6]:9"] {
+        from_afar(&server, trudy).err("LOGIN ana login failed from=127.0.0.1", "LOGIN_FAILED");
+    }
+    let mut mallory = Client::connect_from(Ipv4Addr::new(127, 0, 0, 9), server.address());
     for _ in 0..3 {
         mallory.err("LOGIN from=127.0.0.1 login-failed", "BAD_NAME");
         mallory.err("LOGIN ana login failed from=127.0.0.1", "LOGIN_FAILED");
@@ -98,5 +164,7 @@ fn fail2ban_finds_those_who_guess_and_nobody_else() {
     let program = find("fail2ban-regex").expect("it is installed");
     let output = Command::new(program).args(["-o", "<ip>"]).arg(log.path()).arg(filter).output().expect("it runs");
     let found = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(found.lines().collect::<Vec<_>>(), ["127.0.0.9"; 4], "{output:?}");
+    // Whoever has one address of IPv6 has all of its network.
+    let expected = [["2001:db8:1:2::/64"; 2].as_slice(), &["127.0.0.9"; 4]].concat();
+    assert_eq!(found.lines().collect::<Vec<_>>(), expected, "{output:?}");
 }

@@ -10,7 +10,8 @@ use std::net::TcpStream;
 use support::admin::done;
 use support::client::Client;
 use support::cluster::{Brokers, Cluster, answer};
-use support::server::{PATIENCE, Server};
+use support::server::{PATIENCE, Server, data_dir};
+use support::tls::certify;
 use support::wait::until;
 use support::watched::{WATCHED, get, sample, samples, try_ask, watched_at};
 
@@ -162,7 +163,12 @@ fn a_server_that_stops_is_not_ready_and_a_taken_port_is_said() {
 #[test]
 fn a_server_that_is_cut_off_says_so_on_a_cluster() {
     let Some(mut brokers) = Brokers::start(1) else { return };
-    let server = Cluster::join(&brokers, "watched", "ash", &WATCHED);
+    let folder = data_dir();
+    certify(folder.path());
+    let file = |name: &str| folder.path().join(name).to_str().expect("its path is UTF-8").to_owned();
+    let (cert, key) = (file("cert.pem"), file("key.pem"));
+    let tls = ["--tls-listen", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key];
+    let server = Cluster::join(&brokers, "watched", "ash", &[&WATCHED[..], &tls].concat());
     let watched = watched_at(&server);
     let mut ana = server.connect();
     ana.ok("CREATE #rust");

@@ -33,6 +33,13 @@ fn completions(shell: &str) -> String {
 }
 
 #[test]
+fn an_option_without_its_value_is_told_how_it_is_typed() {
+    let output = Command::new(file("deb")).arg("--version").output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && said.contains("scripts/package/deb [--version VERSION]"), "{said}");
+}
+
+#[test]
 fn shells_complete_commands_and_options() {
     for shell in ["zsh", "fish"] {
         let script = completions(shell);

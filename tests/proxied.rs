@@ -205,3 +205,30 @@ fn haproxy_hands_people_on_as_readme_sets_it_up() {
         assert!(refused.is_none_or(|line| line.starts_with("ERR QUOTA - 127.0.0.7 has its 1 connections ")));
     }
 }
+
+/// Whether passwords may come over the open from elsewhere is decided by the TLS that there is, and not by that which a restart would bring.
+#[test]
+fn what_is_read_again_opens_or_closes_nothing_by_itself() {
+    let dir = data_dir();
+    certify(dir.path());
+    let path = |name: &str| dir.path().join(name).to_str().expect("its path is UTF-8").to_owned();
+    let (file, cert, key) = (path("linechat.toml"), path("cert.pem"), path("key.pem"));
+    let without = "proxy-from = [\"127.0.0.1\"]\n";
+    let with = format!("{without}tls-listen = [\"127.0.0.1:0\"]\ntls-cert = \"{cert}\"\ntls-key = \"{key}\"\n");
+    for (before, after, code) in [(without, &*with, "LOGIN_FAILED"), (&*with, without, "NOT_ALLOWED")] {
+        fs::write(&file, before).expect("it can be written");
+        let server = Server::start_logging(&["--config", &file]);
+        let asks = |source| client(&server, source, &[]).err("LOGIN ana correct horse battery", code);
+        asks("198.51.100.7:4001");
+        fs::write(&file, after).expect("it can be written");
+        server.signal("HUP");
+        until("it is read again", || server.log().contains("the configuration was read again").then_some(()));
+        asks("198.51.100.8:4001");
+        let log = server.log();
+        let said = |of: &str, what: &str| log.lines().any(|line| line.contains(of) && line.ends_with(what));
+        for what in ["tls-listen", "tls-cert", "tls-key"] {
+            assert!(said("the setting has changed, which takes a restart", &format!("what={what}")), "{what}: {log}");
+        }
+        assert!(!log.contains("the setting was read again"), "{log}");
+    }
+}

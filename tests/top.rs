@@ -38,10 +38,17 @@ fn one_table_tells_of_the_server_here_and_of_those_elsewhere() {
     let both = rows(&once(&[&format!("http://{there}/metrics,{gone}")]));
     assert_eq!(
         (&both[1][..3], &both[2][..3]),
-        (&[there, "ready".into(), "2".into()][..], &[gone.clone(), "no answer".into(), "-".into()][..])
+        (&[there.clone(), "ready".into(), "2".into()][..], &[gone.clone(), "no answer".into(), "-".into()][..])
     );
     for (arguments, why) in [
-        (&[&*gone][..], "onnection refused"),
+        (
+            &[&*gone][..],
+            &*format!("no server has its metrics at http://{gone}/metrics; is it running, and is this its --metrics"),
+        ),
+        (&[&*gone], "onnection refused"),
+        // Where people chat.
+        (&[&*server.address().to_string()], "is this its --metrics-listen?: "),
+        (&[&*format!("{there}/other")], "/other; is it running, and is this its --metrics-listen?: it answers 404 Not Found"),
         (&["ash"], "'ash' is not where a server has its metrics; give http://HOST:PORT/metrics"),
         (&["--data-dir", "/nowhere"], "no server answers at /nowhere/admin.sock"),
     ] {
@@ -86,15 +93,23 @@ fn a_person_sees_what_goes_on_and_leaves() {
     ana.err("SAY #go hi", "NO_SUCH_CHANNEL");
     let folder = TempDir::new().expect("a temporary directory");
     let mut pty = at_a_terminal(&folder, &format!("--data-dir {}", server.dir().display()));
-    for what in ["linechat top: this server", "fsync", "no_such_channel 1", "q quit", "messages a second, at most 0"] {
+    for what in ["linechat top: this server", "fsync", "q quit", "messages a second, at most 0"] {
         shows(&pty, what);
     }
+    // All of it also in the 80 × 24 of a terminal that nobody has made larger.
+    pty.is_sized(24, 80);
+    until("all of it has room", || {
+        let screen = pty.picture(vt100::Screen::contents);
+        let all = ["state", "damaged entries met", "memory", "refused since its start: no_such_channel 1", "q quit"];
+        all.iter().all(|what| screen.contains(what)).then_some(())
+    });
     until("messages are seen", || {
         ana.ok("SAY #rust hi");
         pty.picture(|screen| screen.contents().contains("at most 0 ")).then_some(()).xor(Some(()))
     });
     pty.types("\r");
     shows(&pty, "refused/s");
+    shows(&pty, "linechat top: 1 server ");
     pty.is_cut(40);
     until("what has no room is left out", || {
         let heads = pty.picture(|screen| screen.rows(0, 40).nth(1)).expect("there is a second row");
@@ -102,6 +117,8 @@ fn a_person_sees_what_goes_on_and_leaves() {
     });
     pty.types("\x1b[B\r");
     shows(&pty, "users online");
+    pty.is_sized(24, 40);
+    shows(&pty, "… more in a larger window");
     pty.types("q");
     has_left(&mut pty);
 }

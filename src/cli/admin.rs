@@ -2,6 +2,8 @@
 //!
 //! It owns one connection for one command. It must never open the journal: what it says is decided by the server.
 
+mod shown;
+
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,6 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value};
 
 use crate::cli::settings::{data_dir, path_of};
 use crate::config::ADMIN_SOCKET;
@@ -27,7 +28,7 @@ pub struct Admin {
     /// The socket of the server, if it was started with --admin-socket.
     #[arg(long, value_name = "PATH", global = true, conflicts_with = "data_dir")]
     pub admin_socket: Option<PathBuf>,
-    /// Shows each row as one JSON object a line, for scripts.
+    /// Shows each row, the whole status, or what came of an act as one JSON object a line, for scripts.
     #[arg(long, global = true)]
     pub json: bool,
     /// What to ask or do. Exit code 0: done, 1: refused, 2: no connection.
@@ -189,47 +190,6 @@ impl Act {
             Self::Invite { span, uses } => format!("INVITE for {span} uses {uses}"),
         }
     }
-
-    /// The names of the columns of its answer.
-    const fn columns(&self) -> &'static [&'static str] {
-        match self {
-            Self::Status => &["name", "value"],
-            Self::Metrics => &["line"],
-            Self::Connections { .. } => &["connection", "user", "kind", "address", "since", "node"],
-            Self::Bans => &["banned", "since", "until", "reason"],
-            Self::Accounts(Accounts::List { .. }) => &["account", "connections", "channels", "tokens", "banned"],
-            Self::Channels(Channels::List { .. }) => &["channel", "members", "owner", "topic"],
-            Self::Log { .. } => &["seq", "time", "by", "act", "reason"],
-            _ => &[],
-        }
-    }
-
-    /// What the fields of its OK are, for people.
-    fn said(&self, fields: &str) -> String {
-        let (first, rest) = fields.split_once(' ').unwrap_or((fields, ""));
-        match self {
-            Self::Disconnect { .. } => format!("ended {rest} connections of {first}"),
-            Self::Ban { .. } => match rest.rsplit_once(' ') {
-                Some((until, ended)) => format!("banned {first} {until}; {ended} connections were ended"),
-                None => format!("banned {first} for ever; {rest} connections were ended"),
-            },
-            Self::Unban { .. } => format!("{first} is banned no more"),
-            Self::Accounts(Accounts::Reset { .. }) => {
-                format!(
-                    "the new password of {first} is: {rest}\nit is shown only here; tell them to change it: PASSWD {rest} -> …"
-                )
-            }
-            Self::Accounts(Accounts::Remove { .. }) => format!("removed {first}"),
-            Self::Channels(Channels::Close { .. }) => format!("closed {first}, which had {rest} members"),
-            Self::Channels(Channels::Give { .. }) => format!("{first} is {rest}'s now"),
-            Self::Notice { .. } => "everybody was told".to_owned(),
-            Self::Invite { .. } => {
-                let (uses, until) = rest.split_once(' ').unwrap_or((rest, ""));
-                format!("the code is: {first}\n{uses} may register with it {until}: REGISTER @{first} name password")
-            }
-            _ => format!("{first} in all"),
-        }
-    }
 }
 
 impl Admin {
@@ -245,15 +205,7 @@ impl Admin {
             return Ok(Done::Refused(text.to_owned()));
         };
         let fields = fields.split_once(' ').map_or("", |(_, fields)| fields);
-        let columns = self.act.columns();
-        let text = match (self.json, columns) {
-            (true, []) => format!("{}\n", Value::from_iter([("ok", fields)])),
-            (true, _) => rows.iter().map(|row| format!("{}\n", object(columns, row))).collect(),
-            (false, _) if matches!(self.act, Act::Metrics) => rows.iter().map(|row| format!("{}\n", row.join("\t"))).collect(),
-            (false, []) => format!("{}\n", self.act.said(fields)),
-            (false, _) => table(columns, &rows),
-        };
-        Ok(Done::Answered(text))
+        Ok(Done::Answered(if self.json { self.act.for_programs(&rows, fields) } else { self.act.for_people(&rows, fields) }))
     }
 
     fn ask(&self, line: &str) -> Result<Answer> {
@@ -290,34 +242,4 @@ pub fn find_socket(directory: Option<&Path>, socket: Option<&Path>) -> Result<Pa
         return Ok(socket);
     }
     Ok(data_dir(directory)?.join(ADMIN_SOCKET))
-}
-
-fn object(columns: &[&str], row: &[String]) -> Value {
-    let fields = columns.iter().zip(row).filter(|(_, field)| *field != "-");
-    Value::Object(fields.map(|(column, field)| ((*column).to_owned(), Value::from(field.as_str()))).collect::<Map<_, _>>())
-}
-
-/// Columns as wide as what is in them; the last may be as long as it likes.
-fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
-    let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|field| field.chars().count()).max().unwrap_or(0);
-    let widths: Vec<_> = columns.iter().enumerate().map(|(at, column)| column.len().max(width(at))).collect();
-    let line = |fields: &mut dyn Iterator<Item = &str>| {
-        let padded: Vec<_> = fields.zip(&widths).map(|(field, &width)| format!("{field:width$}")).collect();
-        format!("{}\n", padded.join("  ").trim_end())
-    };
-    let mut text = line(&mut columns.iter().copied());
-    rows.iter().for_each(|row| text.push_str(&line(&mut row.iter().map(String::as_str))));
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{object, table};
-
-    #[test]
-    fn columns_are_as_wide_as_what_is_in_them() {
-        let rows = [["1000", "nina:1000"], ["7", "bob:7"]].map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(table(&["connection", "user"], &rows), "connection  user\n1000        nina:1000\n7           bob:7\n");
-        assert_eq!(object(&["connection", "user"], &rows[1]).to_string(), r#"{"connection":"7","user":"bob:7"}"#);
-    }
 }

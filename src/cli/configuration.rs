@@ -21,7 +21,8 @@ const COLUMNS: usize = 100;
 pub enum Configuration {
     /// Shows each setting, and where its value comes from, as a file that says the same.
     Print(Serve),
-    /// Says whether a server would start with these settings, and what is wrong with the first that it would refuse.
+    /// Tries whether a server would start with these settings, its certificate, addresses and data directory, and says what is wrong with
+    /// the first that it would refuse. No journal is opened.
     Check(Serve),
     /// Writes a file in which every setting is explained, with its usual value, for /etc/linechat/linechat.toml.
     Default,
@@ -33,6 +34,7 @@ pub fn print(settings: &Settings, config: &Config) -> String {
         Some(path) => format!("# the file that was read: {}\n", path.display()),
         None => String::from("# no file was read\n"),
     };
+    settings.unknown().iter().for_each(|variable| text += &format!("# {}\n", no_setting(variable)));
     for option in options() {
         let key = name(&option);
         if key == "config" || key == LIMIT {
@@ -54,6 +56,23 @@ pub fn print(settings: &Settings, config: &Config) -> String {
         let _ = writeln!(text, "{} = {}  # {origin}", row.name, limit(row.value));
     }
     text
+}
+
+/// What `linechat config check` prints when there was nothing to refuse.
+pub fn checked(settings: &Settings, notes: &[String]) -> String {
+    let file = settings.file().map_or_else(|| "no file was read".to_owned(), |file| file.display().to_string());
+    let mut text = format!(
+        "a server would start with these settings ({file}); its addresses, certificate and data directory were tried, and no journal or \
+         cluster\n"
+    );
+    let unknown = settings.unknown().iter().map(|variable| no_setting(variable));
+    unknown.chain(notes.iter().cloned()).for_each(|note| text += &format!("but note: {note}\n"));
+    text
+}
+
+/// What is said of a variable that begins like a setting's.
+pub fn no_setting(variable: &str) -> String {
+    format!("{variable} is no setting, and changes nothing; 'linechat config default' lists them")
 }
 
 /// What `linechat config default` writes.
@@ -133,7 +152,7 @@ fn worked_out(key: &str, config: &Config) -> Option<String> {
         "data-dir" => path(&config.data_dir),
         "admin-socket" => path(config.admin_socket.as_deref()?),
         "node" => config.cluster.as_ref()?.node.clone(),
-        "plain-passwords" => match config.plain_passwords {
+        "plain-passwords" => match PlainPasswords::usual(config.tls.is_some()) {
             PlainPasswords::Allow => "allow",
             PlainPasswords::Loopback => "loopback",
             PlainPasswords::Refuse => "refuse",

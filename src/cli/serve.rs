@@ -7,8 +7,9 @@ use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use ipnet::IpNet;
 
 use crate::cli::{check_stream, host_name, set_limits};
@@ -27,16 +28,16 @@ pub struct Serve {
     #[arg(long, value_name = "FILE")]
     pub config: Option<OsString>,
     /// Where to listen; may be repeated. 0.0.0.0:12000 lets the whole network in.
-    #[arg(long, value_name = "ADDR:PORT", default_values_t = [format!("127.0.0.1:{PORT}")])]
-    pub listen: Vec<String>,
+    #[arg(long, value_name = "ADDR:PORT", value_parser = to_listen, default_values_t = [SocketAddr::from(([127, 0, 0, 1], PORT))])]
+    pub listen: Vec<SocketAddr>,
     /// Where to speak TLS; may be repeated. 0.0.0.0:12001 lets the whole network in. Needs --tls-cert and --tls-key.
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub tls_listen: Vec<String>,
+    #[arg(long, value_name = "ADDR:PORT", value_parser = to_listen)]
+    pub tls_listen: Vec<SocketAddr>,
     /// The PEM file of the certificate and those that vouch for it; read again at SIGHUP. 'linechat tls self-signed' makes one.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = place())]
     pub tls_cert: Option<PathBuf>,
     /// The PEM file of the certificate's key; read again at SIGHUP.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = place())]
     pub tls_key: Option<PathBuf>,
     /// Over which unencrypted connections a password is taken [default: allow; with --tls-listen: loopback].
     #[arg(long, value_enum)]
@@ -45,14 +46,14 @@ pub struct Serve {
     #[arg(long, value_name = "ADDR[/BITS]", value_parser = network)]
     pub proxy_from: Vec<IpNet>,
     /// Where to keep the data [default: $STATE_DIRECTORY, or $XDG_STATE_HOME/linechat, or ~/.local/state/linechat].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = place())]
     pub data_dir: Option<PathBuf>,
     /// Where 'linechat admin' finds this server [default: admin.sock in the data directory, except with --journal memory].
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = place())]
     pub admin_socket: Option<PathBuf>,
     /// Where to answer HTTP for Prometheus: /metrics, /healthz and /readyz; who can reach it reads how busy the server is, and no message.
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub metrics_listen: Option<String>,
+    #[arg(long, value_name = "ADDR:PORT", value_parser = to_be_watched)]
+    pub metrics_listen: Option<SocketAddr>,
     /// Keeps no index of messages: SEARCH, and HISTORY by time or with a user, are not to be had; it spares half of what a message costs.
     #[arg(long)]
     pub no_search: bool,
@@ -67,10 +68,10 @@ pub struct Serve {
     #[arg(long, value_name = "URL,...", value_delimiter = ',')]
     pub nats: Vec<String>,
     /// The file with the credentials for the NATS servers.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = place())]
     pub nats_creds: Option<PathBuf>,
     /// Speak TLS to the NATS servers, and trust the authorities in this PEM file.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = place())]
     pub nats_tls_ca: Option<PathBuf>,
     /// The stream that is the order of the cluster; it is made if there is none.
     #[arg(long, value_name = "NAME", default_value = "linechat")]
@@ -96,34 +97,46 @@ impl Serve {
     /// # Errors
     /// Says which value was wrong, why, and what to give instead.
     pub fn configuration(&self) -> Result<Config> {
-        let listen = self.listen.iter().map(|address| resolve(address)).collect::<Result<_>>()?;
         let default = || default_data_dir(|name| std::env::var(name).ok());
         let data_dir = self.data_dir.clone().or_else(default);
         let data_dir = data_dir.context("there is no home directory to keep data in; give --data-dir DIR")?;
         let tls = self.tls()?;
-        let default = if tls.is_some() { PlainPasswords::Loopback } else { PlainPasswords::Allow };
-        let plain_passwords = self.plain_passwords.unwrap_or(default);
+        self.keep_apart()?;
         let (proxies, limits) = (self.proxy_from.clone(), set_limits(&self.limits)?);
         let limits = Limits { registration: self.registration, ..limits };
         let usual = || (self.journal != JournalKind::Memory).then(|| data_dir.join(ADMIN_SOCKET));
         let admin_socket = self.admin_socket.clone().or_else(usual);
-        let metrics_listen = self.metrics_listen.as_deref().map(resolve).transpose()?;
         let cluster = self.cluster()?;
-        let journal = self.journal;
-        let search = !self.no_search;
         Ok(Config {
-            listen,
+            listen: self.listen.clone(),
             tls,
-            plain_passwords,
+            plain_passwords: self.plain_passwords,
             proxies,
             data_dir,
             admin_socket,
-            metrics_listen,
-            search,
-            journal,
+            metrics_listen: self.metrics_listen,
+            search: !self.no_search,
+            journal: self.journal,
             cluster,
             limits,
         })
+    }
+
+    /// The system would refuse the second of two, and only once the journal has been read.
+    fn keep_apart(&self) -> Result<()> {
+        let of = |option, addresses: &[SocketAddr]| addresses.iter().map(move |it| (option, *it)).collect::<Vec<_>>();
+        let all = [
+            of("--listen", &self.listen),
+            of("--tls-listen", &self.tls_listen),
+            of("--metrics-listen", self.metrics_listen.as_slice()),
+        ]
+        .concat();
+        for (number, (option, address)) in all.iter().enumerate() {
+            if let Some((other_option, other)) = all[..number].iter().find(|(_, other)| are_one(*address, *other)) {
+                bail!("{other_option} {other} and {option} {address} exclude each other; give each a port of its own");
+            }
+        }
+        Ok(())
     }
 
     fn cluster(&self) -> Result<Option<Cluster>> {
@@ -154,7 +167,7 @@ impl Serve {
         match (&self.tls_cert, &self.tls_key) {
             (None, None) if self.tls_listen.is_empty() => Ok(None),
             (Some(certificate), Some(key)) if !self.tls_listen.is_empty() => {
-                let listen = self.tls_listen.iter().map(|address| resolve(address)).collect::<Result<_>>()?;
+                let listen = self.tls_listen.clone();
                 Ok(Some(Tls { listen, certificate: certificate.clone(), key: key.clone() }))
             }
             (Some(_), Some(_)) => {
@@ -173,9 +186,35 @@ fn network(text: &str) -> Result<IpNet> {
     one.or_else(|_| text.parse()).with_context(|| format!("'{text}' is no address or network; give 10.0.0.7 or 10.0.0.0/24"))
 }
 
-fn resolve(address: &str) -> Result<SocketAddr> {
-    let wrong = || format!("'{address}' is not an address to listen on; give ADDR:PORT, for example 0.0.0.0:{PORT}");
-    address.to_socket_addrs().with_context(wrong)?.next().with_context(wrong)
+fn to_listen(address: &str) -> Result<SocketAddr> {
+    resolve(address, &format!("0.0.0.0:{PORT}"))
+}
+
+/// Metrics are for few, so that no example lets the whole network in.
+fn to_be_watched(address: &str) -> Result<SocketAddr> {
+    resolve(address, "127.0.0.1:9480")
+}
+
+fn resolve(address: &str, example: &str) -> Result<SocketAddr> {
+    let wrong = |why| anyhow!("that is not an address to listen on ({why}); give ADDR:PORT, for example {example}");
+    let mut found = address.to_socket_addrs().map_err(|error| wrong(error.to_string()))?;
+    found.next().ok_or_else(|| wrong("it is nowhere".to_owned()))
+}
+
+/// Whether who listens on one of them listens on the other, too. A port 0 is another one each time.
+fn are_one(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_wide = one.ip().is_unspecified() || other.ip().is_unspecified();
+    let overlap = one.ip() == other.ip() || is_wide && one.is_ipv4() == other.is_ipv4();
+    one.port() == other.port() && one.port() != 0 && overlap
+}
+
+/// Where a file or a directory is. What a shell would have put in place of `~` is not known here, and nobody wants a directory of
+/// that name.
+fn place() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.as_os_str().as_encoded_bytes().first() {
+        Some(b'~') => Err("only a shell knows what ~ is; give the whole path, such as /home/ana/linechat"),
+        _ => Ok(path),
+    })
 }
 
 #[cfg(test)]
@@ -200,18 +239,50 @@ mod tests {
     #[test]
     fn a_wrong_value_is_named() {
         let error = |arguments: &[&str]| format!("{:#}", Cli::parse_from(arguments).serve.configuration().unwrap_err());
-        assert!(error(&["linechat", "--listen", "12000"]).starts_with("'12000' is not an address to listen on"));
         assert!(error(&["linechat", "--limit", "inbox=0"]).starts_with("'0' is not a value for the limit 'inbox'"));
+        let unread = |arguments: &[&str]| Cli::try_parse_from(arguments).unwrap_err().to_string();
+        for (option, example) in [("--listen", "0.0.0.0:12000"), ("--metrics-listen", "127.0.0.1:9480")] {
+            let said = unread(&["linechat", option, "12000"]);
+            assert!(
+                said.contains(&format!("invalid value '12000' for '{option} <ADDR:PORT>': that is not an address")),
+                "{said}"
+            );
+            assert!(said.contains(&format!("for example {example}")), "{said}");
+        }
+        assert!(unread(&["linechat", "--data-dir=~/chat"]).contains("only a shell knows what ~ is"));
+    }
+
+    #[test]
+    fn nobody_listens_twice_on_one_port() {
+        let all = |listen: &str, tls: &str, metrics: &str| {
+            let arguments = ["linechat", "--listen", listen, "--tls-listen", tls, "--metrics-listen", metrics];
+            let files = ["--tls-cert", "c", "--tls-key", "k"];
+            Cli::parse_from([&arguments[..], &files].concat()).serve.configuration().map_err(|error| error.to_string())
+        };
+        for (listen, tls, metrics) in [
+            ("127.0.0.1:1", "127.0.0.1:1", "127.0.0.1:3"),
+            ("127.0.0.1:1", "127.0.0.1:2", "0.0.0.0:2"),
+            ("[::]:1", "[::1]:2", "[::1]:1"),
+        ] {
+            let said = all(listen, tls, metrics).unwrap_err();
+            assert!(said.contains("exclude each other; give each a port of its own"), "{said}");
+        }
+        for (listen, tls, metrics) in [
+            ("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"),
+            ("127.0.0.1:1", "127.0.0.2:1", "127.0.0.1:3"),
+            ("127.0.0.1:1", "[::1]:1", "[::]:3"),
+        ] {
+            all(listen, tls, metrics).unwrap();
+        }
     }
 
     #[test]
     fn tls_needs_all_its_options_and_keeps_passwords_out_of_the_open() {
         let config = |more: &[&str]| Cli::parse_from([&["linechat"], more].concat()).serve.configuration();
         let pair = ["--tls-listen", "127.0.0.1:1", "--tls-cert", "c", "--tls-key", "k"];
-        assert_eq!(config(&[]).unwrap().plain_passwords, PlainPasswords::Allow);
-        assert_eq!(config(&pair).unwrap().plain_passwords, PlainPasswords::Loopback);
+        assert_eq!(config(&pair).unwrap().plain_passwords, None);
         let asked = config(&[&pair[..], &["--plain-passwords", "allow", "--tls-listen", "127.0.0.1:2"]].concat()).unwrap();
-        assert_eq!((asked.plain_passwords, asked.tls.unwrap().listen.len()), (PlainPasswords::Allow, 2));
+        assert_eq!((asked.plain_passwords, asked.tls.unwrap().listen.len()), (Some(PlainPasswords::Allow), 2));
         for part in [&pair[..2], &pair[2..4], &pair[4..], &pair[..4], &[&pair[..2], &pair[4..]].concat()] {
             let error = config(part).unwrap_err().to_string();
             assert!(error.contains("--tls-cert FILE and --tls-key FILE together"), "{part:?}: {error}");

@@ -4,6 +4,8 @@
 //! `linechat serve`, which is asked for them; what the others give is read as if it had been typed there. It owns what was gathered, and
 //! must never judge a value: the command line does.
 
+mod environment;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,8 @@ use toml::de::{DeTable, DeValue};
 use crate::cli::Serve;
 use crate::config::default_data_dir;
 use crate::limits::Limits;
+
+use environment::{Environment, PREFIX};
 
 /// The file that is read if there is one and no other is named.
 pub const USUAL_FILE: &str = "/etc/linechat/linechat.toml";
@@ -74,6 +78,8 @@ impl Setting {
 pub struct Settings {
     set: Vec<Setting>,
     file: Option<PathBuf>,
+    /// Variables that begin like settings and are none.
+    unknown: Vec<String>,
 }
 
 /// The options of `linechat serve`.
@@ -88,7 +94,7 @@ pub(super) fn name(option: &Arg) -> &str {
 
 /// The variable that stands for an option.
 pub fn variable(option: &str) -> String {
-    format!("LINECHAT_{}", option.replace('-', "_").to_uppercase())
+    format!("{PREFIX}{}", option.replace('-', "_").to_uppercase())
 }
 
 pub(super) fn is_list(option: &Arg) -> bool {
@@ -100,15 +106,16 @@ pub(super) fn is_switch(option: &Arg) -> bool {
 }
 
 impl Settings {
-    /// Gathers what was typed, what the environment says, and what stands in the file.
+    /// Gathers what was typed, what these variables say, and what stands in the file.
     ///
     /// # Errors
-    /// Says which file cannot be read, which key in it is unknown, or which value is none, and where.
-    pub fn gather(typed: Option<&ArgMatches>, environment: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
+    /// Says which file cannot be read, which name in it or in the environment is unknown, or which value is none, and where.
+    pub fn gather(typed: Option<&ArgMatches>, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Self> {
         let options = options();
-        let mut settings = Self::default();
+        let environment = Environment::new(environment);
+        let mut settings = Self { unknown: environment.unknown(&options)?, ..Self::default() };
         settings.add(typed.map(|typed| from_command_line(&options, typed)).unwrap_or_default());
-        settings.add(from_environment(&options, environment)?);
+        settings.add(environment.settings(&options)?);
         settings.file = settings.find_file();
         if let Some(path) = settings.file.clone() {
             settings.add(from_file(&options, &path)?);
@@ -145,6 +152,17 @@ impl Settings {
     /// The file that was read, if there was one.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
+    }
+
+    /// Variables that begin as settings do and are none, nor like any: they may be another program's.
+    pub fn unknown(&self) -> &[String] {
+        &self.unknown
+    }
+
+    /// The limits that were given, as they would be typed.
+    pub fn limits(&self) -> Vec<String> {
+        let limits = self.set.iter().filter(|setting| setting.option == LIMIT);
+        limits.flat_map(|setting| &setting.values).map(|value| value.to_string_lossy().into_owned()).collect()
     }
 
     /// Everything that was given.
@@ -220,7 +238,7 @@ pub fn data_dir(given: Option<&Path>) -> Result<PathBuf> {
 /// # Errors
 /// When the file cannot be read.
 pub fn path_of(option: &str) -> Result<Option<PathBuf>> {
-    let settings = Settings::gather(None, |name| std::env::var_os(name))?;
+    let settings = Settings::gather(None, std::env::vars_os())?;
     Ok(settings.get(option).and_then(|setting| setting.values.last()).map(PathBuf::from))
 }
 
@@ -238,32 +256,6 @@ fn from_command_line(options: &[Arg], typed: &ArgMatches) -> Vec<Setting> {
         add_each(&mut set, name(option), values, &Origin::CommandLine);
     }
     set
-}
-
-fn from_environment(options: &[Arg], environment: impl Fn(&str) -> Option<OsString>) -> Result<Vec<Setting>> {
-    let mut set = Vec::new();
-    for option in options {
-        let variable = variable(name(option));
-        let Some(value) = environment(&variable).filter(|value| !value.is_empty() || name(option) == CONFIG) else { continue };
-        let values = if is_list(option) {
-            let text = value.to_str().with_context(|| format!("{variable} is not UTF-8"))?;
-            text.split(',').map(|one| one.trim().into()).collect()
-        } else if is_switch(option) {
-            vec![switch(&value).with_context(|| format!("{variable}: {value:?} is neither true nor false"))?.into()]
-        } else {
-            vec![value]
-        };
-        add_each(&mut set, name(option), values, &Origin::Environment(variable));
-    }
-    Ok(set)
-}
-
-fn switch(value: &OsStr) -> Option<&'static str> {
-    match value.to_str()? {
-        "true" | "yes" | "on" | "1" => Some("true"),
-        "false" | "no" | "off" | "0" => Some("false"),
-        _ => None,
-    }
 }
 
 /// Limits are settings each of their own.
@@ -329,12 +321,15 @@ fn check_limit(limit: &str) -> Result<()> {
     bail!("there is no limit '{limit}'{}; 'linechat limits' lists them", nearest(limit, names()))
 }
 
-/// What is probably meant, as a question.
-fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> String {
+/// What is probably meant.
+fn near<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let near = names.map(|name| (strsim::jaro_winkler(typed, name), name)).filter(|(likeness, _)| *likeness > 0.8);
-    near.max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, name)| format!(" (is '{name}' meant?)"))
-        .unwrap_or_default()
+    near.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, name)| name)
+}
+
+/// The same, as a question.
+fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> String {
+    near(typed, names).map(|name| format!(" (is '{name}' meant?)")).unwrap_or_default()
 }
 
 fn values(option: &Arg, value: &Spanned<DeValue<'_>>) -> Result<Vec<OsString>> {

@@ -24,15 +24,21 @@ pub(super) struct Current {
     pub proxies: Proxies,
 }
 
-impl Current {
-    fn of(config: &Config) -> Self {
-        Self { plain_passwords: config.plain_passwords, proxies: Proxies::new(&config.proxies) }
-    }
+/// Whether TLS is spoken was decided at the start, whatever the configuration says of it now.
+fn current(config: &Config, speaks_tls: bool) -> Current {
+    let plain_passwords = config.plain_passwords.unwrap_or(PlainPasswords::usual(speaks_tls));
+    Current { plain_passwords, proxies: Proxies::new(&config.proxies) }
 }
 
 impl Manners {
     pub(super) fn new(config: &Config, certificates: Option<Arc<Certificates>>) -> Self {
-        Self { certificates, current: RwLock::new(Current::of(config)) }
+        let current = RwLock::new(current(config, certificates.is_some()));
+        Self { certificates, current }
+    }
+
+    /// What is wrong with the certificate at a time, in seconds since 1970, if one is shown and something is.
+    pub fn doubt(&self, now: i64) -> Option<String> {
+        self.certificates.as_ref()?.doubt(now)
     }
 
     /// Whoever looks must not keep it: each connection does.
@@ -41,7 +47,7 @@ impl Manners {
     }
 
     /// Takes over what may change: the certificate, read again, the proxies, and where passwords may come from. It reads files. Returns
-    /// the certificate's fingerprint, where TLS is spoken.
+    /// the certificate's fingerprint, if one was read: where TLS is spoken.
     ///
     /// # Errors
     /// [`CertificateError`]: nothing was changed.
@@ -50,7 +56,8 @@ impl Manners {
             (Some(certificates), Some(tls)) => Some(certificates.reload(&tls.certificate, &tls.key)?),
             _ => None,
         };
-        *self.current.write().expect("invariant: nothing panics under this lock") = Current::of(config);
+        *self.current.write().expect("invariant: nothing panics under this lock") =
+            current(config, self.certificates.is_some());
         Ok(fingerprint)
     }
 }

@@ -91,7 +91,11 @@ fn for_metrics(error: StartError) -> StartError {
     }
 }
 
-fn bind(address: SocketAddr) -> Result<Socket, StartError> {
+/// A socket of this server's own.
+///
+/// # Errors
+/// [`StartError`]: the address cannot be had.
+pub fn bind(address: SocketAddr) -> Result<Socket, StartError> {
     let bind = || {
         let socket = match address {
             SocketAddr::V4(_) => TcpSocket::new_v4(),

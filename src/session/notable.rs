@@ -46,9 +46,26 @@ impl Kind {
     }
 }
 
+/// Where somebody comes from: an address, or the IPv6 network that counts as one. An operator can ban either.
+struct Origin {
+    counted: IpAddr,
+    ipv6_prefix: u64,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.counted {
+            IpAddr::V6(network) if self.ipv6_prefix < 128 => write!(f, "{network}/{}", self.ipv6_prefix),
+            address => write!(f, "{address}"),
+        }
+    }
+}
+
 /// The log's lines about connections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Notable {
+    /// How many bits of an IPv6 address are what counts.
+    ipv6_prefix: u64,
     refused: Kind,
     turned_away: Kind,
     logged_in: Kind,
@@ -58,14 +75,27 @@ pub struct Notable {
 }
 
 impl Notable {
+    /// For connections that are counted by so many bits of an IPv6 address.
+    pub fn new(ipv6_prefix: u64) -> Self {
+        let kind = Kind::default;
+        let (refused, turned_away, logged_in) = (kind(), kind(), kind());
+        Self { ipv6_prefix, refused, turned_away, logged_in, accounts: kind(), channels: kind(), disconnected: kind() }
+    }
+
+    fn from(&self, counted: IpAddr) -> Origin {
+        Origin { counted, ipv6_prefix: self.ipv6_prefix }
+    }
+
     /// A password or token was wrong. How many there can be is bounded by how many are tried.
     pub(super) fn login_failed(&self, from: IpAddr, name: &str) {
-        tracing::warn!(%from, name = ?name, "login failed");
+        let from = self.from(from);
+        tracing::warn!(%from, name, "login failed");
     }
 
     /// No password was looked at.
     pub(super) fn login_refused(&self, from: IpAddr, name: &str, code: Code) {
-        self.refused.line(|left_out| tracing::warn!(%from, name = ?name, %code, left_out, "login refused"));
+        let from = self.from(from);
+        self.refused.line(|left_out| tracing::warn!(%from, name, %code, left_out, "login refused"));
     }
 
     /// Somebody was not let in.
@@ -74,16 +104,19 @@ impl Notable {
     }
 
     pub(super) fn logged_in(&self, from: IpAddr, user: &Who, with: &str) {
+        let from = self.from(from);
         self.logged_in.line(|left_out| tracing::info!(%from, %user, with, left_out, "logged in"));
     }
 
     /// An account was made or removed, or has another password.
     pub(super) fn account(&self, what: &str, from: IpAddr, user: &Who) {
+        let from = self.from(from);
         self.accounts.line(|left_out| tracing::info!(%from, %user, left_out, "{what}"));
     }
 
     /// A channel was made or closed.
     pub(super) fn channel(&self, what: &str, from: IpAddr, user: &Who, channel: &str) {
+        let from = self.from(from);
         self.channels.line(|left_out| tracing::info!(%from, %user, channel, left_out, "channel {what}"));
     }
 
@@ -96,6 +129,7 @@ impl Notable {
         ending: Option<Ending>,
         spoken: &Result<(), Gone>,
     ) {
+        let from = self.from(from);
         let told = |is_worth_a_line: bool, reason: &dyn fmt::Display| match is_worth_a_line {
             true => self.disconnected.line(|left_out| tracing::info!(%from, %user, %reason, left_out, "disconnected")),
             false => tracing::debug!(%from, %user, %reason, "disconnected"),

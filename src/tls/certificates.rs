@@ -4,13 +4,14 @@
 //! with. Files that cannot be used must never replace one that can.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::NoServerSessionStorage;
 use tokio_rustls::rustls::{self, ServerConfig};
 
+use super::validity::Validity;
 use super::{fingerprint, provider};
 
 /// Why certificate files cannot be used; each says what to do.
@@ -35,7 +36,16 @@ pub enum CertificateError {
 /// A certificate with its key, which can be read again while the server runs.
 #[derive(Debug)]
 pub struct Certificates {
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Loaded>,
+}
+
+/// What was read.
+#[derive(Debug)]
+struct Loaded {
+    config: Arc<ServerConfig>,
+    file: PathBuf,
+    fingerprint: String,
+    validity: Option<Validity>,
 }
 
 impl Certificates {
@@ -44,13 +54,39 @@ impl Certificates {
     /// # Errors
     /// [`CertificateError`], for the operator.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, CertificateError> {
-        let (config, _) = read(certificate, key)?;
-        Ok(Self { current: RwLock::new(config) })
+        Ok(Self { current: RwLock::new(read(certificate, key)?) })
+    }
+
+    fn get(&self) -> RwLockReadGuard<'_, Loaded> {
+        self.current.read().expect("invariant: nothing panics under this lock")
     }
 
     /// What a new connection gets.
     pub fn current(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.current.read().expect("invariant: nothing panics under this lock"))
+        Arc::clone(&self.get().config)
+    }
+
+    /// Until when the certificate is valid, in seconds since 1970, if that can be read.
+    pub fn expiry(&self) -> Option<i64> {
+        self.get().validity.map(|validity| validity.until)
+    }
+
+    /// What is wrong with the certificate at a time, in seconds since 1970: it is not valid yet, or no more. It is used all the same.
+    pub fn doubt(&self, now: i64) -> Option<String> {
+        let loaded = self.get();
+        let (file, validity) = (loaded.file.display(), loaded.validity?);
+        let date =
+            |seconds| jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |date| date.to_string());
+        if now > validity.until {
+            Some(format!("the certificate in {file} has expired, at {}; most clients refuse it", date(validity.until)))
+        } else if now < validity.from {
+            Some(format!(
+                "the certificate in {file} is valid only from {}; most clients refuse it until then",
+                date(validity.from)
+            ))
+        } else {
+            None
+        }
     }
 
     /// Reads both files again, or others, for the connections from now on. Returns the new certificate's fingerprint.
@@ -58,18 +94,19 @@ impl Certificates {
     /// # Errors
     /// [`CertificateError`]: nothing was replaced.
     pub fn reload(&self, certificate: &Path, key: &Path) -> Result<String, CertificateError> {
-        let (config, fingerprint) = read(certificate, key)?;
-        *self.current.write().expect("invariant: nothing panics under this lock") = config;
+        let loaded = read(certificate, key)?;
+        let fingerprint = loaded.fingerprint.clone();
+        *self.current.write().expect("invariant: nothing panics under this lock") = loaded;
         Ok(fingerprint)
     }
 }
 
-fn read(certificate: &Path, key: &Path) -> Result<(Arc<ServerConfig>, String), CertificateError> {
+fn read(certificate: &Path, key: &Path) -> Result<Loaded, CertificateError> {
     let unreadable = |error| CertificateError::Certificate(certificate.to_owned(), error);
     let chain = CertificateDer::pem_file_iter(certificate).map_err(unreadable)?;
     let chain = chain.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
     let first = chain.first().ok_or_else(|| CertificateError::NoCertificate(certificate.to_owned()))?;
-    let fingerprint = fingerprint(first);
+    let (fingerprint, validity) = (fingerprint(first), Validity::of(first));
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| CertificateError::Key(key.to_owned(), error))?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -80,5 +117,5 @@ fn read(certificate: &Path, key: &Path) -> Result<(Arc<ServerConfig>, String), C
     // A conversation lasts for hours: resuming one would save little, and what can be resumed must be remembered.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok((Arc::new(config), fingerprint))
+    Ok(Loaded { config: Arc::new(config), file: certificate.to_owned(), fingerprint, validity })
 }

@@ -5,6 +5,7 @@
 
 mod certificates;
 mod self_signed;
+mod validity;
 
 use std::sync::Arc;
 

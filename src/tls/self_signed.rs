@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
 
+use time::OffsetDateTime;
+
 use super::fingerprint;
 
 /// Why no certificate was made; each says what to do.
@@ -17,6 +19,9 @@ pub enum MakeError {
     /// A name that no certificate can have.
     #[error("no certificate can be made for '{0}' ({1}); give --name a host name or an address")]
     Names(String, rcgen::Error),
+    /// The clock shows a time that no certificate can have.
+    #[error("the clock is wrong ({0}); set it right")]
+    Clock(time::error::ComponentRange),
     /// A file is there already.
     #[error("{0} is there already and is not overwritten; move it away, or give another directory with --out DIR")]
     Exists(PathBuf),
@@ -36,17 +41,26 @@ pub struct Made {
     pub fingerprint: String,
 }
 
-/// Makes `cert.pem` and `key.pem` in a directory, for these host names and addresses. It is valid for as long as its
-/// fingerprint is trusted: whoever trusts a fingerprint trusts no date.
+/// How long a certificate is valid. Whoever compares fingerprints does that again then, at the latest.
+const DAYS: i64 = 3652;
+/// How long it has been valid when it is made: clocks differ.
+const DAYS_BEFORE: i64 = 1;
+const DAY_SECONDS: i64 = 24 * 3600;
+
+/// Makes `cert.pem` and `key.pem` in a directory, for these host names and addresses, valid from the day before `now` (in seconds since
+/// 1970) for ten years.
 ///
 /// # Errors
 /// [`MakeError`]; no file was left that was not there before.
-pub fn make(names: &[String], out: &Path) -> Result<Made, MakeError> {
+pub fn make(names: &[String], out: &Path, now: i64) -> Result<Made, MakeError> {
     let failed = |error| MakeError::Names(names.join(" "), error);
     let mut wanted = CertificateParams::new(names).map_err(failed)?;
     wanted.distinguished_name = rcgen::DistinguishedName::new();
     wanted.distinguished_name.push(DnType::CommonName, names.first().map_or("linechat", String::as_str));
     wanted.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let day = |days: i64| OffsetDateTime::from_unix_timestamp(now.saturating_add(days * DAY_SECONDS));
+    (wanted.not_before, wanted.not_after) =
+        (day(-DAYS_BEFORE).map_err(MakeError::Clock)?, day(DAYS).map_err(MakeError::Clock)?);
     let key = KeyPair::generate().map_err(failed)?;
     let certificate = wanted.self_signed(&key).map_err(failed)?;
 

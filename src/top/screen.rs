@@ -9,7 +9,7 @@ use ratatui::crossterm::event::KeyCode;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
-use ratatui::widgets::{Block, Borders, Paragraph, Sparkline};
+use ratatui::widgets::{Block, Borders, Paragraph, Sparkline, Wrap};
 use unicode_width::UnicodeWidthStr;
 
 use crate::top::figures::Server;
@@ -33,6 +33,12 @@ const COLUMNS: [(&str, u8); 14] = [
 ];
 /// From here on a figure that should be small is shown in red.
 const SLOW_COMMIT: f64 = 0.25;
+
+/// Columns of the name of a figure, and of the figure with it: two are side by side in 80.
+const NAME: usize = 26;
+const COLUMN: u16 = 40;
+/// From this height on there is room for the course of messages below one server as a whole, in two columns.
+const WHOLE: u16 = 20;
 
 /// What is seen.
 pub struct View {
@@ -136,9 +142,6 @@ pub fn table(servers: &[Server]) -> String {
 
 /// One server as a whole: a name and a value a line.
 fn details(server: &Server) -> Vec<Line<'static>> {
-    if let Some(why) = server.error() {
-        return vec![Line::styled(why.to_owned(), Color::Red)];
-    }
     let limit = server.gauge("linechat_buffered_limit_bytes");
     let buffered = known(server.gauge("linechat_buffered_bytes"), bytes);
     let both = |one: Option<f64>, other: Option<f64>, show: fn(f64) -> String| {
@@ -165,7 +168,7 @@ fn details(server: &Server) -> Vec<Line<'static>> {
         ("commit p50 / p99", both(server.commit(0.5), server.commit(0.99), seconds), slow),
         ("catch-up reads a second", known(server.rate("linechat_catch_up_reads_total"), count), false),
         (
-            "order queue / hashes waiting",
+            "order / hashes waiting",
             both(server.gauge("linechat_order_queue"), server.gauge("linechat_hashes_waiting"), count),
             false,
         ),
@@ -176,15 +179,39 @@ fn details(server: &Server) -> Vec<Line<'static>> {
         ("memory", known(server.gauge("process_resident_memory_bytes"), bytes), false),
     ];
     let line = |(name, value, is_bad): (&str, String, bool)| {
-        Line::styled(format!("{name:30}{value}"), if is_bad { Color::Red } else { Color::Reset })
+        Line::styled(format!("{name:NAME$}{value}"), if is_bad { Color::Red } else { Color::Reset })
     };
-    let mut lines: Vec<_> = rows.into_iter().map(line).collect();
-    let refused = server.refusals_by_code();
-    if !refused.is_empty() {
-        let codes = refused.iter().map(|(code, times)| format!("{code} {}", count(*times))).collect::<Vec<_>>().join(", ");
-        lines.push(Line::raw(format!("{:30}{codes}", "refused since its start")));
+    rows.into_iter().map(line).collect()
+}
+
+/// What was refused since its start, the most frequent code first.
+fn refused(server: &Server) -> String {
+    let codes = server.refusals_by_code().into_iter().map(|(code, times)| format!("{code} {}", count(times)));
+    let codes = codes.collect::<Vec<_>>().join(", ");
+    if codes.is_empty() { codes } else { format!("refused since its start: {codes}") }
+}
+
+/// All that is known of a server: in two columns where one would not have room.
+fn draw_details(frame: &mut Frame<'_>, server: &Server, area: Rect) {
+    let wrapped = |text: String, color: Color| Paragraph::new(text).style(color).wrap(Wrap { trim: true });
+    if let Some(why) = server.error() {
+        return frame.render_widget(wrapped(why.to_owned(), Color::Red), area);
     }
-    lines
+    let mut first = details(server);
+    let is_low = first.len() >= usize::from(area.height) && area.width >= 2 * COLUMN;
+    let second = if is_low { first.split_off(first.len().div_ceil(2)) } else { Vec::new() };
+    let length = u16::try_from(first.len()).unwrap_or(u16::MAX);
+    let [above, below] = Layout::vertical([Constraint::Length(length), Constraint::Min(0)]).areas(area);
+    let refused = refused(server);
+    if first.len() > usize::from(above.height) || below.is_empty() && !refused.is_empty() {
+        first.truncate(usize::from(above.height).saturating_sub(1));
+        first.push(Line::styled("… more in a larger window", Modifier::DIM));
+    }
+    let [left, right] =
+        Layout::horizontal([Constraint::Length(if is_low { COLUMN } else { area.width }), Constraint::Min(0)]).areas(above);
+    frame.render_widget(Paragraph::new(first), left);
+    frame.render_widget(Paragraph::new(second), right);
+    frame.render_widget(wrapped(refused, Color::Reset), below);
 }
 
 impl View {
@@ -208,14 +235,18 @@ impl View {
     pub fn draw(&self, frame: &mut Frame<'_>, servers: &[Server]) {
         let keys = if self.is_whole { " q quit  Enter table  ↑↓ server" } else { " q quit  Enter details  ↑↓ choose" };
         // In a low window the course of messages gives way.
-        let course = if frame.area().height >= 12 { 6 } else { 0 };
+        let course = if frame.area().height >= if self.is_whole { WHOLE } else { 12 } { 6 } else { 0 };
         let [head, body, low, foot] =
             Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(course), Constraint::Length(1)])
                 .areas(frame.area());
-        let name = if self.is_whole { servers[self.selected].name.clone() } else { format!("{} servers", servers.len()) };
+        let name = match servers.len() {
+            _ if self.is_whole => servers[self.selected].name.clone(),
+            1 => "1 server".to_owned(),
+            many => format!("{many} servers"),
+        };
         frame.render_widget(Line::styled(format!(" linechat top: {name}"), Modifier::BOLD), head);
         if self.is_whole {
-            frame.render_widget(Paragraph::new(details(&servers[self.selected])), body);
+            draw_details(frame, &servers[self.selected], body);
         } else {
             self.draw_table(frame, servers, body);
         }

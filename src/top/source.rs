@@ -65,14 +65,18 @@ impl Source {
     pub async fn read(&self) -> Result<String> {
         let read = async {
             match self {
-                Self::Socket(path) => over_socket(path).await.map_err(|error| match error.downcast_ref() {
-                    Some(failed) => anyhow!(unanswered(path, failed)),
-                    None => error.context(format!("no server answers at {}", path.display())),
-                }),
+                Self::Socket(path) => over_socket(path).await,
                 Self::Http { host, port, path } => over_http(host, *port, path).await,
             }
         };
-        timeout(LOOK, read).await.unwrap_or_else(|_| Err(anyhow!("{self} does not answer")))
+        let read = timeout(LOOK, read).await.unwrap_or_else(|_| Err(anyhow!("it does not answer")));
+        read.map_err(|error| match (self, error.downcast_ref()) {
+            (Self::Socket(path), Some(failed)) => anyhow!(unanswered(path, failed)),
+            (Self::Socket(path), None) => error.context(format!("no server answers at {}", path.display())),
+            (Self::Http { path, .. }, _) => error.context(format!(
+                "no server has its metrics at http://{self}{path}; is it running, and is this its --metrics-listen?"
+            )),
+        })
     }
 }
 
@@ -115,7 +119,7 @@ async fn over_http(host: &str, port: u16, path: &str) -> Result<String> {
     let request = Request::get(path).header(HOST, authority(host, port)).body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;
     if response.status() != StatusCode::OK {
-        bail!("it answers {} to {path}", response.status());
+        bail!("it answers {}", response.status());
     }
     let body = Limited::new(response.into_body(), MOST_BYTES).collect().await.map_err(|error| anyhow!("{error}"))?;
     connection.abort();

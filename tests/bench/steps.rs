@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use linechat::clock::Clock;
-use linechat::config::{Config, JournalKind, PlainPasswords};
+use linechat::config::{Config, JournalKind};
 use linechat::event::{NodeId, Origin, Proposal, Recipient, Request, SessionId};
 use linechat::hub::News;
 use linechat::limits::{Limits, NONE};
@@ -137,7 +137,7 @@ async fn serve() -> SocketAddr {
     (limits.passwords_per_address, limits.passwords_per_account) = (NONE, NONE);
     (limits.channel_keys_per_minute, limits.channel_keys_per_address) = (NONE, NONE);
     limits.channel_keys_per_channel = NONE;
-    let (tls, plain_passwords) = (None, PlainPasswords::Allow);
+    let (tls, plain_passwords) = (None, None);
     let (proxies, data_dir, journal) = (Vec::new(), PathBuf::new(), JournalKind::Memory);
     // The index is no step on the way of a message: `cargo bench --bench search` has its costs.
     let (admin_socket, search, cluster) = (None, false, None);

@@ -20,8 +20,8 @@ use super::two_in_a_channel;
 const ALERTS: &str = "scripts/package/prometheus/alerts.yml";
 const OPERATING: &str = "scripts/package/OPERATING.md";
 const DASHBOARD: &str = "scripts/package/grafana/linechat.json";
-/// What only a server of a cluster has.
-const OF_A_CLUSTER: [&str; 2] = ["linechat_cut_off", "linechat_replica_lag"];
+/// What only some servers have: those of a cluster, and those that speak TLS.
+const OF_SOME: [&str; 3] = ["linechat_cut_off", "linechat_replica_lag", "linechat_certificate_expiry_seconds"];
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -48,16 +48,16 @@ fn questions() -> Vec<String> {
 }
 
 /// Whatever the dashboard and the alerts look at must be there.
-pub fn assert_names_are_in(metrics: &str, is_of_a_cluster: bool) {
+pub fn assert_names_are_in(metrics: &str, has_all: bool) {
     let there: BTreeSet<_> =
         metrics.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split([' ', '{']).next()).collect();
     let expressions: Vec<_> = read(ALERTS).lines().filter_map(|line| Some(line.split_once("expr: ")?.1.to_owned())).collect();
-    assert!(expressions.len() >= 9, "{expressions:?}");
+    assert!(expressions.len() >= 10, "{expressions:?}");
     for alert in read(ALERTS).lines().filter_map(|line| line.split_once("- alert: ")) {
         assert!(read(OPERATING).contains(&format!("| {} |", alert.1)), "OPERATING.md says nothing of {}", alert.1);
     }
     for expression in expressions.iter().chain(&questions()) {
-        for name in names(expression).into_iter().filter(|name| is_of_a_cluster || !OF_A_CLUSTER.contains(name)) {
+        for name in names(expression).into_iter().filter(|name| has_all || !OF_SOME.contains(name)) {
             assert!(there.contains(name), "{name} of {expression} is no metric");
         }
     }
@@ -112,7 +112,7 @@ fn promtool_finds_nothing_to_say_of_the_metrics_and_the_alerts() {
     assert_eq!(said, "");
     let alerts = file(ALERTS);
     let said = promtool(&["check", "rules", alerts.to_str().expect("a path")], None).expect("it is there");
-    assert!(said.contains("SUCCESS: 9 rules found"), "{said}");
+    assert!(said.contains("SUCCESS: 10 rules found"), "{said}");
     promtool(&["test", "rules", file("tests/metrics/alerts.yml").to_str().expect("a path")], None);
 }
 
@@ -203,7 +203,7 @@ fn a_real_prometheus_reads_what_is_counted() {
     for question in questions() {
         let asked = question.replace("$instance", ".*").replace("$__rate_interval", "1m");
         let values = prometheus.asks(&asked).unwrap_or_else(|| panic!("{asked} is not understood"));
-        let may_be_empty = names(&question).iter().any(|name| OF_A_CLUSTER.contains(name)) || question.ends_with("> 0");
+        let may_be_empty = names(&question).iter().any(|name| OF_SOME.contains(name)) || question.ends_with("> 0");
         assert!(!values.is_empty() || may_be_empty, "{asked} shows nothing");
     }
     let rules = prometheus.api("/api/v1/rules").expect("it has rules").to_string();

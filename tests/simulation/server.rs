@@ -132,7 +132,7 @@ impl Server {
             metrics: Arc::default(),
             passwords: Passwords::simulated(limits),
             budgets: Budgets::new(limits),
-            notable: Notable::default(),
+            notable: Notable::new(64),
             limits: Arc::clone(limits),
             stopping: CancellationToken::new(),
             failed: CancellationToken::new(),

@@ -170,7 +170,7 @@ pub fn shared_with(outlet: impl FnOnce(&Arc<Hub>) -> Outlet) -> Arc<Shared> {
         metrics: Arc::default(),
         passwords: Passwords::new(&limits),
         budgets: Budgets::new(&limits),
-        notable: Notable::default(),
+        notable: Notable::new(64),
         limits,
         stopping: CancellationToken::new(),
         failed: CancellationToken::new(),

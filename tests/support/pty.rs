@@ -169,9 +169,15 @@ impl Pty {
 
     /// The window gets another width, and cuts off what it has no room for, as xterm and the console do.
     pub fn is_cut(&mut self, columns: u16) {
-        let columns = NonZeroU16::new(columns).expect("more than none");
-        self.state().parser.screen_mut().set_size(ROWS, columns);
-        tcsetwinsize(&self.keyboard, size(columns)).expect("a pty has a size");
+        self.is_sized(ROWS.get(), columns);
+    }
+
+    /// The same with another height, too.
+    pub fn is_sized(&mut self, rows: u16, columns: u16) {
+        let [high, wide] = [rows, columns].map(|size| NonZeroU16::new(size).expect("more than none"));
+        self.state().parser.screen_mut().set_size(high, wide);
+        let size = Winsize { ws_row: rows, ..size(wide) };
+        tcsetwinsize(&self.keyboard, size).expect("a pty has a size");
     }
 
     /// Waits until the client has ended and all was read; its exit code.

@@ -34,13 +34,15 @@ pub struct Facts {
     /// In a cluster: whether this server is cut off, and how many batches it has still to take.
     cluster: Option<(bool, u64)>,
     search_lag: Option<u64>,
+    /// Until when the certificate is valid, in seconds since 1970.
+    certificate_expiry: Option<i64>,
     process: Process,
 }
 
 impl Facts {
     /// Looks them up.
     pub async fn gather(watched: &Watched) -> Self {
-        let Watched { shared, admission, nats } = watched;
+        let Watched { shared, admission, nats, certificates } = watched;
         let (counts, order) = {
             let state = shared.state.read().await;
             (state.counts(), state.order())
@@ -57,6 +59,7 @@ impl Facts {
             is_ready: watched.obstacle().is_none(),
             cluster: shared.membership.as_ref().map(|membership| (membership.is_cut_off(), lag)),
             search_lag: search_lag(shared).await,
+            certificate_expiry: certificates.as_ref().and_then(|certificates| certificates.expiry()),
             counts,
             // Older systems have the descriptors counted, of which there is one for each connection.
             process: tokio::task::spawn_blocking(Process::look).await.unwrap_or_default(),
@@ -184,6 +187,9 @@ impl Facts {
         }
         if let Some(lag) = self.search_lag {
             to.gauge("linechat_search_lag", "Entries that the index of messages has not taken yet.", lag)?;
+        }
+        if let Some(seconds) = self.certificate_expiry {
+            to.gauge("linechat_certificate_expiry_seconds", "Until when the certificate is valid, since 1970.", seconds)?;
         }
         to.info("linechat_build_info", "The version of this server.", [("version", env!("CARGO_PKG_VERSION"))])
     }

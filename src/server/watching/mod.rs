@@ -28,6 +28,7 @@ use crate::order::nats::Nats;
 use crate::server::admission::Admission;
 use crate::server::supervisor::Ended;
 use crate::session::Shared;
+use crate::tls::Certificates;
 
 use facts::Facts;
 
@@ -48,6 +49,7 @@ pub struct Watched {
     pub shared: Arc<Shared>,
     pub admission: Arc<Admission>,
     pub nats: Option<Arc<Nats>>,
+    pub certificates: Option<Arc<Certificates>>,
 }
 
 impl Watched {

@@ -8,14 +8,14 @@ use ipnet::IpNet;
 use crate::code::{Code, Refusal};
 use crate::event::{Access, Act, Answer, Barred, Event, Recipient, RoomId, SessionId, holds};
 use crate::limits::{INVITE_CODES, SERVER_BANS};
-use crate::names::{Name, UserId, Who};
-use crate::state::ServerBan;
+use crate::names::{Name, Seq, UserId, Who};
 use crate::state::decide::{Deciding, refused};
+use crate::state::{Channel, ServerBan};
 
 /// What an act came to: on whom or what it was, and what else its OK says.
 type Done = Result<(String, String), Refusal>;
 
-impl Deciding<'_> {
+impl<'a> Deciding<'a> {
     pub(super) fn operate(&mut self, by: &Arc<str>, act: &Act, reason: Option<&Arc<str>>) -> Result<Answer, Refusal> {
         let (on, more) = match act {
             Act::DisconnectOne(connection) => self.disconnect_one(*connection, reason),
@@ -63,7 +63,7 @@ impl Deciding<'_> {
     }
 
     fn disconnect(&mut self, user: &Recipient, reason: Option<&Arc<str>>) -> Done {
-        let who = self.state.person(user)?;
+        let who = self.person_called(user)?;
         let sessions = self.state.sessions_of_user(who.id).collect();
         let count = self.dismiss_for(&sessions, "the operator has ended this connection", reason);
         Ok((who.to_string(), count))
@@ -114,7 +114,7 @@ impl Deciding<'_> {
     }
 
     fn unban_account(&mut self, user: &Recipient) -> Done {
-        let who = self.state.person(user)?;
+        let who = self.person_called(user)?;
         if self.state.ban_of_account(who.id, self.context.time).is_none() {
             return refused(Code::NotAllowed, format!("{who} is not banned; 'linechat admin bans' lists who is"));
         }
@@ -144,14 +144,14 @@ impl Deciding<'_> {
 
     /// It is shown as closed by `operator:0`: nobody may have that name, and nobody gets that id.
     fn close_for_operator(&mut self, name: &Name) -> Done {
-        let (channel, row) = self.find(name.as_str())?;
+        let (channel, row) = self.channel_called(name)?;
         self.happens_in(channel, Event::Closed { who: Who { name: Name::new("operator"), id: UserId(0) } });
         Ok((format!("#{}", row.name), row.members.to_string()))
     }
 
     fn give_for_operator(&mut self, name: &Name, user: &Recipient) -> Done {
-        let (channel, row) = self.find(name.as_str())?;
-        let who = self.state.person(user)?;
+        let (channel, row) = self.channel_called(name)?;
+        let who = self.person_called(user)?;
         if !self.state.is_member(channel, who.id) {
             return refused(Code::NotAllowed, format!("{who} is not in #{}; only members can own it", row.name));
         }
@@ -178,12 +178,29 @@ impl Deciding<'_> {
         Ok((format!("{uses}{shown}"), String::new()))
     }
 
+    fn person_called(&self, user: &Recipient) -> Result<Who, Refusal> {
+        self.state.person(user).map_err(|refusal| advised(refusal, "LIST", "'linechat admin connections' shows who is online"))
+    }
+
+    fn channel_called(&self, name: &Name) -> Result<(Seq, &'a Channel), Refusal> {
+        let list = "'linechat admin channels list' shows them";
+        self.find(name.as_str()).map_err(|refusal| advised(refusal, "CHANNELS", list))
+    }
+
     fn account_called(&self, user: &Recipient, otherwise: &str) -> Result<Who, Refusal> {
-        let who = self.state.person(user)?;
+        let who = self.person_called(user)?;
         if self.state.is_account(who.id) {
             return Ok(who);
         }
         refused(Code::NotAllowed, format!("{who} is a guest; {otherwise}"))
+    }
+}
+
+/// An operator has other commands than the one of the chat that a refusal advises.
+fn advised(refusal: Refusal, verb: &str, theirs: &str) -> Refusal {
+    match refusal.text.split_once(&format!("; {verb} ")) {
+        Some((text, _)) => Refusal::new(refusal.code, format!("{text}; {theirs}")),
+        None => refusal,
     }
 }
 
