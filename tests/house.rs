@@ -32,7 +32,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("top", &[]),
     ("config", &["limits"]),
     ("log", &["config"]),
-    ("care", &["store", "names"]),
+    ("care", &["store", "names", "limits"]),
     (
         "server",
         &[
