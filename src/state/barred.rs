@@ -115,9 +115,9 @@ impl State {
         self.barred.accounts.iter().map(|(account, ban)| (*account, ban))
     }
 
-    /// The invitation by the code that has this hash.
-    pub fn invitation(&self, hash: &str) -> Option<&Invitation> {
-        self.barred.invitations.get(hash)
+    /// The invitation by the code that has this hash, if it holds at this time.
+    pub fn invitation(&self, hash: &str, now: Time) -> Option<&Invitation> {
+        self.barred.invitations.get(hash).filter(|invitation| holds(invitation.until, now))
     }
 
     /// All invitations by the hashes of their codes, whether they still hold or not.
