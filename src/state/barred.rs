@@ -105,6 +105,11 @@ impl State {
         self.barred.accounts.get(&account).filter(|ban| holds(ban.until, now))
     }
 
+    /// How many networks and accounts are banned, whether that still holds or not.
+    pub fn server_bans(&self) -> usize {
+        self.barred.networks.len() + self.barred.accounts.len()
+    }
+
     /// The networks that are banned, whether that still holds or not.
     pub fn banned_networks(&self) -> impl Iterator<Item = (&IpNet, &ServerBan)> {
         self.barred.networks.iter()
