@@ -241,6 +241,29 @@ fn wrong_tokens_and_codes_are_told_so_only_so_often() {
     guest.err("REGISTER @wrong ana correct horse battery", "RATE_LIMITED");
 }
 
+/// What is wrong with a password, or with who asks, says nothing about a code.
+#[test]
+fn only_a_wrong_code_is_a_guess() {
+    let limit = ["--limit", "wrong-secrets-per-address=1"];
+    let server = Server::start(&[&limit[..], &["--registration", "invite"]].concat());
+    let said = done(&server, &["invite", "--uses", "2"]);
+    let code = said.lines().next().and_then(|line| line.rsplit(' ').next()).expect("it is shown");
+    let mut ana = server.connect();
+    for code in [code, "wrong", code, "wrong"] {
+        assert!(ana.err(&format!("REGISTER @{code} ana short"), "NOT_ALLOWED").contains("at least 8 bytes"));
+    }
+    ana.ok(&format!("REGISTER @{code} ana correct horse battery"));
+    (0..3).for_each(|_| drop(ana.err(&format!("REGISTER @{code} nina correct horse battery"), "NOT_ALLOWED")));
+    let mut bob = server.connect();
+    bob.err("REGISTER @wrong bob correct horse battery", "NOT_ALLOWED");
+    bob.err("REGISTER @wrong bob correct horse battery", "RATE_LIMITED");
+    bob.ok(&format!("REGISTER @{code} bob correct horse battery"));
+    // Where nobody can register, no code is looked at.
+    let closed = Server::start(&[&limit[..], &["--registration", "closed"]].concat());
+    let mut carol = closed.connect();
+    (0..3).for_each(|_| drop(carol.err("REGISTER @wrong carol correct horse battery", "NOT_ALLOWED")));
+}
+
 #[test]
 fn a_new_password_ends_what_the_old_one_began() {
     let server = Server::start(&["--limit", "passwords-per-minute=100"]);

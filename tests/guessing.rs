@@ -66,6 +66,19 @@ fn an_owner_may_not_guess_either() {
     home.err("LOGIN ana correct horse battery", "RATE_LIMITED");
 }
 
+/// Bob mistypes a name whose guesses strangers have used up: that is no reason to keep him from his own.
+#[test]
+fn what_was_not_looked_at_is_no_guess() {
+    let (server, ana) = with(&["passwords-per-account=1", "passwords-per-address=2"]);
+    drop(ana);
+    assert_eq!(hashed(&server, "ana", 1), 1);
+    let mut bob = stranger(&server, 2);
+    (0..5).for_each(|_| drop(bob.err("LOGIN ana correct horse battery", "RATE_LIMITED")));
+    bob.err("LOGIN bob wrong horse battery", "LOGIN_FAILED");
+    bob.err("LOGIN nina wrong horse battery", "LOGIN_FAILED");
+    bob.err("LOGIN bert wrong horse battery", "RATE_LIMITED");
+}
+
 /// A script that is run eight times at once, say.
 #[test]
 fn any_number_of_right_passwords_gets_in_at_once() {

@@ -8,6 +8,7 @@ use std::path::Path;
 use support::server::Server;
 use support::small::Small;
 use support::wait::until;
+use support::watched::{WATCHED, sample, watched_at};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -129,17 +130,22 @@ fn the_text_of_what_was_retracted_is_gone_from_the_files() {
 fn the_index_keeps_no_text_that_is_retracted_while_the_disk_is_nearly_full() {
     let Some(disk) = Small::mount_of(96) else { return };
     let (data, filler) = (disk.path().join("data"), disk.path().join("filled"));
-    let mut server = Server::start_in(&data, &[]);
+    let mut server = Server::start_in(&data, &WATCHED);
     let mut ana = server.connect();
     ana.ok(&format!("REGISTER ana {PASSWORD}"));
     ana.ok("CREATE #rust");
     ana.ok("SAY #rust lasting");
     let said = ana.ok("SAY #rust quixotic swordfish unspeakable");
+    let lag = |server: &Server| sample(watched_at(server), "linechat_search_lag");
     assert_eq!(ana.ok("SEARCH * quixotic"), "OK SEARCH 1");
+    until("it has taken all", || (lag(&server) == 0.0).then_some(()));
     // The journal has room left, and the index has none.
     fs::write(&filler, vec![0; 60 << 20]).expect("there is room");
     until("the index is removed", || (!is_in(&data, "search.db", "")).then_some(()));
-    ana.ok(&format!("RETRACT {}", said.split(' ').nth(2).expect("it has a seq")));
+    let seq = said.split(' ').nth(2).expect("it has a seq");
+    let all = seq.parse().expect("a number");
+    until("whoever watches sees that nothing is in it", || (lag(&server) >= all).then_some(()));
+    ana.ok(&format!("RETRACT {seq}"));
     until("it is gone", || (!is_anywhere(&data, "unspeakable")).then_some(()));
     // Nor is one made by a server that starts on such a disk.
     server.kill();
@@ -151,4 +157,5 @@ fn the_index_keeps_no_text_that_is_retracted_while_the_disk_is_nearly_full() {
     ana.ok(&format!("LOGIN ana {PASSWORD}"));
     until("there is an index again", || (ana.ask("SEARCH * lasting").pop()? == "OK SEARCH 1").then_some(()));
     assert_eq!(ana.ok("SEARCH * quixotic"), "OK SEARCH 0");
+    until("it has taken all", || (lag(&server) == 0.0).then_some(()));
 }

@@ -9,9 +9,9 @@ use anyhow::{Context, Result};
 use crate::menu::link::{Happening, Link, without_password};
 use crate::menu::servers::Servers;
 use crate::menu::{Options, Outcome, UNPRINTED, secret};
-use crate::wire::{Incoming, incoming};
+use crate::wire::{Incoming, incoming, parse};
 
-/// How long an answer may take.
+/// How long an answer may take, beyond the time for which a command was asked to wait.
 const ANSWER: Duration = Duration::from_secs(30);
 /// How many received lines may wait to be printed; with more, the connection waits.
 const QUEUE: usize = 64;
@@ -92,6 +92,12 @@ fn password(name: &str) -> io::Result<String> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
+/// How long the answer to this line may take.
+fn patience(line: &str) -> Duration {
+    let waits = parse(line.as_bytes()).ok().flatten().and_then(|command| command.waits());
+    waits.map_or(ANSWER, |seconds| ANSWER + Duration::from_secs(seconds))
+}
+
 /// Sends a line and prints everything up to its answer; returns whether that was OK.
 fn exchange(link: &mut Link, happenings: &Receiver<Happening>, line: &str, show_protocol: bool) -> Result<bool, Failed> {
     if show_protocol {
@@ -99,8 +105,9 @@ fn exchange(link: &mut Link, happenings: &Receiver<Happening>, line: &str, show_
     }
     link.send(line)?;
     let mark = if show_protocol { "<-- " } else { "" };
+    let patience = patience(line);
     loop {
-        match happenings.recv_timeout(ANSWER) {
+        match happenings.recv_timeout(patience) {
             Ok(Happening::Line(_, text)) => {
                 print(&format!("{mark}{text}"))?;
                 match incoming::read(&text) {
@@ -112,6 +119,18 @@ fn exchange(link: &mut Link, happenings: &Receiver<Happening>, line: &str, show_
             Ok(Happening::Lost(_, why)) => return Err(io::Error::other(format!("the connection was lost: {why}")).into()),
             Ok(Happening::Typed(_)) => {}
             Err(_) => return Err(io::Error::new(io::ErrorKind::TimedOut, "the server does not answer").into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ANSWER, Duration, patience};
+
+    #[test]
+    fn a_command_that_waits_is_given_its_time() {
+        for (line, seconds) in [("WAIT", 60), ("WAIT inbox", 60), ("wait #ops since 42 3600", 3600), ("PING", 0), ("WIAT", 0)] {
+            assert_eq!(patience(line), ANSWER + Duration::from_secs(seconds), "{line}");
         }
     }
 }

@@ -39,7 +39,7 @@ pub struct Follower {
     asked: mpsc::Receiver<Job>,
     closed: CancellationToken,
     sweep: Sweep,
-    /// Is told up to which entry the index has come.
+    /// Is told up to which entry the index has come; 0 without one.
     reached: Arc<AtomicU64>,
     /// How many bytes the index had when it gave way to the journal; 0 while there is room for it.
     gave_way: u64,
@@ -84,6 +84,8 @@ impl Follower {
             if clock::since(began) > RETRY.1 {
                 (wait, told) = (Duration::ZERO, String::new());
             }
+            // There is no index now: it is behind by all that there is.
+            self.reached.store(0, Ordering::Relaxed);
             let is_news = error.to_string() != told;
             match &error {
                 IndexError::Useless(_) => {

@@ -136,7 +136,7 @@ impl State {
     fn come(&mut self, session: SessionId, who: &Who, address: Option<IpAddr>, entry: &Entry) {
         self.users.insert(who.id, User { name: who.name.clone(), password: None });
         self.sessions.insert(session, Session { connection: who.id, user: who.id, since: entry.time, address });
-        self.connections.insert((who.id, session), ());
+        self.connect(who.id, session);
     }
 
     /// Gives the user this name, and creates the user if there is none yet.
@@ -169,15 +169,26 @@ impl State {
     }
 
     fn log_in(&mut self, session: SessionId, guest: UserId, account: UserId, entry: &Entry) {
-        self.connections.remove(&(guest, session));
-        self.connections.insert((account, session), ());
+        self.disconnect(guest, session);
+        self.connect(account, session);
         self.sessions.change(&session, |session| (session.user, session.since) = (account, entry.time));
         self.forget(guest);
     }
 
+    fn connect(&mut self, user: UserId, session: SessionId) {
+        self.online += usize::from(!self.is_online(user));
+        self.connections.insert((user, session), ());
+    }
+
+    fn disconnect(&mut self, user: UserId, session: SessionId) {
+        if self.connections.remove(&(user, session)).is_some() && !self.is_online(user) {
+            self.online -= 1;
+        }
+    }
+
     fn end_session(&mut self, session: SessionId) {
         if let Some(Session { user, .. }) = self.sessions.remove(&session) {
-            self.connections.remove(&(user, session));
+            self.disconnect(user, session);
         }
         self.tokens.ended(session);
     }

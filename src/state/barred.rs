@@ -105,6 +105,11 @@ impl State {
         self.barred.accounts.get(&account).filter(|ban| holds(ban.until, now))
     }
 
+    /// How many networks and accounts are banned, whether that still holds or not.
+    pub fn server_bans(&self) -> usize {
+        self.barred.networks.len() + self.barred.accounts.len()
+    }
+
     /// The networks that are banned, whether that still holds or not.
     pub fn banned_networks(&self) -> impl Iterator<Item = (&IpNet, &ServerBan)> {
         self.barred.networks.iter()
@@ -115,9 +120,9 @@ impl State {
         self.barred.accounts.iter().map(|(account, ban)| (*account, ban))
     }
 
-    /// The invitation by the code that has this hash.
-    pub fn invitation(&self, hash: &str) -> Option<&Invitation> {
-        self.barred.invitations.get(hash)
+    /// The invitation by the code that has this hash, if it holds at this time.
+    pub fn invitation(&self, hash: &str, now: Time) -> Option<&Invitation> {
+        self.barred.invitations.get(hash).filter(|invitation| holds(invitation.until, now))
     }
 
     /// All invitations by the hashes of their codes, whether they still hold or not.

@@ -160,8 +160,10 @@ pub struct State {
     tokens: Tokens,
     barred: BarredOut,
     counters: Counters,
-    /// The counters as they were at the last [`State::commit`].
-    committed: Counters,
+    /// How many users have a connection. It is no counter, because it is in no digest: it follows from `connections`.
+    online: usize,
+    /// The counters, and how many were online, as of the last [`State::commit`].
+    committed: (Counters, usize),
 }
 
 impl Default for State {
@@ -199,7 +201,8 @@ impl Default for State {
             tokens: Tokens::default(),
             barred: BarredOut::default(),
             counters,
-            committed: counters,
+            online: 0,
+            committed: (counters, 0),
         }
     }
 }
@@ -240,13 +243,13 @@ impl State {
     /// Makes everything applied since the last commit permanent.
     pub fn commit(&mut self) {
         every_table!(self.commit());
-        self.committed = self.counters;
+        self.committed = (self.counters, self.online);
     }
 
     /// Undoes everything applied since the last [`State::commit`].
     pub fn rollback(&mut self) {
         every_table!(self.rollback());
-        self.counters = self.committed;
+        (self.counters, self.online) = self.committed;
     }
 
     /// Call it after loading: goes on after `seq`, the newest entry that the store knows of. If the store forgets which ids
@@ -263,7 +266,7 @@ impl State {
     /// given out. It is no event, because a full disk has no room for one.
     pub fn ids_are_aside(&mut self, below: UserId) {
         self.counters.ids_below = self.counters.ids_below.max(below);
-        self.committed.ids_below = self.counters.ids_below;
+        self.committed.0.ids_below = self.counters.ids_below;
     }
 
     /// The id of the next newcomer.

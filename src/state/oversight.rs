@@ -47,19 +47,12 @@ impl State {
     pub fn counts(&self) -> Counts {
         Counts {
             connections: self.sessions.len(),
-            online: self.online(),
+            online: self.online,
             accounts: self.accounts(),
             channels: self.channels.len(),
-            bans: self.banned_networks().count() + self.banned_accounts().count(),
+            bans: self.server_bans(),
             entries: self.seq(),
         }
-    }
-
-    fn online(&self) -> usize {
-        // Those of one user stand together.
-        let mut last = None;
-        let users = self.connections.range(..).map(|((user, _), ())| *user);
-        users.filter(|user| last.replace(*user) != Some(*user)).count()
     }
 
     /// Up to `most` connections after `after`, in the order of their nodes and numbers.

@@ -50,16 +50,14 @@ impl State {
 
     /// When an account was last here; `None` for one that is here now, and for guests.
     pub fn last_seen(&self, account: UserId) -> Option<Time> {
-        let is_here = self.sessions_of_user(account).next().is_some();
-        self.seen.get(&account).copied().filter(|_| !is_here)
+        self.seen.get(&account).copied().filter(|_| !self.is_online(account))
     }
 
     /// Whether it is time to note that an account is here. One of which nothing is noted is noted at once, so that it was here some
     /// time.
     pub fn is_to_be_noted(&self, account: UserId, now: Time) -> bool {
         let Some(seen) = self.seen.get(&account) else { return self.is_account(account) };
-        let is_here = self.sessions_of_user(account).next().is_some();
-        is_here && now.0.saturating_sub(seen.0) >= SEEN_MILLISECONDS
+        self.is_online(account) && now.0.saturating_sub(seen.0) >= SEEN_MILLISECONDS
     }
 
     /// Accounts that are to be noted, ordered by id: at most `most` after this one; and up to where it was looked, if there are more

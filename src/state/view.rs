@@ -74,6 +74,11 @@ impl State {
         self.connections.range((id, first)..=(id, last)).map(|((_, session), ())| *session)
     }
 
+    /// Whether the user has a connection.
+    pub(super) fn is_online(&self, id: UserId) -> bool {
+        self.sessions_of_user(id).next().is_some()
+    }
+
     /// How many accounts there are.
     pub fn accounts(&self) -> u64 {
         self.counters.accounts

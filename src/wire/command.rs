@@ -2,6 +2,7 @@
 //! and must never know what a command does.
 
 use crate::event::{Age, Recipient, Time};
+use crate::limits::WAIT_SECONDS;
 use crate::names::{Seq, UserId};
 use crate::wire::word::Word;
 
@@ -290,6 +291,17 @@ impl Command<'_> {
             Self::Ping { .. } => const { Word::of("PING") },
             Self::Caps => const { Word::of("CAPS") },
             Self::Quit => const { Word::of("QUIT") },
+        }
+    }
+}
+
+impl Command<'_> {
+    /// For how many seconds it waits for what has yet to happen, if it waits.
+    pub const fn waits(&self) -> Option<u64> {
+        match self {
+            Self::Wait { seconds: Some(seconds), .. } => Some(*seconds),
+            Self::Wait { seconds: None, .. } => Some(WAIT_SECONDS),
+            _ => None,
         }
     }
 }

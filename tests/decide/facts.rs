@@ -68,6 +68,7 @@ fn people(state: &State, model: &Model, turn: usize) -> Result<(), String> {
     online.sort();
     let listed = state.list_online(&all()).found.into_iter().map(as_listed);
     same(&listed.collect::<Vec<_>>(), &as_expected(model, &online), format_args!("who is online"))?;
+    same(&state.counts().online, &online.len(), format_args!("how many are online"))?;
     same(&state.accounts(), &model.accounts(), format_args!("the number of accounts"))?;
     for &id in some(&model.ids, turn) {
         let user = model.user(id);

@@ -75,12 +75,12 @@ impl Attempts {
         Ok(Attempt { known: &self.known_accounts, from, name, is_known, of_address, of_both, of_account })
     }
 
-    /// Counts a password or key that is to be hashed for something new.
+    /// Counts a password or key that is to be hashed for something new: like a wrong one, as it costs as much.
     ///
     /// # Errors
     /// `RATE_LIMITED`.
-    pub async fn new_hash(&self, from: IpAddr) -> Result<(), Refusal> {
-        self.addresses.take(from).await.map(drop).map_err(rate_limited)
+    pub async fn new_hash(&self, from: IpAddr) -> Result<Guess<'_, IpAddr>, Refusal> {
+        self.addresses.take(from).await.map_err(rate_limited)
     }
 
     /// Counts a key tried for a channel.
@@ -116,7 +116,7 @@ impl Attempts {
     }
 }
 
-/// A password that is being hashed. Dropped without [`Attempt::right`], it was wrong.
+/// A password that may be hashed. Dropped without [`Attempt::right`] it was wrong, if it is hashed.
 pub struct Attempt<'a> {
     known: &'a Known,
     from: IpAddr,
@@ -129,6 +129,13 @@ pub struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
+    /// It is hashed from now on.
+    pub fn hashing(&mut self) {
+        self.of_address.hashing();
+        self.of_both.hashing();
+        self.of_account.iter_mut().for_each(Guess::hashing);
+    }
+
     /// It was the account's password: it costs nothing, and the account is known there from now on.
     pub fn right(self) {
         self.of_address.right();
@@ -140,17 +147,22 @@ impl Attempt<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Attempts, IpAddr, Limits};
+    use super::{Attempt, Attempts, IpAddr, Limits};
 
     fn address(number: u8) -> IpAddr {
         IpAddr::from([192, 0, 2, number])
+    }
+
+    /// It is hashed, and then it is dropped.
+    fn wrong(mut attempt: Attempt<'_>) {
+        attempt.hashing();
     }
 
     /// How many of these attempts are taken; each is wrong.
     async fn taken(attempts: &Attempts, from: impl Iterator<Item = u8>, name: &str) -> usize {
         let mut taken = 0;
         for number in from {
-            taken += usize::from(attempts.login(address(number), name).await.is_ok());
+            taken += usize::from(attempts.login(address(number), name).await.map(wrong).is_ok());
         }
         taken
     }
@@ -164,7 +176,7 @@ mod tests {
         let is_known = async |name| attempts.login(address(1), name).await.map(|attempt| attempt.is_known);
         assert_eq!(is_known("ana").await, Ok(true));
         assert_eq!(is_known("bob").await, Ok(false), "known to one account is not known to another");
-        assert_eq!(taken(&attempts, [1; 5].into_iter(), "ana").await, 2, "and not even the owner may guess");
+        assert_eq!(taken(&attempts, [1; 5].into_iter(), "ana").await, 3, "and not even the owner may guess");
     }
 
     #[tokio::test]
@@ -176,12 +188,25 @@ mod tests {
     #[tokio::test]
     async fn a_right_password_costs_nothing_and_who_finds_nothing_left_waits_for_those_that_are_hashed() {
         let attempts = Attempts::new(&Limits { passwords_per_minute: 1, ..Limits::default() });
-        let first = attempts.login(address(1), "ana").await.expect("it is the first");
+        let mut first = attempts.login(address(1), "ana").await.expect("it is the first");
+        first.hashing();
         let (second, ()) = tokio::join!(attempts.login(address(1), "ana"), async { first.right() });
         second.expect("the first was right").right();
-        let wrong = attempts.login(address(1), "ana").await.expect("none was wrong yet");
-        let (next, ()) = tokio::join!(attempts.login(address(1), "ana"), async { drop(wrong) });
+        let last = attempts.login(address(1), "ana").await.expect("none was wrong yet");
+        let (next, ()) = tokio::join!(attempts.login(address(1), "ana"), async { wrong(last) });
         assert!(next.is_err(), "the one before was wrong");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_hashed_costs_neither_the_address_nor_the_account() {
+        let attempts = Attempts::new(&Limits { passwords_per_account: 1, passwords_per_address: 4, ..Limits::default() });
+        assert_eq!(taken(&attempts, 1..=1, "ana").await, 1);
+        assert_eq!(taken(&attempts, [2; 9].into_iter(), "ana").await, 0, "a stranger has used it up");
+        attempts.remember(address(2), "ana");
+        assert_eq!(taken(&attempts, [2; 9].into_iter(), "ana").await, 3, "all that one may guess of one's own account");
+        assert_eq!(taken(&attempts, [2; 9].into_iter(), "bob").await, 1, "and all that there may be from an address");
+        assert_eq!(taken(&attempts, 3..=3, "bob").await, 0);
+        assert_eq!(attempts.addresses.len(), 2, "nothing is remembered of whom nothing was hashed");
     }
 
     #[test]

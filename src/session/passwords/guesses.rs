@@ -1,8 +1,9 @@
 //! Guesses of one kind: as many may be wrong in a minute, and any number may be right.
 //!
-//! It owns the counts. Nobody knows before the hash whether a guess is right, so each takes its part first and gets it back if it was.
-//! Whoever finds nothing left while others are still being hashed waits for these: they may be right. It must never let more be hashed
-//! at a time than may be wrong.
+//! It owns the counts. Nobody knows before the hash whether a guess is right, so each counts as if it were wrong until that is known,
+//! and no more if it was right, or was not hashed at all. Whoever finds nothing left while others are still being hashed waits for
+//! these: they may be right. It must never let more be hashed at a time than may be wrong, nor remember a key for longer than a guess
+//! of it is pending or counts: then there are no more of them than hashes.
 
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard};
@@ -13,39 +14,39 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::limits::{HASH_WAIT_SECONDS, KNOWN_NAMES};
-use crate::session::budgets::Rate;
+use crate::limits::HASH_WAIT_SECONDS;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What is counted for one key.
 #[derive(Debug, Clone, Copy)]
 struct Count {
-    /// Guesses that are being hashed.
+    /// Guesses that are being hashed, or wait for it.
     pending: u32,
-    /// Parts of the rate that were given back.
-    back: u32,
-    /// When something was counted last.
-    at: Instant,
+    /// When the wrong ones count no more: each puts that off.
+    until: Instant,
 }
 
 /// Guesses by key, such as an address.
 pub struct Guesses<K: Hash + Eq + Clone> {
-    rate: Rate<K>,
+    /// For how long a wrong one counts.
+    each: Duration,
     counts: Mutex<HashMap<K, Count>>,
     decided: Notify,
 }
 
-/// A guess that is being hashed. Dropped without [`Guess::right`], it was wrong.
+/// A guess that may be hashed. Dropped without [`Guess::right`] it was wrong, if it is hashed.
 pub struct Guess<'g, K: Hash + Eq + Clone> {
     guesses: &'g Guesses<K>,
     key: K,
+    is_hashed: bool,
 }
 
 impl<K: Hash + Eq + Clone> Guesses<K> {
     /// At most `most` wrong ones a minute.
     pub fn per_minute(most: u64) -> Self {
-        Self { rate: Rate::per_minute(most), counts: Mutex::default(), decided: Notify::new() }
+        let each = MINUTE / u32::try_from(most).unwrap_or(u32::MAX);
+        Self { each, counts: Mutex::default(), decided: Notify::new() }
     }
 
     /// Counts a guess.
@@ -59,7 +60,7 @@ impl<K: Hash + Eq + Clone> Guesses<K> {
             tokio::pin!(decided);
             decided.as_mut().enable();
             let wait = match self.try_take(&key) {
-                Ok(()) => return Ok(Guess { guesses: self, key }),
+                Ok(()) => return Ok(Guess { guesses: self, key, is_hashed: false }),
                 Err((wait, is_pending)) if !is_pending => return Err(wait),
                 Err((wait, _)) => wait,
             };
@@ -71,25 +72,26 @@ impl<K: Hash + Eq + Clone> Guesses<K> {
 
     /// Refused, it says whether others are still being hashed.
     fn try_take(&self, key: &K) -> Result<(), (Duration, bool)> {
-        let mut counts = self.counts();
-        let at = clock::now();
-        let Count { pending, back, .. } = counts.get(key).copied().unwrap_or(Count { pending: 0, back: 0, at });
-        let back = match back.checked_sub(1) {
-            Some(left) => left,
-            None => self.rate.take(key).map_err(|wait| (wait, pending > 0)).map(|()| 0)?,
-        };
-        counts.insert(key.clone(), Count { pending: pending + 1, back, at });
+        let (mut counts, now) = (self.counts(), clock::now());
+        let Count { pending, until } = counts.get(key).copied().unwrap_or(Count { pending: 0, until: now });
+        // If all of them are wrong, and this one too.
+        let at_worst = until.max(now) + self.each * (pending + 1);
+        let wait = at_worst.saturating_duration_since(now + MINUTE);
+        if !wait.is_zero() {
+            return Err((wait, pending > 0));
+        }
+        counts.insert(key.clone(), Count { pending: pending + 1, until });
         Ok(())
     }
 
-    fn decide(&self, key: &K, is_right: bool) {
-        let mut counts = self.counts();
+    fn decide(&self, key: &K, is_wrong: bool) {
+        let (mut counts, now) = (self.counts(), clock::now());
         if let Some(count) = counts.get_mut(key) {
             count.pending = count.pending.saturating_sub(1);
-            count.back += u32::from(is_right);
-            let is_empty = count.pending == 0 && count.back == 0;
-            // What is forgotten grows back within a minute.
-            if is_empty || counts.len() > KNOWN_NAMES {
+            if is_wrong {
+                count.until = count.until.max(now) + self.each;
+            }
+            if count.is_over(now) {
                 counts.remove(key);
             }
         }
@@ -97,11 +99,16 @@ impl<K: Hash + Eq + Clone> Guesses<K> {
         self.decided.notify_waiters();
     }
 
-    /// Forgets whoever has made no guess of late.
+    /// Forgets whoever has made no wrong guess of late.
     pub fn sweep(&self) {
-        self.rate.sweep();
-        // By then the rate is whole again, with or without what was given back.
-        self.counts().retain(|_, count| count.pending > 0 || clock::since(count.at) < MINUTE);
+        let now = clock::now();
+        self.counts().retain(|_, count| !count.is_over(now));
+    }
+
+    /// How many keys are remembered.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.counts().len()
     }
 
     fn counts(&self) -> MutexGuard<'_, HashMap<K, Count>> {
@@ -109,16 +116,26 @@ impl<K: Hash + Eq + Clone> Guesses<K> {
     }
 }
 
+impl Count {
+    fn is_over(&self, now: Instant) -> bool {
+        self.pending == 0 && self.until <= now
+    }
+}
+
 impl<K: Hash + Eq + Clone> Guess<'_, K> {
+    /// It is hashed from now on.
+    pub fn hashing(&mut self) {
+        self.is_hashed = true;
+    }
+
     /// It was right, and costs nothing.
-    pub fn right(self) {
-        self.guesses.decide(&self.key, true);
-        std::mem::forget(self);
+    pub fn right(mut self) {
+        self.is_hashed = false;
     }
 }
 
 impl<K: Hash + Eq + Clone> Drop for Guess<'_, K> {
     fn drop(&mut self) {
-        self.guesses.decide(&self.key, false);
+        self.guesses.decide(&self.key, self.is_hashed);
     }
 }

@@ -24,7 +24,7 @@ use crate::limits::{HASH_WAIT_SECONDS, Limits};
 use crate::wire::{Code, Refusal};
 
 use attempts::{Attempts, rate_limited};
-use queue::{Full, Queue};
+use queue::{Full, Queue, Turn};
 
 /// Verified when there is no such account, so that this takes the same time.
 /// Also the first time: it is not made here.
@@ -76,9 +76,11 @@ impl Passwords {
         stored: Option<Arc<str>>,
         password: &str,
     ) -> Result<bool, Refusal> {
-        let attempt = self.attempts.login(from, name).await?;
+        let mut attempt = self.attempts.login(from, name).await?;
+        let turn = self.turn(from, attempt.is_known).await?;
+        attempt.hashing();
         let exists = stored.is_some();
-        let matches = self.verify(from, attempt.is_known, stored, password).await? && exists;
+        let matches = self.verify(turn, stored, password).await? && exists;
         if matches {
             attempt.right();
         }
@@ -114,7 +116,8 @@ impl Passwords {
     /// `RATE_LIMITED`: too many attempts, or too many others are waiting. Nothing was hashed. `INTERNAL`: hashing failed.
     pub async fn check_channel(&self, from: IpAddr, channel: &str, stored: Arc<str>, key: &str) -> Result<bool, Refusal> {
         self.attempts.channel(from, channel)?;
-        let is_right = self.verify(from, false, Some(stored), key).await?;
+        let turn = self.turn(from, false).await?;
+        let is_right = self.verify(turn, Some(stored), key).await?;
         if is_right {
             self.attempts.remember_channel(from, channel);
         }
@@ -126,13 +129,15 @@ impl Passwords {
     /// # Errors
     /// `RATE_LIMITED`: too many attempts, or too many others are waiting. Nothing was hashed. `INTERNAL`: hashing failed.
     pub async fn hash_new(&self, from: IpAddr, password: &str) -> Result<Arc<str>, Refusal> {
-        self.attempts.new_hash(from).await?;
+        let mut attempt = self.attempts.new_hash(from).await?;
+        let turn = self.turn(from, false).await?;
+        attempt.hashing();
         let password: String = password.nfc().collect();
         let argon = match self.hashing {
             Hashing::InPool => Argon2::default(),
             Hashing::InPlace => Params::new(Params::MIN_M_COST, 1, 1, None).expect("invariant: these are the least").into(),
         };
-        self.in_turn(from, false, move || hash(&argon, &password).into()).await
+        self.compute(turn, move || hash(&argon, &password).into()).await
     }
 
     /// The hash, as a PHC string, of a password that the operator gives out.
@@ -141,12 +146,13 @@ impl Passwords {
     /// `RATE_LIMITED`: too many others are waiting. `INTERNAL`: hashing failed.
     pub async fn hash_for_operator(&self, password: &str) -> Result<Arc<str>, Refusal> {
         let password = password.to_owned();
-        self.in_turn(Ipv4Addr::LOCALHOST.into(), true, move || hash(&Argon2::default(), &password).into()).await
+        let turn = self.turn(Ipv4Addr::LOCALHOST.into(), true).await?;
+        self.compute(turn, move || hash(&Argon2::default(), &password).into()).await
     }
 
-    async fn verify(&self, from: IpAddr, is_known: bool, stored: Option<Arc<str>>, password: &str) -> Result<bool, Refusal> {
+    async fn verify(&self, turn: Turn, stored: Option<Arc<str>>, password: &str) -> Result<bool, Refusal> {
         let password: String = password.nfc().collect();
-        self.in_turn(from, is_known, move || {
+        self.compute(turn, move || {
             let parsed =
                 PasswordHash::new(stored.as_deref().unwrap_or(NOBODY)).expect("invariant: only hashes made here are stored");
             Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok()
@@ -154,17 +160,15 @@ impl Passwords {
         .await
     }
 
-    async fn in_turn<T: Send + 'static>(
-        &self,
-        from: IpAddr,
-        is_known: bool,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Refusal> {
+    async fn turn(&self, from: IpAddr, is_known: bool) -> Result<Turn, Refusal> {
         let wait = Duration::from_secs(HASH_WAIT_SECONDS);
-        let turn = match tokio::time::timeout(wait, Queue::turn(&self.queue, from, is_known)).await {
-            Ok(Ok(turn)) => turn,
-            Ok(Err(Full)) | Err(_) => return Err(rate_limited(wait)),
-        };
+        match tokio::time::timeout(wait, Queue::turn(&self.queue, from, is_known)).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(Full)) | Err(_) => Err(rate_limited(wait)),
+        }
+    }
+
+    async fn compute<T: Send + 'static>(&self, turn: Turn, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
         self.hashed.fetch_add(1, Ordering::Relaxed);
         if self.hashing == Hashing::InPlace {
             return Ok(work());
@@ -188,7 +192,10 @@ fn hash(argon: &Argon2<'_>, password: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arc, Code, IpAddr, Limits, NOBODY, Passwords};
+    use futures_util::future::join_all;
+
+    use super::{Arc, Code, IpAddr, Limits, NOBODY, Passwords, Queue};
+    use crate::limits::HASHES_AT_ONCE;
 
     #[tokio::test]
     async fn a_password_is_the_same_however_its_accents_are_typed() {
@@ -199,12 +206,26 @@ mod tests {
         assert_eq!(passwords.check_login(from, "ana", Some(Arc::clone(&stored)), "cafe\u{301} au lait").await, Ok(true));
         assert_eq!(passwords.check_login(from, "ana", Some(stored), "cafe au lait").await, Ok(false));
         assert_eq!(passwords.check_login(from, "ANA", None, "nobody has this password").await, Ok(false));
-        for _ in 0..1 {
-            assert_eq!(passwords.check_login(from, "ana", None, "wrong").await, Ok(false));
-        }
-        let fourth = passwords.check_login(from, "ana", None, "wrong").await.unwrap_err();
-        assert_eq!(fourth.code, Code::RateLimited);
-        assert!(fourth.text.starts_with("retry-ms="));
+        assert_eq!(passwords.check_login(from, "ana", None, "wrong").await, Ok(false));
+        let fourth_wrong = passwords.check_login(from, "ana", None, "wrong").await.unwrap_err();
+        assert_eq!(fourth_wrong.code, Code::RateLimited);
+        assert!(fourth_wrong.text.starts_with("retry-ms="));
+    }
+
+    /// Time stands still but for those who wait.
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_hash_in_vain_has_not_guessed() {
+        let limits =
+            Limits { passwords_per_minute: 1, passwords_per_address: 1, passwords_per_account: 1, ..Limits::default() };
+        let passwords = Passwords::simulated(&limits);
+        let [from, others] = [1, 2].map(|number| IpAddr::from([192, 0, 2, number]));
+        let busy = join_all((0..HASHES_AT_ONCE).map(|_| Queue::turn(&passwords.queue, others, false))).await;
+        let refused = passwords.check_login(from, "ana", None, "wrong horse").await.unwrap_err();
+        assert_eq!(refused.code, Code::RateLimited);
+        assert_eq!(passwords.hash_new(from, "correct horse").await.unwrap_err().code, Code::RateLimited);
+        drop(busy);
+        assert_eq!(passwords.check_login(from, "ana", None, "wrong horse").await, Ok(false));
+        assert_eq!(passwords.check_login(from, "ana", None, "wrong horse").await.unwrap_err().code, Code::RateLimited);
     }
 
     /// Counted and not timed: one hash each, with the same parameters.

@@ -2,6 +2,7 @@
 
 use crate::code::{Code, Refusal};
 use crate::event::{Answer, Request};
+use crate::limits::Registration;
 use crate::names::Name;
 use crate::session::verbs::accounts::too_short;
 use crate::session::verbs::{Said, done};
@@ -34,11 +35,13 @@ impl Session {
         if let Some(refusal) = self.not_in_the_open() {
             return Ok(Err(refusal));
         }
+        if let Some(refusal) = too_short(password) {
+            return Ok(Err(refusal));
+        }
         let (name, code) = (Name::new(name), code.map(secrets::hash));
-        let may = self.preview(Request::Register(name.clone(), "".into(), code.clone())).await;
-        if let Some(refusal) = may.or_else(|| too_short(password)) {
-            let is_wrong_code = refusal.code == Code::NotAllowed && code.is_some();
-            let counted = if is_wrong_code { self.shared.passwords.wrong_secret(self.address) } else { Ok(()) };
+        if let Some(refusal) = self.preview(Request::Register(name.clone(), "".into(), code.clone())).await {
+            let is_guess = self.is_wrong_code(code.as_deref()).await;
+            let counted = if is_guess { self.shared.passwords.wrong_secret(self.address) } else { Ok(()) };
             return Ok(Err(counted.err().unwrap_or(refusal)));
         }
         let hash = match self.shared.passwords.hash_new(self.address, password).await {
@@ -52,6 +55,13 @@ impl Session {
             self.shared.notable.account("registered", self.address, who);
         }
         done(outcome)
+    }
+
+    /// Whether the code of an invitation was asked for, and there is none of that code. Only such a refusal tells a guesser something.
+    async fn is_wrong_code(&self, code: Option<&str>) -> bool {
+        let is_asked = !self.is_account && self.shared.limits.registration == Registration::Invite;
+        let (state, now) = (self.shared.state.read().await, self.shared.clock.time());
+        is_asked && code.is_some_and(|code| state.invitation(code, now).is_none())
     }
 
     /// The guest's own inbox and channels are shown to their ends, as at the end of a connection; then the account's follow.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::code::{Code, Refusal};
-use crate::event::{Access, Answer, Event, SessionId, holds};
+use crate::event::{Access, Answer, Event, SessionId};
 use crate::limits::{IDS_RESERVED, Registration};
 use crate::names::{Name, Seq, UserId, Who, check_chosen};
 use crate::state::archive::Archive;
@@ -127,9 +127,9 @@ impl Deciding<'_> {
                 let text = "you need an invitation to register here; ask the operator for a code, and type REGISTER @code name password";
                 refused(Code::NotAllowed, text)
             }
-            (Registration::Invite, Some(hash)) => match self.state.invitation(hash) {
-                Some(invitation) if holds(invitation.until, self.context.time) => Ok(Some((hash, *invitation))),
-                _ => refused(Code::NotAllowed, "that code is wrong, used up, or over; ask the operator for another"),
+            (Registration::Invite, Some(hash)) => match self.state.invitation(hash, self.context.time) {
+                Some(invitation) => Ok(Some((hash, *invitation))),
+                None => refused(Code::NotAllowed, "that code is wrong, used up, or over; ask the operator for another"),
             },
         }
     }

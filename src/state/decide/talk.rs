@@ -9,9 +9,24 @@ use crate::names::{Seq, UserId, Who, fold};
 use crate::state::archive::{Archive, Sharer, content, near};
 use crate::state::decide::{Actor, Deciding, not_for_a_token, refused};
 use crate::state::permissions::{self, Act, Rank};
-use crate::state::{Channel, Options, State};
+use crate::state::{Channel, State};
 
-impl Deciding<'_> {
+/// Where a message goes, looked up once.
+enum Goal<'a> {
+    Channel(Seq, &'a Channel),
+    Inbox(Who),
+}
+
+impl Goal<'_> {
+    fn room(&self) -> RoomId {
+        match self {
+            Self::Channel(channel, _) => RoomId::Channel(*channel),
+            Self::Inbox(owner) => RoomId::Inbox(owner.id),
+        }
+    }
+}
+
+impl<'a> Deciding<'a> {
     pub(super) fn say<A: Archive>(
         &mut self,
         actor: &Actor,
@@ -20,13 +35,14 @@ impl Deciding<'_> {
         text: &Arc<str>,
         archive: &mut A,
     ) -> Result<Result<Answer, Refusal>, A::Error> {
-        let room = match self.room(actor, to) {
-            Ok(room) => room,
+        let goal = match self.goal(actor, to) {
+            Ok(goal) => goal,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        if let Some(refusal) = self.may_not_write(actor, room) {
+        if let Some(refusal) = may_not_write(actor, &goal) {
             return Ok(Err(refusal));
         }
+        let room = goal.room();
         let window = if actor.is_account { KEYS_REMEMBERED } else { KEYS_REMEMBERED_GUEST };
         if let Some(key) = key
             && let Some(used) = archive.used(actor.who.id, key, window)?
@@ -37,12 +53,12 @@ impl Deciding<'_> {
             let text = format!("you used this key for another message, {}; nothing was stored", used.seq);
             return Ok(refused(Code::KeyReused, text));
         }
-        let share = match room {
-            RoomId::Channel(channel) => match self.is_too_soon(actor, channel) {
+        let share = match &goal {
+            Goal::Channel(channel, row) => match self.is_too_soon(actor, *channel, row) {
                 Ok(()) => None,
                 Err(refusal) => return Ok(Err(refusal)),
             },
-            RoomId::Inbox(owner) => match self.takes(actor, owner, text, archive)? {
+            Goal::Inbox(owner) => match self.takes(actor, owner.id, text, archive)? {
                 Ok(share) => share,
                 Err(refusal) => return Ok(Err(refusal)),
             },
@@ -53,12 +69,14 @@ impl Deciding<'_> {
         let is_ignored = matches!(room, RoomId::Inbox(owner) if self.state.ignores(owner, from.id));
         let said = if is_ignored { Event::Unheard { from, key, text } } else { Event::Said { from, key, text, share } };
         self.happens(Some(room), said);
-        if let RoomId::Channel(channel) = room
-            && self.state.channel_row(channel).is_some_and(|row| row.options.slow > 0)
-        {
-            self.happens_in(channel, Event::Spoke { who: actor.who.id, at: None });
-        }
-        let told = if let RoomId::Inbox(owner) = room { self.tells_away(owner, actor.who.id) } else { None };
+        let told = match goal {
+            Goal::Channel(channel, row) if row.options.slow > 0 => {
+                self.happens_in(channel, Event::Spoke { who: actor.who.id, at: None });
+                None
+            }
+            Goal::Channel(..) => None,
+            Goal::Inbox(owner) => self.tells_away(owner.id, actor.who.id),
+        };
         Ok(Ok(match told {
             Some(absence) => Answer::SaidAway { seq, time, absence: Box::new(absence) },
             None => Answer::Said { seq, time, dup: false },
@@ -96,48 +114,30 @@ impl Deciding<'_> {
         Ok(Ok(Some(Share { near })))
     }
 
-    fn room(&self, actor: &Actor, to: &Recipient) -> Result<RoomId, Refusal> {
-        match to {
-            Recipient::Channel(name) => self.may_speak(actor, name).map(RoomId::Channel),
-            somebody => self.state.person(somebody).map(|who| RoomId::Inbox(who.id)),
-        }
-    }
-
-    /// The channel, if the user may say something there.
-    fn may_speak(&self, actor: &Actor, name: &str) -> Result<Seq, Refusal> {
+    fn goal(&self, actor: &Actor, to: &Recipient) -> Result<Goal<'a>, Refusal> {
+        let Recipient::Channel(name) = to else { return self.state.person(to).map(Goal::Inbox) };
         let (channel, row) = self.joined(actor, name)?;
         if row.options.operators_speak {
             self.may(actor, name, Act::Say)?;
         }
-        Ok(channel)
+        Ok(Goal::Channel(channel, row))
     }
 
     /// Whether the channel lets its members speak now and then only, and for this one it is too soon.
-    fn is_too_soon(&self, actor: &Actor, channel: Seq) -> Result<(), Refusal> {
-        let Some(Channel { name, options: Options { slow, .. }, .. }) = self.state.channel_row(channel) else { return Ok(()) };
-        let member = self.state.members.get(&(channel, actor.who.id)).filter(|_| *slow > 0);
+    fn is_too_soon(&self, actor: &Actor, channel: Seq, row: &Channel) -> Result<(), Refusal> {
+        let (name, slow) = (&row.name, row.options.slow);
+        if slow == 0 {
+            return Ok(());
+        }
         // To leave and come back gains nothing.
+        let member = self.state.members.get(&(channel, actor.who.id));
         let spoke = member.map(|member| member.spoke.unwrap_or(member.since));
         let Some(spoke) = spoke.filter(|_| self.rank(actor, channel) < Rank::Operator) else { return Ok(()) };
-        let wait = spoke.0 + i64::from(*slow) * 1000 - self.context.time.0;
+        let wait = spoke.0 + i64::from(slow) * 1000 - self.context.time.0;
         if wait <= 0 {
             return Ok(());
         }
         refused(Code::RateLimited, format!("retry-ms={wait} in #{name} one speaks every {slow} seconds (SET #{name} slow)"))
-    }
-
-    /// Why the actor's token is not enough to write there, if it has one and it is not.
-    fn may_not_write(&self, actor: &Actor, room: RoomId) -> Option<Refusal> {
-        let rights = actor.token.as_ref()?;
-        let user;
-        let needs = match room {
-            RoomId::Channel(channel) => Needs::SayIn(self.state.channel_name(channel)?.as_str()),
-            RoomId::Inbox(owner) => {
-                user = self.state.user(owner)?;
-                Needs::SayTo(user.name.as_str())
-            }
-        };
-        (!rights.allow(needs)).then(|| not_for_a_token(rights, needs))
     }
 
     pub(super) fn ack<A: Archive>(
@@ -209,6 +209,16 @@ impl Deciding<'_> {
         self.happens(Some(room), Event::Retracted { who: actor.who.clone(), seq, shown, bytes });
         Ok(Answer::Acked(seq))
     }
+}
+
+/// Why the actor's token is not enough to write there, if it has one and it is not.
+fn may_not_write(actor: &Actor, goal: &Goal<'_>) -> Option<Refusal> {
+    let rights = actor.token.as_ref()?;
+    let needs = match goal {
+        Goal::Channel(_, row) => Needs::SayIn(row.name.as_str()),
+        Goal::Inbox(owner) => Needs::SayTo(owner.name.as_str()),
+    };
+    (!rights.allow(needs)).then(|| not_for_a_token(rights, needs))
 }
 
 /// The refusal for a message that is not there or is not theirs to retract: which of the two need not be told.
