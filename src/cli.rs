@@ -232,7 +232,8 @@ pub fn greeting(
         text.push_str(&format!("to chat, open another terminal and type: nc {host} {port}\nthen type HELP and press Enter\n"));
         if addresses.iter().chain(tls_addresses).all(|address| address.ip().is_loopback()) {
             text.push_str(&format!(
-                "only this machine can connect; to let your network in, stop it and type: linechat serve --listen 0.0.0.0:{port}\n"
+                "only this machine can connect; to let your network in, stop it and start it as before, with {}\n",
+                to_all(addresses, tls_addresses)
             ));
         } else {
             match tls_addresses.first() {
@@ -243,6 +244,15 @@ pub fn greeting(
         }
     }
     text
+}
+
+/// The options with which the same ports are open to every address of this machine: only that of TLS, where there is one.
+fn to_all(addresses: &[SocketAddr], tls_addresses: &[SocketAddr]) -> String {
+    match (addresses, tls_addresses) {
+        (_, [first, ..]) => format!("--tls-listen 0.0.0.0:{}", first.port()),
+        ([first, ..], []) => format!("--listen 0.0.0.0:{}", first.port()),
+        ([], []) => String::new(),
+    }
 }
 
 #[cfg(test)]

@@ -141,9 +141,12 @@ fn menu(Menu { tls, tls_ca, server, name, login, show_protocol, commands }: Menu
     }
 }
 
-/// Prints what was asked for; whoever asked must hear of it when it did not arrive.
+/// Prints what was asked for; whoever asked must hear of it when it did not arrive, unless they have read enough.
 fn print(text: &str) -> Result<()> {
-    std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()).context(UNPRINTED)
+    match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.context(UNPRINTED),
+    }
 }
 
 /// The options of the command that was typed, within `linechat config print` as well.

@@ -100,7 +100,11 @@ pub fn run(options: &Options) -> Result<()> {
     writeln!(output, "{text}").and_then(|()| output.flush()).context("the output could not be written")
 }
 
+/// What a message may have at most, wherever it goes.
+const TEXT_BYTES: usize = 3600;
+
 async fn measure(options: &Options) -> Result<Report> {
+    anyhow::ensure!(options.size <= TEXT_BYTES, "--size must be {TEXT_BYTES} or less, which is what a message may have");
     // Different for each run, so that names and channels of an earlier one are not in the way.
     let run = format!("{:x}", std::process::id());
     let room = format!("#bench-{run}");

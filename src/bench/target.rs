@@ -15,6 +15,9 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+/// The port of a server that is named without one.
+const PORT: u16 = 12000;
+
 /// The servers of a cluster agree within milliseconds.
 const SETTLED: Duration = Duration::from_millis(500);
 
@@ -36,7 +39,8 @@ impl Target {
     pub fn new(addresses: &str, trusted: Option<&Path>) -> Result<Self> {
         let server = |address: &str| {
             let tls = trusted.map(|file| connector(address, file)).transpose()?;
-            Ok((address.to_owned(), tls))
+            let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+            Ok((if has_port { address.to_owned() } else { format!("{address}:{PORT}") }, tls))
         };
         Ok(Self(addresses.split(',').map(server).collect::<Result<_>>()?))
     }

@@ -60,6 +60,8 @@ fn advice(code: &str, wrong: &str) -> Option<&'static str> {
     })
 }
 
+const NOT_UNDERSTOOD: &str = "what was typed is not understood (a channel is typed #tea, and somebody by their name or id)";
+
 /// What is wrong, where the server only says it in commands.
 fn meaning(code: &str) -> &'static str {
     match code {
@@ -72,13 +74,13 @@ fn meaning(code: &str) -> &'static str {
         "QUOTA" => "there are as many as there may be",
         "RATE_LIMITED" => "too often",
         "UNAVAILABLE" | "SHUTTING_DOWN" | "INTERNAL" => "the server cannot do it now",
-        _ => "what was typed is not understood",
+        _ => NOT_UNDERSTOOD,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::reason;
+    use super::{NOT_UNDERSTOOD, reason};
 
     #[test]
     fn a_time_to_wait_is_said_in_seconds() {
@@ -106,7 +108,7 @@ mod tests {
             ),
             ("QUOTA you are in 9 channels (limit channels-per-user); LEAVE one first", "you are in 9 channels"),
             ("LOGIN_FAILED the name or the password is wrong", "the name or the password is wrong"),
-            ("BAD_SYNTAX usage: KICK #channel user [reason], for example: KICK #a bob", "what was typed is not understood"),
+            ("BAD_SYNTAX usage: KICK #channel user [reason], for example: KICK #a bob", NOT_UNDERSTOOD),
             ("NEW_CODE nobody knows it; SAY it", "nobody knows it"),
         ];
         for (refusal, line) in told {

@@ -9,10 +9,12 @@ use anyhow::{Context, Result};
 use crate::menu::link::{Happening, Link, without_password};
 use crate::menu::servers::Servers;
 use crate::menu::{Options, Outcome, UNPRINTED, secret};
-use crate::wire::{Incoming, incoming, parse};
+use crate::wire::{Command, Incoming, incoming, parse};
 
 /// How long an answer may take, beyond the time for which a command was asked to wait.
 const ANSWER: Duration = Duration::from_secs(30);
+/// How long the server may take to say goodbye.
+const LEAVE: Duration = Duration::from_secs(2);
 /// How many received lines may wait to be printed; with more, the connection waits.
 const QUEUE: usize = 64;
 
@@ -79,7 +81,45 @@ fn talk(options: &Options) -> Result<Outcome, Failed> {
             outcome = Outcome::Refused;
         }
     }
+    let last = options.commands.last().and_then(|command| command.lines().last()).unwrap_or_default();
+    if matches!(parse(last.as_bytes()), Ok(Some(Command::Follow { .. }))) && outcome == Outcome::Done {
+        follow(&happenings, options.show_protocol)?;
+    }
+    quit(&mut link, &happenings);
     Ok(outcome)
+}
+
+/// Prints what comes until the connection ends, which is a failure: whoever has read enough ends this program.
+fn follow(happenings: &Receiver<Happening>, show_protocol: bool) -> Result<(), Failed> {
+    loop {
+        match happenings.recv() {
+            Ok(Happening::Line(_, text)) => print(&marked(&text, show_protocol))?,
+            Ok(Happening::Lost(_, why)) => return Err(io::Error::other(format!("the connection was lost: {why}")).into()),
+            Ok(Happening::Typed(_)) => {}
+            Err(_) => return Ok(()),
+        }
+    }
+}
+
+/// Takes leave: a connection that only ends keeps a guest's name for a while, as if they might come back.
+fn quit(link: &mut Link, happenings: &Receiver<Happening>) {
+    if link.send("QUIT").is_ok() {
+        while let Ok(Happening::Line(..) | Happening::Typed(_)) = happenings.recv_timeout(LEAVE) {}
+    }
+}
+
+fn marked(line: &str, show_protocol: bool) -> String {
+    format!("{}{line}", if show_protocol { "<-- " } else { "" })
+}
+
+/// Whether this line is an answer, and then whether it is OK; also as JSON, which a script may have asked for.
+fn answer(line: &str) -> Option<bool> {
+    match incoming::read(line) {
+        Some(Incoming::Ok { .. }) => Some(true),
+        Some(Incoming::Err { .. }) => Some(false),
+        _ if line.starts_with(r#"{"ok":"#) => Some(true),
+        _ => line.starts_with(r#"{"err":"#).then_some(false),
+    }
 }
 
 fn password(name: &str) -> io::Result<String> {
@@ -104,16 +144,13 @@ fn exchange(link: &mut Link, happenings: &Receiver<Happening>, line: &str, show_
         print(&format!("--> {}", without_password(line)))?;
     }
     link.send(line)?;
-    let mark = if show_protocol { "<-- " } else { "" };
     let patience = patience(line);
     loop {
         match happenings.recv_timeout(patience) {
             Ok(Happening::Line(_, text)) => {
-                print(&format!("{mark}{text}"))?;
-                match incoming::read(&text) {
-                    Some(Incoming::Ok { .. }) => return Ok(true),
-                    Some(Incoming::Err { .. }) => return Ok(false),
-                    _ => {}
+                print(&marked(&text, show_protocol))?;
+                if let Some(is_ok) = answer(&text) {
+                    return Ok(is_ok);
                 }
             }
             Ok(Happening::Lost(_, why)) => return Err(io::Error::other(format!("the connection was lost: {why}")).into()),

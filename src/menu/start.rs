@@ -52,7 +52,7 @@ impl Client {
     pub(super) fn takes_name(&mut self, wanted: &str) -> Result<bool, Ended> {
         // More than one word would be another command.
         if wanted.split_whitespace().count() != 1 {
-            self.terminal.show(Look::Red, "Not done: a name is one word, without spaces.");
+            self.terminal.show(Look::Red, "Not done: type a name, which is one word without spaces.");
             return Ok(false);
         }
         match self.command(&format!("NAME {}", wanted.trim()), Again::Yes)? {

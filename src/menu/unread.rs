@@ -60,7 +60,8 @@ impl Client {
     pub(super) fn recent(&mut self, name: &str) -> Result<Recent, Ended> {
         self.held = Some(Vec::new());
         let unread = if self.is_account() { self.history(&format!("#{name} unread"))? } else { Vec::new() };
-        let first = unread.iter().find_map(seq);
+        let is_own = |item: &&Item| item.split::<4>().is_some_and(|([_, _, _, from], _)| from == self.who);
+        let first = unread.iter().filter(|item| !is_own(item)).find_map(seq);
         let items = match unread.len() {
             0..LAST => self.history(&format!("#{name} {LAST}"))?,
             LAST..UNREAD => unread,

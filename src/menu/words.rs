@@ -52,7 +52,7 @@ const HELP: &str = "\
 #bye         leaves the channel, or ends the talk
 #menu        goes back to the menu; you stay in the channel (Ctrl-D does the same, Ctrl-C only clears the line)
 #who         shows who is here
-#exit        closes your channel for everyone, after a question
+#exit        closes your channel for everyone, after a question, as #close does
 #nina hello  sends nina a private message, as /msg nina hello does
 /join name   goes to another channel; you stay in this one, too
 /nick name   takes another name, as a guest
@@ -121,13 +121,13 @@ fn unknown(typed: &str) -> String {
     let lower = name.to_lowercase();
     let slips = |word: &&(&str, Word)| if lower.starts_with(word.0) { 1 } else { strsim::osa_distance(&lower, word.0) };
     let nearest = WORDS.iter().min_by_key(slips).filter(|word| slips(word) <= 2 && slips(word) * 2 <= word.0.len());
-    match nearest {
-        Some((word, _)) => format!("Nothing was sent: there is no {typed}; did you mean {sign}{word}? {aloud}."),
-        None if sign == "#" && !name.is_empty() => {
-            format!("Nothing was sent: there is no {typed}. With a text after it, it would go to {name} alone; {aloud}.")
-        }
-        None => format!("Nothing was sent: there is no {typed}; {aloud}."),
-    }
+    let meant = nearest.map(|(word, _)| format!("; did you mean {sign}{word}?"));
+    // It may be somebody who is there.
+    let private = (sign == "#" && !name.is_empty()).then(|| format!("With a text after it, it would go to {name} alone; "));
+    let stop = if meant.is_some() || private.is_none() { "" } else { "." };
+    let (meant, private) = (meant.unwrap_or_default(), private.unwrap_or_default());
+    let rest = if meant.is_empty() && private.is_empty() { ";" } else { stop };
+    format!("Nothing was sent: there is no {typed}{meant}{rest} {private}{aloud}.")
 }
 
 impl Client {
@@ -205,7 +205,8 @@ mod tests {
         {
             let told = unknown(typed);
             let sign = &typed[..1];
-            assert!(told.contains(&format!("did you mean {nearest}? {sign}{typed} would say it aloud")), "{told}");
+            assert!(told.contains(&format!("; did you mean {nearest}?")), "{told}");
+            assert!(told.contains(&format!(" {sign}{typed} would say it aloud")), "{told}");
         }
         assert!(unknown("#bobby").contains("it would go to bobby alone; ##bobby would say it aloud"));
         assert!(unknown("#bye").contains("#bye stands alone"));

@@ -20,7 +20,7 @@ fn two() -> (Server, Pty, Client) {
 fn a_word_that_is_none_is_answered_and_said_to_nobody() {
     let (_server, mut nina, mut bob) = two();
     for (typed, told) in [
-        ("#bye2", "there is no #bye2; did you mean #bye? ##bye2 would say it aloud"),
+        ("#bye2", "there is no #bye2; did you mean #bye? With a text after it, it would go to bye2 alone; ##bye2 would say it aloud"),
         ("#Exit", "there is no #Exit; did you mean #exit?"),
         ("/qiut", "there is no /qiut; did you mean /quit? //qiut would say it aloud"),
         ("#bobby", "there is no #bobby. With a text after it, it would go to bobby alone; ##bobby would say it aloud"),
@@ -83,7 +83,7 @@ fn the_words_of_irc_do_what_people_expect() {
     nina.answers(OPTION, "#help");
     nina.sees("/join name   goes to another channel; you stay in this one, too");
     nina.answers(OPTION, "/nick Anna Maria");
-    nina.sees("Not done: a name is one word, without spaces.");
+    nina.sees("Not done: type a name, which is one word without spaces.");
     nina.answers(OPTION, "/nick anna");
     nina.sees("You are anna:1000 now.");
     nina.answers(OPTION, "#exit");
