@@ -18,7 +18,7 @@ use linechat::cli::admin::{Admin, Done};
 use linechat::cli::configuration::{self, Configuration};
 use linechat::cli::explain;
 use linechat::cli::pages;
-use linechat::cli::settings::Settings;
+use linechat::cli::settings::{Origin, Settings};
 use linechat::cli::{Certify, Cli, Command, Copy, Menu, Serve, describe, greeting, host_name, set_limits};
 use linechat::clock::Clock;
 use linechat::config::{Config, LogFormat, TLS_PORT, default_data_dir};
@@ -159,6 +159,11 @@ fn settings(typed: &ArgMatches) -> Result<(Settings, Serve, Config)> {
     let settings = Settings::gather(Some(typed), std::env::vars_os())?;
     let serve = settings.serve()?;
     let config = serve.configuration()?;
+    let (checked, log) = (log::check(serve.log.as_deref()), settings.get("log"));
+    match log.filter(|setting| setting.origin != Origin::CommandLine) {
+        Some(setting) => checked.with_context(|| setting.origin.to_string())?,
+        None => checked?,
+    }
     Ok((settings, serve, config))
 }
 
@@ -176,8 +181,7 @@ fn configuration(what: &Configuration, typed: &ArgMatches) -> Result<()> {
             print(&configuration::print(&settings, &config))
         }
         Configuration::Check(_) => {
-            let (settings, serve, config) = settings(typed)?;
-            log::check(serve.log.as_deref())?;
+            let (settings, _, config) = settings(typed)?;
             print(&configuration::checked(&settings, &rehearse(&config)?))
         }
     }
@@ -280,7 +284,6 @@ impl Reload {
     /// Nobody is dropped, whatever comes of it, and what cannot be used changes nothing.
     fn reload(&self, last: &Settings) -> Result<Settings> {
         let (now, serve, config) = settings(&self.typed)?;
-        log::check(serve.log.as_deref())?;
         let fingerprint = self.manners.change(&config)?;
         self.log.change(serve.log.as_deref(), LOGGED)?;
         warn_of_certificate(&self.manners);

@@ -81,7 +81,7 @@ fn a_closed_stderr_changes_no_exit_code() {
         (&["menu", &address, "-c", "LIST", "-c", "QUIT", "-c", "LIST"], 2),
         (&["limits", "--limit", "inbox=0"], 1),
         (&["admin", "--data-dir", "/nowhere", "status"], 2),
-        (&["serve", "--listen", "nonsense"], 1),
+        (&["serve", "--listen", "nonsense"], 2),
         (&["nonsense"], 2),
     ];
     for (arguments, code) in commands {
