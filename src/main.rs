@@ -18,7 +18,7 @@ use linechat::cli::admin::{Admin, Done};
 use linechat::cli::configuration::{self, Configuration};
 use linechat::cli::explain;
 use linechat::cli::pages;
-use linechat::cli::settings::Settings;
+use linechat::cli::settings::{Origin, Settings};
 use linechat::cli::{Certify, Cli, Command, Copy, Menu, Serve, describe, greeting, host_name, set_limits};
 use linechat::clock::Clock;
 use linechat::config::{Config, LogFormat, TLS_PORT, default_data_dir};
@@ -126,7 +126,11 @@ fn man(dir: &Path) -> Result<()> {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    log::last_words(&format!("{error:#}"));
+    // Whoever has read enough, as with | head, need not be told.
+    let has_read_enough = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::BrokenPipe;
+    if !error.to_string().contains(UNPRINTED) || !error.root_cause().downcast_ref().is_some_and(has_read_enough) {
+        log::last_words(&format!("{error:#}"));
+    }
     ExitCode::FAILURE
 }
 
@@ -141,12 +145,9 @@ fn menu(Menu { tls, tls_ca, server, name, login, show_protocol, commands }: Menu
     }
 }
 
-/// Prints what was asked for; whoever asked must hear of it when it did not arrive, unless they have read enough.
+/// Prints what was asked for; whoever asked must hear of it when it did not arrive.
 fn print(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        printed => printed.context(UNPRINTED),
-    }
+    std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush()).context(UNPRINTED)
 }
 
 /// The options of the command that was typed, within `linechat config print` as well.
@@ -162,6 +163,11 @@ fn settings(typed: &ArgMatches) -> Result<(Settings, Serve, Config)> {
     let settings = Settings::gather(Some(typed), std::env::vars_os())?;
     let serve = settings.serve()?;
     let config = serve.configuration()?;
+    let (checked, log) = (log::check(serve.log.as_deref()), settings.get("log"));
+    match log.filter(|setting| setting.origin != Origin::CommandLine) {
+        Some(setting) => checked.with_context(|| setting.origin.to_string())?,
+        None => checked?,
+    }
     Ok((settings, serve, config))
 }
 
@@ -179,8 +185,7 @@ fn configuration(what: &Configuration, typed: &ArgMatches) -> Result<()> {
             print(&configuration::print(&settings, &config))
         }
         Configuration::Check(_) => {
-            let (settings, serve, config) = settings(typed)?;
-            log::check(serve.log.as_deref())?;
+            let (settings, _, config) = settings(typed)?;
             print(&configuration::checked(&settings, &rehearse(&config)?))
         }
     }
@@ -283,7 +288,6 @@ impl Reload {
     /// Nobody is dropped, whatever comes of it, and what cannot be used changes nothing.
     fn reload(&self, last: &Settings) -> Result<Settings> {
         let (now, serve, config) = settings(&self.typed)?;
-        log::check(serve.log.as_deref())?;
         let fingerprint = self.manners.change(&config)?;
         self.log.change(serve.log.as_deref(), LOGGED)?;
         warn_of_certificate(&self.manners);

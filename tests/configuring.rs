@@ -153,12 +153,12 @@ fn what_is_wrong_in_a_file_is_said_with_its_line() {
             "FILE:2: invalid value '12000' for '--listen <ADDR:PORT>': that is not an address to listen on",
         ),
         ("data-dir = \"~/chat\"\n", "FILE:1: invalid value '~/chat' for '--data-dir <DIR>': only a shell knows what ~ is"),
-        ("log = \"linechat=loud\"\n", "--log 'linechat=loud' is not understood"),
+        ("log = \"linechat=loud\"\n", "FILE:1: --log 'linechat=loud' is not understood"),
         (
             "log = \"warning\"\n",
-            "--log 'warning' is not understood ('warning' is no level; is 'warn' meant?); give error, warn",
+            "FILE:1: --log 'warning' is not understood ('warning' is no level; is 'warn' meant?); give error, warn",
         ),
-        ("log = 3\n", "--log '3' is not understood ('3' is no level); give error, warn"),
+        ("log = 3\n", "FILE:1: --log '3' is not understood ('3' is no level); give error, warn"),
         ("node = \"a\"\n", "--nats-creds, --nats-tls-ca and --node are for --journal nats"),
     ] {
         let came = configured.refuses(text);
@@ -221,6 +221,22 @@ fn a_variable_that_is_another_programs_is_told_and_changes_nothing() {
     let checked = configured.config("check", &variables, &[]);
     let checked = String::from_utf8(checked.stdout).expect("it is text");
     assert!(checked.ends_with(&format!("but note: {said}")) && !checked.contains("LINECHAT_LOGIN"), "{checked}");
+    // One that starts says so, too, whatever comes of it.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_linechat"));
+    command.args([
+        "serve",
+        "--config",
+        "",
+        "--listen",
+        "127.0.0.1:0",
+        "--journal",
+        "memory",
+        "--admin-socket",
+        "/nowhere/here",
+    ]);
+    let output = command.envs(variables).env_remove("RUST_LOG").output().expect("the binary runs");
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(log.contains(&format!("WARN linechat: {said}")) && !log.contains("LINECHAT_LOGIN"), "{log}");
 }
 
 #[test]

@@ -29,7 +29,9 @@ mod unread;
 mod window;
 mod words;
 
-use anyhow::{Result, bail};
+use std::io;
+
+use anyhow::{Context, Result};
 
 use client::{Client, Ended};
 use terminal::Terminal;
@@ -82,7 +84,7 @@ pub fn run(options: &Options) -> Result<Outcome> {
         Err(ended) => Err(ended),
     };
     if let Some(error) = failure.get() {
-        bail!("{UNPRINTED}: {error}");
+        return Err(io::Error::new(error.kind(), error.to_string())).context(UNPRINTED);
     }
     Ok(match ended {
         Ok(()) | Err(Ended::ByPerson) => Outcome::Done,

@@ -20,7 +20,10 @@ fn two() -> (Server, Pty, Client) {
 fn a_word_that_is_none_is_answered_and_said_to_nobody() {
     let (_server, mut nina, mut bob) = two();
     for (typed, told) in [
-        ("#bye2", "there is no #bye2; did you mean #bye? With a text after it, it would go to bye2 alone; ##bye2 would say it aloud"),
+        (
+            "#bye2",
+            "there is no #bye2; did you mean #bye? With a text after it, it would go to bye2 alone; ##bye2 would say it aloud",
+        ),
         ("#Exit", "there is no #Exit; did you mean #exit?"),
         ("/qiut", "there is no /qiut; did you mean /quit? //qiut would say it aloud"),
         ("#bobby", "there is no #bobby. With a text after it, it would go to bobby alone; ##bobby would say it aloud"),
