@@ -1,6 +1,6 @@
 //! Without a terminal: commands of `-c` and their exit codes, and choices read line by line.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Output, Stdio};
 
@@ -67,6 +67,46 @@ fn commands_print_what_the_server_says_and_with_the_protocol_what_was_sent() {
     assert!(text.starts_with("--> LOGIN nina ***\n<-- * HELLO ") && !text.contains(PASSWORD), "{text}");
     assert!(text.ends_with("--> PING a\n<-- OK PING a\n--> PING b\n<-- OK PING b\n"), "{text}");
     assert_eq!(run(&[&address, "--login", "nina", "-c", "PING"], "wrong\n").status.code(), Some(1));
+}
+
+/// JSON is read as well as written, and whoever is done takes leave: their name is free at once.
+#[test]
+fn a_script_may_ask_for_json_and_leaves_no_ghost() {
+    let server = Server::start(&[]);
+    let address = server.address().to_string();
+    for _ in 0..2 {
+        let output = run(&[&address, "--name", "nina", "-c", "FORMAT json", "-c", "MSG nobody hi", "-c", "PING there"], "");
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("\n{\"err\":\"NO_SUCH_USER\",") && text.contains("\n{\"ok\":\"PING\","), "{text}");
+        assert_eq!(plain(&server, "x").ask("LIST").len(), 2, "nobody but who asks");
+    }
+}
+
+/// The last command may be FOLLOW, and goes on until the connection ends.
+#[test]
+fn a_script_follows() {
+    let mut server = Server::start(&[]);
+    let mut bob = plain(&server, "bob");
+    bob.ok("CREATE #c");
+    let address = server.address().to_string();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_linechat"))
+        .args(["menu", &address, "--name", "nina", "-c", "FOLLOW #c"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the client runs");
+    bob.event("JOIN #c ");
+    bob.ok("SAY #c one");
+    bob.ok("SAY #c two");
+    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines().map(|line| line.expect("UTF-8"));
+    for text in [" one", " two"] {
+        assert!(lines.any(|line| line.starts_with("* MSG ") && line.ends_with(text)), "{text}");
+    }
+    server.kill();
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("linechat: the connection was lost: "));
 }
 
 #[test]
