@@ -22,9 +22,11 @@ const BATCH_ENTRIES: (u32, u32) = (0, 12);
 pub struct Count(AtomicU64);
 
 impl Count {
-    /// Adds to it.
+    /// Adds to it. Nothing is no reason to take the number from another core.
     pub fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
+        if more > 0 {
+            self.0.fetch_add(more, Ordering::Relaxed);
+        }
     }
 
     /// What it is now.

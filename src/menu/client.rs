@@ -30,6 +30,8 @@ pub enum Ended {
     ByPerson,
     /// There is no connection, and the person does not want one.
     Disconnected,
+    /// A script may not have the name that it was given, and nobody is there to choose another.
+    Refused,
 }
 
 /// The connection is lost, and why.

@@ -89,5 +89,6 @@ pub fn run(options: &Options) -> Result<Outcome> {
     Ok(match ended {
         Ok(()) | Err(Ended::ByPerson) => Outcome::Done,
         Err(Ended::Disconnected) => Outcome::Disconnected,
+        Err(Ended::Refused) => Outcome::Refused,
     })
 }

@@ -1,5 +1,7 @@
 //! Getting in: finding a server, and becoming a guest or logging in to an account.
 
+use std::io::{self, IsTerminal};
+
 use crate::menu::Options;
 use crate::menu::address::{at_port, port, split};
 use crate::menu::client::{Again, Answer, Client, Ended, Identity, Lost, name_of};
@@ -44,6 +46,9 @@ impl Client {
             };
             if self.takes_name(&wanted)? {
                 return Ok(Unread::default());
+            }
+            if given.is_some() && !io::stdin().is_terminal() {
+                return Err(Ended::Refused);
             }
         }
     }

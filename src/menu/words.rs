@@ -50,7 +50,7 @@ const WORDS: &[(&str, Word)] = &[
 
 const HELP: &str = "\
 #bye         leaves the channel, or ends the talk
-#menu        goes back to the menu; you stay in the channel (Ctrl-D does the same, Ctrl-C only clears the line)
+#menu        goes back to the menu, as Ctrl-D does; you stay in the channel
 #who         shows who is here
 #exit        closes your channel for everyone, after a question, as #close does
 #nina hello  sends nina a private message, as /msg nina hello does

@@ -152,10 +152,11 @@ impl Socket {
             self.waiting = Vec::new();
             let from = gathered.bytes.len();
             let result = gather(gathered);
-            self.metrics.deliveries.add(gathered.lines);
             let buffer = &mut gathered.bytes;
             show_as_wanted(self.json, self.crlf, buffer, from);
             let sent = send(&mut *self.transport, buffer)?;
+            // Beside the next counter, and after the system call: other cores write there, too.
+            self.metrics.deliveries.add(gathered.lines);
             self.waiting.extend_from_slice(&buffer[sent..]);
             self.note_progress(sent)?;
             Ok(result)

@@ -135,6 +135,16 @@ fn a_script_drives_the_menu() {
     assert!(bob.event("MSG ").ends_with(" said by a script"));
 }
 
+/// Choices are not taken for names.
+#[test]
+fn a_script_without_its_name_does_nothing() {
+    let server = Server::start(&[]);
+    let _nina = plain(&server, "nina");
+    let output = run(&[&server.address().to_string(), "--name", "nina"], "2\nhello\n");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("Not done: ") && !said(&output).contains("Enter a username: "));
+}
+
 #[test]
 fn the_end_of_a_script_leaves_and_what_is_no_text_is_not_sent() {
     let server = Server::start(&[]);
