@@ -1,4 +1,6 @@
 //! The command line: what may be typed after `linechat`, and what it means.
+//!
+//! It owns no state. It must never do what was asked for: `main` hands that on.
 
 pub mod admin;
 pub mod care;

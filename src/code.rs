@@ -1,4 +1,6 @@
 //! The codes of `ERR`: stable words for scripts, each with its meaning and whether to retry.
+//!
+//! A table only. No word in it may ever change its meaning.
 
 use std::borrow::Cow;
 use std::fmt;

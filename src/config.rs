@@ -1,5 +1,7 @@
 //! What the operator decided: where to listen and with which certificate, where passwords may come from, where to keep
 //! data, on disk or in memory, and the limits.
+//!
+//! Values only: they are read once and never changed. It must never read a file or a variable.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

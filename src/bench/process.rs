@@ -1,4 +1,6 @@
 //! What a server uses: processor time and memory, as Linux counts them.
+//!
+//! It owns nothing, and must never measure another process than those it was given.
 
 use std::fs;
 

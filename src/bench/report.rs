@@ -1,4 +1,6 @@
 //! What was measured, for people and for scripts.
+//!
+//! It owns its rows, and must never round what a script reads.
 
 use std::time::Duration;
 

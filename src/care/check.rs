@@ -1,4 +1,6 @@
 //! Checking a store, and telling what was found: each damage in a line.
+//!
+//! It owns what was found so far, and must never change what it checks.
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -1,4 +1,6 @@
 //! Spans of time, as people type them and lines show them.
+//!
+//! Values only. It must never ask what time it is.
 
 use std::fmt;
 use std::str::FromStr;

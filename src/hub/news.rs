@@ -1,4 +1,6 @@
 //! The news that a replica tells its node's hub, and what the hub does with it.
+//!
+//! It owns nothing: the hub does. It must never wait for a session.
 
 use std::sync::Arc;
 

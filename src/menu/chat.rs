@@ -1,4 +1,6 @@
 //! Chatting in a channel: typed lines are said there, and what others do appears above the line being typed.
+//!
+//! It owns nothing beside the client. It must never say aloud what was meant as a command.
 
 use unicode_width::UnicodeWidthStr;
 

@@ -1,4 +1,6 @@
 //! The menu, and its first six functions.
+//!
+//! It owns nothing beside the client. It must never do anything that a person could not type as a line.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

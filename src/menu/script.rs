@@ -1,4 +1,6 @@
 //! `linechat menu -c 'MSG nina hi'`: commands without a menu. The server's lines are printed as they arrive.
+//!
+//! It owns the connection for as long as it takes. It must never print a password.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, sync_channel};

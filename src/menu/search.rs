@@ -1,4 +1,6 @@
 //! Searching what the person may read.
+//!
+//! It owns nothing beside the client, and must never show a line that the server has not sent.
 
 use crate::menu::client::{Again, Answer, Client, Ended, name_of};
 use crate::menu::functions::local_time;

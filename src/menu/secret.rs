@@ -1,4 +1,6 @@
 //! A password, typed at a terminal that does not show it.
+//!
+//! It owns the terminal's echo while it asks, and must never leave it off.
 
 use std::io::{self, BufRead, Write};
 

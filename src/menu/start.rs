@@ -1,4 +1,6 @@
 //! Getting in: finding a server, and becoming a guest or logging in to an account.
+//!
+//! It owns nothing beside the client. It must never go on under another name than the person's.
 
 use std::io::{self, IsTerminal};
 

@@ -1,4 +1,6 @@
 //! The queue of an order: sessions put proposals in at one end; whoever makes batches of them takes them out at the other.
+//!
+//! It owns the proposals in it. It must never grow beyond its bound, nor change their order.
 
 use std::sync::{RwLock, RwLockReadGuard};
 

@@ -1,4 +1,6 @@
 //! The index against a plain list of messages: whatever is said, retracted and forgotten, both find the same.
+//!
+//! It must never pass because both find nothing.
 
 use proptest::prelude::{Strategy, any, prop_assert_eq, prop_oneof, proptest};
 

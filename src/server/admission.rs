@@ -1,4 +1,6 @@
 //! Who may connect: how many in all, and how many from one address. Others are told why, and refused at once.
+//!
+//! It owns the counts of connections. It must never keep anybody waiting.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};

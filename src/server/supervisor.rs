@@ -2,6 +2,8 @@
 //!
 //! If one of them ends or panics, for whatever reason, the server ends: without its accept loop, say, a server would look alive
 //! and accept nobody.
+//!
+//! It owns the tasks until they have ended. It must never start one again: what has failed once is the operator's to see.
 
 use std::any::Any;
 use std::collections::HashMap;

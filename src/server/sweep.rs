@@ -1,5 +1,8 @@
 //! The work of every second: giving back the memory of quiet rooms, shedding load, ending orphaned channels, and noting who is
 //! here for long.
+//!
+//! It owns what it has seen from one second to the next. It must never decide: what is over is proposed, and decided in the
+//! order.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,6 @@
 //! Which node this server is, and for how long: a session belongs to one life of its server and ends with it.
+//!
+//! It owns which life is the newest. It must never begin one: the server does.
 
 use std::sync::{Arc, RwLock};
 

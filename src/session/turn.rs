@@ -1,4 +1,6 @@
 //! One turn of a session: taking in bytes, executing their lines, and waiting for whatever comes first.
+//!
+//! It owns nothing beside the session. It must never wait without a deadline while something waits for the peer.
 
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll};

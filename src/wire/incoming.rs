@@ -1,4 +1,6 @@
 //! The server's lines, as a client reads them: the inverse of [`reply`](super::reply), as far as a client needs it.
+//!
+//! It owns nothing, and must never fail: a line that it does not know is none.
 
 /// A line that a server wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]

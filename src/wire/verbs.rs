@@ -1,4 +1,6 @@
 //! The table of verbs. HELP, the parser's messages and "did you mean" come from it, and tests check it against the grammar.
+//!
+//! It owns no state, and must never say what a verb does not do.
 
 use crate::code::Code;
 use crate::wire::parse::{Parsed, verbs as parse};

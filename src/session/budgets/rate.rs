@@ -1,5 +1,7 @@
 //! A rate: how much each key, such as an address, may use in a minute or an hour. Beyond it there is a refusal, which says when
 //! to come again.
+//!
+//! It owns the counts of the keys, which are swept when they are over. It must never keep anybody waiting.
 
 use std::hash::Hash;
 use std::num::NonZeroU32;

@@ -1,4 +1,6 @@
 //! TOKEN, LOGIN with a token, PASSWD and UNREGISTER: secrets are made and hashed here, and everything else is decided in the order.
+//!
+//! They own nothing. A secret must never be written anywhere but to the one who asked for it.
 
 use std::sync::Arc;
 

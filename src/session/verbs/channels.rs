@@ -1,5 +1,7 @@
 //! CREATE, JOIN, LEAVE, TOPIC and CLOSE: keys are hashed here, because that is expensive; everything else is decided in the
 //! order.
+//!
+//! They own nothing, and must never look at a key before it is hashed.
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
 //! OP, DEOP, GIVE, INVITE, KICK, BAN, UNBAN, BANS and SET: read from the line here, decided in the order.
+//!
+//! They own nothing, and must never decide who is in charge.
 
 use crate::code::{Code, Refusal};
 use crate::event::{Age, Kept, Recipient, Request, Setting, Unwanted, network};

@@ -1,4 +1,6 @@
 //! NAME, REGISTER and LOGIN: who the user is.
+//!
+//! They own nothing. A password must never be kept longer than its hash takes, nor be written anywhere.
 
 use crate::code::{Code, Refusal};
 use crate::event::{Answer, Request};

@@ -1,4 +1,6 @@
 //! PING, WHOAMI, CAPS and HELP: answered from what the session knows.
+//!
+//! They own nothing, and must never wait for the order.
 
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! One short function for each verb. The quick ones answer at once, or leave their answer to the completion so that the next
 //! line can be parsed meanwhile. The slow ones begin when everything before them is settled.
+//!
+//! They own nothing beside the session. None may decide what another user's command can change.
 
 mod accounts;
 mod channels;

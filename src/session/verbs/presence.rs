@@ -1,4 +1,6 @@
 //! WHOIS and AWAY: whether somebody is there, and what they have left word of.
+//!
+//! They own nothing, and must never tell of a channel that both are not in.
 
 use crate::code::{Code, Refusal};
 use crate::event::Request;

@@ -1,4 +1,6 @@
 //! MSG, SAY and ACK: they are proposed, and the next line is taken before they are completed.
+//!
+//! They own nothing, and must never decide who may speak.
 
 use crate::code::{Code, Refusal};
 use crate::event::{Recipient, Request};

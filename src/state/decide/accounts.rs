@@ -1,4 +1,6 @@
 //! Tokens, passwords, the end of accounts, and connections that are ended by somebody else than their peers.
+//!
+//! Nothing here may see a password or a token: their hashes come with the proposal.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,6 @@
 //! Who ignores whom. What somebody says to a user who ignores them is decided with all messages, in `talk.rs`.
+//!
+//! It must never be seen by whoever is ignored.
 
 use crate::code::{Code, Refusal};
 use crate::event::{Answer, Event, Ignored, Recipient, Unignored};

@@ -1,4 +1,6 @@
 //! The coming and going of the servers that share an order.
+//!
+//! Nothing here may ask a node: what it says is in the order.
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
 //! What the operator of a server does. Each act is noted with who, when and why, in the room of the operators.
+//!
+//! Nothing here may be asked for by a connection: only the operator's socket proposes it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,6 @@
 //! Coming and going, names, registering and logging in.
+//!
+//! Nothing here may give an id twice, or leave a connection without a user.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

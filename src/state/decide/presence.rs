@@ -1,4 +1,6 @@
 //! Who is away, who was told so, and when accounts were last here.
+//!
+//! Nothing here may ask what time it is: the order says.
 
 use std::sync::Arc;
 

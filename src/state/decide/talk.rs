@@ -1,4 +1,6 @@
 //! Messages and read marks.
+//!
+//! Nothing here may read a message's text but to store it.
 
 use std::sync::Arc;
 
