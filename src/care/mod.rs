@@ -5,6 +5,7 @@
 //! refused. Nothing here knows how a store is built; [`crate::store`] does. It must never change what it only reads.
 
 mod backup;
+mod begun;
 mod check;
 mod export;
 mod import;
@@ -19,6 +20,7 @@ use crate::limits::BACKUP_LEAVES_BYTES;
 use crate::store::{self, OpenError, StoreError, TellError};
 
 pub use backup::{Backed, Compacted, Restored, back_up, compact, restore};
+pub use begun::remove_at_a_signal;
 pub use check::check;
 pub use export::{Exported, LeftOut, To, export};
 pub use import::{Imported, import};

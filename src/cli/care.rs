@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
 use crate::care::{self, Backed, Compacted, Exported, Imported, LeftOut, Restored, To};
@@ -122,6 +122,7 @@ impl Care {
     }
 
     fn end(&self) -> Result<End> {
+        care::remove_at_a_signal().context("the system gives no threads")?;
         Ok(match self {
             Self::Backup { file, .. } if is_dash(file) => {
                 bail!("a backup needs a file; give the name of one, or 'linechat export --jsonl' for a pipe")
