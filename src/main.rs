@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use linechat::bench;
+use linechat::care;
 use linechat::cli::admin::{Admin, Done};
 use linechat::cli::configuration::{self, Configuration};
 use linechat::cli::explain;
@@ -109,6 +110,7 @@ fn bench(options: &bench::Options) -> Result<()> {
 fn copy(arguments: &Copy) -> Result<()> {
     let config = arguments.config()?;
     Log::begin(LogFormat::Text, None, "warn")?;
+    care::remove_at_a_signal().context("the system gives no threads")?;
     let Copied { checked, servers } = runtime()?.block_on(copy::run(&config))?;
     let mut said = format!("copied {} entries, and read each back\n", checked.entries);
     if !checked.damaged.is_empty() {

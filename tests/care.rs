@@ -25,6 +25,8 @@ mod owners;
 mod refused;
 #[path = "support/store.rs"]
 mod store;
+#[path = "care/torn.rs"]
+mod torn;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::care::check::Quiet;
 use crate::care::part::Part;
 use crate::care::work::{Work, bar};
-use crate::care::{CareError, backup_at, database};
+use crate::care::{CareError, backup_at, begun, database};
 use crate::limits::BACKUP_LEAVES_BYTES;
 use crate::store::{self, OpenError, Presence};
 
@@ -114,7 +114,11 @@ pub fn compact(directory: &Path) -> Result<Compacted, CareError> {
     let _held = store::hold(directory)?;
     store::probe(&database)?;
     let comparing = bar(store::count(directory)?, "comparing, entries");
-    let (before, after) = store::compact(directory, || comparing.inc(1))?;
+    let copy = store::copy_path(directory);
+    begun::note(&copy);
+    let compacted = store::compact(directory, || comparing.inc(1));
+    begun::settle(&copy, || ());
+    let (before, after) = compacted?;
     comparing.finish_and_clear();
     Ok(Compacted { before, after })
 }

@@ -8,15 +8,26 @@ use indicatif::ProgressBar;
 use crate::care::part::Part;
 use crate::care::work::bar;
 use crate::care::{CareError, store_at};
-use crate::store::{self, Fact, Listener, StoreError, TellError};
+use crate::store::{self, Fact, Listener, OpenError, StoreError, TellError};
 
 /// What was exported.
 #[derive(Debug, Default)]
 pub struct Exported {
     /// How many entries.
     pub entries: u64,
-    /// What was damaged and left out: how often, and the first.
-    pub left_out: Option<(u64, String)>,
+    /// What was damaged and left out.
+    pub left_out: Option<LeftOut>,
+}
+
+/// What is not in an export.
+#[derive(Debug, Default)]
+pub struct LeftOut {
+    /// In how many places the store is damaged.
+    pub places: u64,
+    /// How many entries may have been there.
+    pub entries: u64,
+    /// The first damage.
+    pub first: String,
 }
 
 /// Where the lines go.
@@ -35,7 +46,10 @@ pub enum To<'a> {
 /// [`CareError`]; then no file was made.
 pub fn export(place: &Path, to: To<'_>, leaves_out: bool) -> Result<Exported, CareError> {
     let database = store_at(place)?;
-    store::probe(&database)?;
+    match store::probe(&database) {
+        Ok(()) | Err(OpenError::Damaged { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
     if store::ends(&database).is_ok_and(|ends| ends.is_some()) {
         return Err(CareError::OfCluster(place.to_owned()));
     }
@@ -60,7 +74,7 @@ struct Writer<W: Write> {
 fn write(database: &Path, lines: impl Write, to: &Path, leaves_out: bool) -> Result<Exported, CareError> {
     let (lines, bar) = (BufWriter::new(lines), bar(1, "exporting, entries"));
     let mut writer = Writer { lines, leaves_out, exported: Exported::default(), bar };
-    store::tell(database, &mut writer).map_err(|error| CareError::told(error, to))?;
+    store::tell(database, &mut writer).map_err(|error| CareError::told(error, to, leaves_out))?;
     writer.lines.flush().map_err(CareError::write(to))?;
     writer.bar.finish_and_clear();
     Ok(writer.exported)
@@ -80,12 +94,14 @@ impl<W: Write> Listener for Writer<W> {
         Ok(self.lines.write_all(b"\n")?)
     }
 
-    fn leave_out(&mut self, damage: StoreError) -> Result<(), TellError> {
-        if !self.leaves_out {
-            return Err(damage.into());
-        }
-        let (count, _) = self.exported.left_out.get_or_insert_with(|| (0, damage.to_string()));
-        *count += 1;
+    fn leave_out(&mut self, damage: StoreError, entries: u64) -> Result<(), TellError> {
+        let found = match damage {
+            StoreError::Damaged(found) if self.leaves_out => found,
+            damage => return Err(damage.into()),
+        };
+        let left_out = self.exported.left_out.get_or_insert_with(|| LeftOut { first: found, ..LeftOut::default() });
+        left_out.places += 1;
+        left_out.entries += entries;
         Ok(())
     }
 }

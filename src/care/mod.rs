@@ -5,6 +5,7 @@
 //! refused. Nothing here knows how a store is built; [`crate::store`] does. It must never change what it only reads.
 
 mod backup;
+mod begun;
 mod check;
 mod export;
 mod import;
@@ -19,8 +20,9 @@ use crate::limits::BACKUP_LEAVES_BYTES;
 use crate::store::{self, OpenError, StoreError, TellError};
 
 pub use backup::{Backed, Compacted, Restored, back_up, compact, restore};
+pub use begun::remove_at_a_signal;
 pub use check::check;
-pub use export::{Exported, To, export};
+pub use export::{Exported, LeftOut, To, export};
 pub use import::{Imported, import};
 pub use work::{Work, bar};
 
@@ -89,10 +91,10 @@ pub enum CareError {
     },
     /// Something would be left out of an export.
     #[error(
-        "{0}, so nothing was exported; restore a backup, or give --skip-damaged to export what is sound ('linechat check' shows \
-         what is not)"
+        "the store is damaged: {0}; nothing was exported: restore a backup, or give --skip-damaged to export what is sound \
+         ('linechat check' shows what is not)"
     )]
-    NotAll(StoreError),
+    NotAll(String),
     /// What is imported is not what an export writes.
     #[error("line {number} cannot be imported: {why}; nothing was imported, export it anew")]
     Line {
@@ -136,11 +138,11 @@ impl CareError {
         move |error| Self::Read { path, error }
     }
 
-    /// The same error of those who tell facts; of the one who writes them to this file.
-    fn told(error: TellError, to: &Path) -> Self {
+    /// The same error of those who tell facts; of the one who writes them to this file, and may leave out what is damaged.
+    fn told(error: TellError, to: &Path, leaves_out: bool) -> Self {
         match error {
             TellError::Open(error) => Self::Open(error),
-            TellError::Store(error @ StoreError::Damaged(_)) => Self::NotAll(error),
+            TellError::Store(StoreError::Damaged(found)) if !leaves_out => Self::NotAll(found),
             TellError::Store(error) => Self::Store(error),
             TellError::Taken(error) => Self::write(to)(error),
         }

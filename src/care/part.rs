@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, OFlags, RenameFlags, fstatvfs, renameat_with};
 use rustix::io::Errno;
 
-use crate::care::CareError;
+use crate::care::{CareError, begun};
 use crate::store;
 
 /// What SQLite may put beside a file.
@@ -50,6 +50,7 @@ impl Part {
                 break file;
             }
         };
+        begun::note(&path);
         let part = Self { file, path, whole: whole.to_owned(), replaces, is_whole: false };
         part.file.set_len(0).and_then(|()| part.clear()).map_err(CareError::write(&part.path))?;
         Ok(part)
@@ -94,12 +95,12 @@ impl Part {
         let Self { file, path, whole, replaces, .. } = &self;
         let bytes = file.sync_all().and_then(|()| file.metadata()).map_err(CareError::write(path))?.len();
         let flags = if *replaces { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
-        match renameat_with(CWD, path, CWD, whole, flags) {
-            Err(Errno::EXIST) => return Err(CareError::Exists(whole.clone())),
+        begun::settle(path, || match renameat_with(CWD, path, CWD, whole, flags) {
+            Err(Errno::EXIST) => Err(CareError::Exists(whole.clone())),
             // Not every file system can refuse it; there was none when this began.
-            Err(Errno::INVAL) => fs::rename(path, whole).map_err(CareError::write(whole))?,
-            renamed => renamed.map_err(|error| CareError::write(whole)(error.into()))?,
-        }
+            Err(Errno::INVAL) => fs::rename(path, whole).map_err(CareError::write(whole)),
+            renamed => renamed.map_err(|error| CareError::write(whole)(error.into())),
+        })?;
         self.is_whole = true;
         let parent = self.directory();
         File::open(parent).and_then(|directory| directory.sync_all()).map_err(CareError::write(parent))?;
@@ -111,7 +112,7 @@ impl Drop for Part {
     fn drop(&mut self) {
         if !self.is_whole {
             // Nobody else begins it while it is locked.
-            let _ = fs::remove_file(&self.path);
+            let _ = begun::settle(&self.path, || fs::remove_file(&self.path));
             let _ = self.clear();
         }
     }

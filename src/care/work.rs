@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::care::begun;
 use crate::store;
 
 /// A bar that fills while something is done; nothing where nobody looks.
@@ -33,7 +34,10 @@ impl Work {
         let path = directory.join(name);
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(Self(path)),
+            _ => {
+                begun::note(&path);
+                Ok(Self(path))
+            }
         }
     }
 
@@ -54,6 +58,6 @@ impl Work {
 
 impl Drop for Work {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = begun::settle(&self.0, || fs::remove_dir_all(&self.0));
     }
 }

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
-use crate::care::{self, Backed, Compacted, Exported, Imported, Restored, To};
+use crate::care::{self, Backed, Compacted, Exported, Imported, LeftOut, Restored, To};
 use crate::cli::settings::data_dir;
 
 /// Where the journal is.
@@ -63,7 +63,7 @@ pub enum Care {
         /// A backup to export instead of the journal.
         #[arg(long, value_name = "FILE", conflicts_with = "data_dir")]
         from: Option<PathBuf>,
-        /// Leaves out what is damaged, which otherwise ends it.
+        /// Leaves out what is damaged, which otherwise ends it, and says how much that is.
         #[arg(long)]
         skip_damaged: bool,
         /// Replaces a file of that name.
@@ -122,19 +122,20 @@ impl Care {
     }
 
     fn end(&self) -> Result<End> {
+        care::remove_at_a_signal().context("the system gives no threads")?;
         Ok(match self {
             Self::Backup { file, .. } if is_dash(file) => {
                 bail!("a backup needs a file; give the name of one, or 'linechat export --jsonl' for a pipe")
             }
             Self::Backup { file, force, data } => {
                 let Backed { entries, bytes } = care::back_up(&data.directory()?, file, *force)?;
-                End::Said(format!("backed up {entries} entries to {}, {bytes} bytes\n", file.display()))
+                End::Said(format!("backed up {} to {}, {bytes} bytes\n", count(entries, "entry", "entries"), file.display()))
             }
             Self::Restore { file, force, data } => {
                 let directory = data.directory()?;
                 let Restored { entries, aside } = care::restore(file, &directory, *force)?;
                 let aside = aside.map(|aside| format!("; what was there is kept as {}", aside.display())).unwrap_or_default();
-                End::Said(format!("restored {entries} entries to {}{aside}\n", directory.display()))
+                End::Said(format!("restored {} to {}{aside}\n", count(entries, "entry", "entries"), directory.display()))
             }
             Self::Check { file, data } => {
                 let place = file.clone().map_or_else(|| data.directory(), Ok)?;
@@ -150,7 +151,7 @@ impl Care {
             Self::Import { file, data } => {
                 let directory = data.directory()?;
                 let Imported { entries } = care::import((!is_dash(file)).then_some(file), &directory)?;
-                End::Said(format!("imported {entries} entries to {}\n", directory.display()))
+                End::Said(format!("imported {} to {}\n", count(entries, "entry", "entries"), directory.display()))
             }
             Self::Compact { data } => {
                 let Compacted { before, after } = care::compact(&data.directory()?)?;
@@ -162,25 +163,44 @@ impl Care {
 
 fn check(place: &Path) -> Result<End> {
     let found = care::check(place, &mut io::stdout().lock())?;
-    let (entries, rooms, keys, place) = (found.entries, found.rooms, found.keys, place.display());
-    Ok(match found.harms {
-        0 => End::Said(format!("{place} is sound: {entries} entries, {rooms} rooms and {keys} keys were checked\n")),
-        harms => End::Damaged(format!(
-            "{place} is damaged: {harms} lines above, {entries} entries checked; restore a backup with 'linechat restore FILE --force', or \
-             keep what is sound: 'linechat export --skip-damaged --jsonl FILE', then 'linechat import FILE' into an empty --data-dir\n"
-        )),
-    })
+    let entries = count(found.entries, "entry", "entries");
+    if found.harms == 0 {
+        let (rooms, keys) = (count(found.rooms, "room", "rooms"), count(found.keys, "key", "keys"));
+        return Ok(End::Said(format!("{} is sound: {entries}, {rooms} and {keys} were checked\n", place.display())));
+    }
+    let is_backup = place.is_file();
+    let (restored, from) = match is_backup {
+        true => ("take another backup", format!(" --from {}", place.display())),
+        false => ("restore a backup with 'linechat restore FILE --force'", String::new()),
+    };
+    // Where nothing can be read there is nothing to keep.
+    let kept = match found.entries {
+        0 => String::new(),
+        _ => format!(
+            ", or keep what is sound: 'linechat export --skip-damaged --jsonl FILE{from}', then 'linechat import FILE' into an \
+             empty --data-dir"
+        ),
+    };
+    let lines = count(found.harms, "line", "lines");
+    Ok(End::Damaged(format!("{} is damaged: {lines} above, {entries} checked; {restored}{kept}\n", place.display())))
 }
 
 fn exported_to(jsonl: &Path, Exported { entries, left_out }: &Exported) -> String {
-    let left_out = left_out.as_ref().map(|(count, first)| {
-        format!("{count} damaged rows are left out, and readers are not told of them; the first: {first}\n")
+    let left_out = left_out.as_ref().map(|LeftOut { places, entries, first }| {
+        let (places, entries) = (count(*places, "damaged place", "damaged places"), count(*entries, "entry", "entries"));
+        format!("left out: {places} with {entries} at most, and readers are not told of them; the first: {first}\n")
     });
     format!(
-        "{}exported {entries} entries{}; with them go all messages as they were typed, and the hashes of passwords and tokens\n",
+        "{}exported {}{}; with them go all messages as they were typed, and the hashes of passwords and tokens\n",
         left_out.unwrap_or_default(),
+        count(*entries, "entry", "entries"),
         if is_dash(jsonl) { String::new() } else { format!(" to {}", jsonl.display()) },
     )
+}
+
+/// So many of something.
+fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 fn is_dash(path: &Path) -> bool {

@@ -3,13 +3,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::store::{Store, fill};
 use crate::support::server::{Server, data_dir};
+use crate::support::wait::until;
 use crate::{command, done, files, run, text};
 
 /// How often each is killed; KILLS asks for more.
@@ -55,7 +56,7 @@ fn killed(arguments: impl Fn(&Path) -> Vec<String>, begin: impl Fn(u32) -> PathB
     let run = |place: &Path| {
         let arguments = arguments(place);
         // Not through `timeout`, which would be killed in its place.
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_linechat"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_linechat"));
         command.args(arguments).env_remove("RUST_LOG").stdout(Stdio::null()).stderr(Stdio::piped());
         command.spawn().expect("it runs")
     };
@@ -134,7 +135,7 @@ fn a_first_start() {
     let whole = began.elapsed();
     for number in 0..=kills {
         let directory = place.path().join(number.to_string());
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_linechat"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_linechat"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir", text(&directory)]).stdout(Stdio::null());
         let mut child = command.spawn().expect("it runs");
         std::thread::sleep(whole * number / kills / 2);
@@ -148,6 +149,46 @@ fn a_first_start() {
     fs::write(half.join("copy"), [0; 4096]).expect("a file");
     Server::start_in(&half, &[]).connect().ok("CREATE #rust");
     assert!(!half.join("copy").exists());
+}
+
+/// Ctrl-C, and what a system that is shut down sends, leave nothing that is in the way of anybody.
+#[test]
+fn a_signal_leaves_nothing_behind() {
+    let scene = Scene::new();
+    let (to, backup) = (scene.place.path().join("to"), scene.place.path().join("ended"));
+    let (part, copy) = (scene.place.path().join("ended.part"), scene.new.path().join("copy"));
+    let signalled = |mut child: Child, name: &str, code: i32| {
+        let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+        assert!(sent.expect("it runs").success());
+        let ended = until("it ends", || child.try_wait().expect("it is a child"));
+        ended.code() == Some(code)
+    };
+    let began = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_linechat"));
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs")
+    };
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        // It waits for more.
+        let import = began(&["import", "-", "--data-dir", text(&to)]);
+        until("it has begun", || to.join("importing/journal.db").exists().then_some(()));
+        assert!(signalled(import, name, code), "{name}");
+        assert_eq!(files(&to), ["lock"], "{name}");
+        // Whoever was done before has left what it should, and begins again until it was not.
+        for arguments in [&["compact"][..], &["backup", "--force", text(&backup)]] {
+            until("it was ended in the middle", || {
+                let mut child = began(&[arguments, &["--data-dir", text(scene.new.path())]].concat());
+                let is_done = until("it has begun", || {
+                    let is_done = child.try_wait().expect("it is a child").is_some();
+                    (is_done || part.exists() || copy.exists()).then_some(is_done)
+                });
+                let was_ended = !is_done && signalled(child, name, code);
+                assert!(!part.exists() && !copy.exists(), "{name}: {arguments:?}");
+                was_ended.then_some(())
+            });
+        }
+    }
+    assert_eq!(messages(scene.new.path()), Some(NEW));
+    done(&["import", text(&scene.lines), "--data-dir", text(&to)]);
 }
 
 #[test]

@@ -4,7 +4,6 @@
 //! time, so that it takes no more memory the larger the store is. It never says what a damaged row contains.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
@@ -14,45 +13,15 @@ use crate::limits::CHAINS_IN_MEMORY;
 use crate::names::Seq;
 use crate::store::backend::{Head, Links, Look, Record, StoreError, Waste};
 use crate::store::chain::Run;
-use crate::store::disk::open::look_into_current;
+use crate::store::disk::harm::{Harm, Means};
+use crate::store::disk::open::{look_into_current, look_into_damaged};
+use crate::store::disk::scan::{self, Met};
 use crate::store::disk::table::{FLOORS, HEADS, KEY_COUNTS, NEWEST, WASTE};
 use crate::store::disk::{row, shares, store_error};
 use crate::store::{OpenError, What};
 
-/// What damage means for those who use the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Means {
-    /// SQLite itself does not trust the file.
-    File,
-    /// The state cannot be loaded.
-    State,
-    /// Readers are shown a gap.
-    Gap,
-    /// A number is wrong, or is not known.
-    Count,
-}
-
-/// One damage.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Harm {
-    /// What is damaged.
-    pub what: String,
-    /// What that means.
-    pub means: Means,
-}
-
-impl fmt::Display for Harm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let means = match self.means {
-            Means::File => "nothing of the file can be relied on",
-            Means::State => "no server starts with it",
-            Means::Gap => "whoever reads there is shown GAP",
-            Means::Count => "what is counted by it may be wrong",
-        };
-        // SQLite's reports have several lines.
-        write!(f, "{}: {means}", self.what.replace('\n', "; "))
-    }
-}
+/// SQLite's own check. A few of what it finds say enough.
+const FILE_CHECK: &str = "PRAGMA integrity_check(10)";
 
 /// What was looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -82,13 +51,25 @@ pub trait Witness {
 /// # Errors
 /// When it cannot be examined: it is none, of another version, or cannot be read. That it is damaged is no error.
 pub fn examine(database: &Path, witness: &mut dyn Witness) -> Result<Examined, OpenError> {
-    let store = look_into_current(database)?;
+    let (store, found) = match look_into_current(database) {
+        // What is left of it is worth to be known.
+        Err(OpenError::Damaged { found, .. }) => (look_into_damaged(database).ok(), Some(found)),
+        opened => (Some(opened?), None),
+    };
     let (newest, hurt) = (HashMap::new(), HashSet::new());
-    let mut examiner = Examiner { store: &store, witness, examined: Examined::default(), newest, hurt };
+    let Some(store) = store else {
+        let harm = Harm { what: found.unwrap_or_default(), means: Means::File };
+        witness.harm(harm);
+        return Ok(Examined { harms: 1, ..Examined::default() });
+    };
+    let (examined, is_torn, is_spoiled) = (Examined::default(), false, false);
+    let mut examiner = Examiner { store: &store, witness, examined, newest, hurt, is_torn, is_spoiled };
+    found.into_iter().for_each(|found| examiner.harm(found, Means::File));
     let failed = |error: StoreError| OpenError::Failed { path: database.to_owned(), error: error.to_string() };
     for step in [Examiner::file, Examiner::entries, Examiner::heads, Examiner::state, Examiner::keys, Examiner::small] {
         match step(&mut examiner) {
-            // Whatever else it could have found is not to be had.
+            // Whatever else it could have found is not to be had, and the file was told of.
+            Err(StoreError::Damaged(_)) if examiner.is_spoiled => {}
             Err(StoreError::Damaged(what)) => examiner.harm(what, Means::File),
             done => done.map_err(failed)?,
         }
@@ -107,11 +88,16 @@ struct Examiner<'a> {
     newest: HashMap<RoomId, Linked>,
     /// Rooms in which an entry is known to be damaged, so that the number of their entries says nothing more.
     hurt: HashSet<RoomId>,
+    /// Whether whole pages of entries cannot be read, so that others lead to what is missing.
+    is_torn: bool,
+    /// Whether it was told that SQLite does not trust the file.
+    is_spoiled: bool,
 }
 
 impl Examiner<'_> {
     fn harm(&mut self, what: String, means: Means) {
         self.examined.harms += 1;
+        self.is_spoiled |= means == Means::File;
         self.witness.harm(Harm { what, means });
     }
 
@@ -127,7 +113,11 @@ impl Examiner<'_> {
     }
 
     fn file(&mut self) -> Result<(), StoreError> {
-        let mut statement = self.store.prepare("PRAGMA integrity_check").map_err(store_error)?;
+        // One of which the end is missing would be told of page by page.
+        if self.is_spoiled {
+            return Ok(());
+        }
+        let mut statement = self.store.prepare(FILE_CHECK).map_err(store_error)?;
         let mut found = statement.query([]).map_err(store_error)?;
         while let Some(line) = found.next().map_err(store_error)? {
             let line: String = line.get(0).map_err(store_error)?;
@@ -140,20 +130,28 @@ impl Examiner<'_> {
 
     fn entries(&mut self) -> Result<(), StoreError> {
         let store = self.store;
-        let count = store.query_row("SELECT count(*) FROM entries", [], |row| row.get(0)).map_err(store_error)?;
-        self.witness.expect(row::unsigned(count));
-        let mut statement = store.prepare(row::SELECT_ALL).map_err(store_error)?;
-        let mut rows = statement.query([]).map_err(store_error)?;
-        while let Some(row) = rows.next().map_err(store_error)? {
-            self.examined.entries += 1;
-            self.witness.seen();
-            match self.sound(row::read(row).map_err(store_error).and_then(|read| read), Means::Gap)? {
-                Some(record) => self.links(record)?,
-                // In which room it seems to be.
-                None => self.hurt.extend(row.get(2).ok().map(row::read_room)),
-            }
+        // Only for whoever waits: a damaged file does not say.
+        if let Ok(count) = store.query_row("SELECT count(*) FROM entries", [], |row| row.get(0)) {
+            self.witness.expect(row::unsigned(count));
         }
-        Ok(())
+        scan::entries(store, |met| {
+            if !matches!(met, Met::Torn(..)) {
+                self.examined.entries += 1;
+                self.witness.seen();
+            }
+            match met {
+                Met::Sound(record) => return self.links(record),
+                Met::Spoiled(damage, room) => {
+                    self.sound(Err::<(), _>(damage), Means::Gap)?;
+                    self.hurt.extend(room);
+                }
+                Met::Torn(first, last) => {
+                    self.is_torn = true;
+                    self.harm(Met::torn(first, last), Means::Lost);
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Whether an entry leads to those before it in its room.
@@ -196,7 +194,7 @@ impl Examiner<'_> {
             Ok(Some(Record { entry, links, .. })) if entry.room == Some(room) && (n == 0 || prev < seq) => {
                 Ok(Some((prev, links, entry.event.is_message())))
             }
-            Ok(None) if prev == Seq(0) || prev < self.floor(room)? || self.has_ended(room)? => Ok(None),
+            Ok(None) if self.is_torn || prev == Seq(0) || prev < self.floor(room)? || self.has_ended(room)? => Ok(None),
             // It was told of, or will be.
             Err(StoreError::Damaged(_)) => Ok(None),
             Ok(_) => {
@@ -229,9 +227,13 @@ impl Examiner<'_> {
         const NUMBER: &str = "SELECT n FROM entries WHERE seq = ? AND room = ?";
         let mut statement = self.store.prepare_cached(NUMBER).map_err(store_error)?;
         let found = statement.query_row([row::signed(links.skip.0), row::room(room)], |row| row.get::<_, i64>(0));
-        let leads = match found.optional().map_err(store_error)? {
-            Some(n) => row::unsigned(n) <= links.n & (links.n - 1),
-            None => links.skip < self.floor(room)? || self.hurt.contains(&room) || self.has_ended(room)?,
+        let leads = match found.optional().map_err(store_error) {
+            Ok(Some(n)) => row::unsigned(n) <= links.n & (links.n - 1),
+            // It was told of, or will be.
+            Err(StoreError::Damaged(_)) => true,
+            Err(error) => return Err(error),
+            Ok(None) if self.is_torn => true,
+            Ok(None) => links.skip < self.floor(room)? || self.hurt.contains(&room) || self.has_ended(room)?,
         };
         if !leads || links.skip > links.prev {
             self.harm(format!("entry {seq} leads to entry {}, which is not where it should be", links.skip), Means::Gap);

@@ -14,11 +14,13 @@ mod error;
 mod examine;
 mod facts;
 mod files;
+mod harm;
 mod log;
 mod mend;
 mod open;
 mod reader;
 mod row;
+mod scan;
 mod shares;
 mod table;
 mod upgrade;
@@ -45,9 +47,10 @@ use table::{FLOORS, HEADS, KEY_COUNTS, NEWEST, UNSAID, WASTE};
 pub use check::{Checked, check, compare, count};
 pub use copy::{aside_path, back_up, compact, copy, copy_ends, copy_path, copy_to, database, empty_copy, ends};
 pub use copy::{given_out, is_of_a_store, is_there, keep_ids, probe, put_in_place, replace, set_aside, take_over};
-pub use examine::{Examined, Harm, Means, Witness, examine};
+pub use examine::{Examined, Witness, examine};
 pub use facts::{Listener, TellError, tell};
 pub use files::{make_folder, search_file};
+pub use harm::{Harm, Means};
 pub use open::{OpenError, hold, open};
 
 /// How many rows one statement inserts: running a statement costs about as much as a row.

@@ -234,6 +234,10 @@ pub fn not_opened(path: &Path, error: rusqlite::Error) -> OpenError {
 /// # Errors
 /// [`OpenError`] when it is none, or of a version that this linechat does not know.
 pub fn look_into(database: &Path) -> Result<(Connection, i32), OpenError> {
+    look_with("BEGIN", database)
+}
+
+fn look_with(begin: &str, database: &Path) -> Result<(Connection, i32), OpenError> {
     holds_something(database)?;
     let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
         // It is there: whoever asks for it has looked. SQLite also needs its log beside it, which it may have to make.
@@ -244,7 +248,7 @@ pub fn look_into(database: &Path) -> Result<(Connection, i32), OpenError> {
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(database, flags).map_err(failed)?;
-    connection.execute_batch("BEGIN").map_err(failed)?;
+    connection.execute_batch(begin).map_err(failed)?;
     let found = version(&connection, database, failed)?;
     Ok((connection, found))
 }
@@ -254,10 +258,20 @@ pub fn look_into(database: &Path) -> Result<(Connection, i32), OpenError> {
 /// # Errors
 /// Also when it is older.
 pub fn look_into_current(database: &Path) -> Result<Connection, OpenError> {
-    match look_into(database)? {
-        (connection, VERSION) => Ok(connection),
-        (_, found) => Err(OpenError::Outdated { path: database.to_owned(), found }),
-    }
+    only_current(look_into(database)?, database)
+}
+
+/// The same, of a store that SQLite finds damaged before it has read a row, as one of which the end is missing.
+///
+/// # Errors
+/// When not even its first page can be read.
+pub fn look_into_damaged(database: &Path) -> Result<Connection, OpenError> {
+    // By this SQLite reads what it would otherwise refuse.
+    only_current(look_with("PRAGMA writable_schema=ON; BEGIN", database)?, database)
+}
+
+fn only_current((connection, found): (Connection, i32), database: &Path) -> Result<Connection, OpenError> {
+    if found == VERSION { Ok(connection) } else { Err(OpenError::Outdated { path: database.to_owned(), found }) }
 }
 
 /// Why an old store stays what it was.

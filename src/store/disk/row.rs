@@ -18,9 +18,17 @@ const COLUMNS: usize = 9;
 
 pub const SELECT: &str = "SELECT seq, time, room, via, n, prev, skip, said_n, said, event, sum FROM entries WHERE seq = ?";
 pub const SELECT_ALL: &str = "SELECT seq, time, room, via, n, prev, skip, said_n, said, event, sum FROM entries ORDER BY seq";
+/// What [`SELECT_ALL`] selects, from a seq on.
+pub const SELECT_FROM: &str =
+    "SELECT seq, time, room, via, n, prev, skip, said_n, said, event, sum FROM entries WHERE seq >= ? ORDER BY seq";
+/// What [`SELECT_ALL`] selects, from the end.
+pub const SELECT_LAST: &str =
+    "SELECT seq, time, room, via, n, prev, skip, said_n, said, event, sum FROM entries ORDER BY seq DESC";
 pub const SELECT_AFTER: &str =
     "SELECT seq, time, room, via, n, prev, skip, said_n, said, event, sum FROM entries WHERE seq > ? ORDER BY seq LIMIT ?";
 pub const SELECT_KEYS: &str = "SELECT sender, key, n, seq, time, content, sum FROM keys ORDER BY sender, key";
+/// The same, from the end.
+pub const SELECT_KEYS_BACK: &str = "SELECT sender, key, n, seq, time, content, sum FROM keys ORDER BY sender DESC, key DESC";
 pub const SELECT_PRESENCE: &str = "SELECT seq, time, room, via, 0, 0, 0, 0, 0, event, sum, key FROM presence ORDER BY seq";
 pub const INSERT_PRESENCE: &str =
     "INSERT OR REPLACE INTO presence (key, seq, time, room, via, event, sum) VALUES (?, ?, ?, ?, ?, ?, ?)";

@@ -119,6 +119,39 @@ impl<const N: usize> Table<N> {
         Ok(())
     }
 
+    /// The same of a table of which a page may be damaged: what is behind that is read from the other end, and `each` is given the damage
+    /// in its place.
+    pub fn each_left<E: From<StoreError>>(
+        &self,
+        connection: &Connection,
+        mut each: impl FnMut(Result<(i64, [i64; N]), StoreError>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut last = i64::MIN;
+        for (sql, from, is_back) in [(self.after, i64::MIN, false), (self.until, i64::MAX, true)] {
+            let mut statement = connection.prepare_cached(sql).map_err(store_error)?;
+            let mut rows = statement.query([from, i64::MAX]).map_err(store_error)?;
+            let damage = loop {
+                let row = match rows.next().map_err(store_error) {
+                    Ok(Some(row)) => self.read(row).map_err(store_error).and_then(|row| row),
+                    Ok(None) => return Ok(()),
+                    Err(error) => break error,
+                };
+                match row {
+                    Ok((id, _)) if is_back && id <= last => return Ok(()),
+                    Ok((id, _)) if !is_back => last = id,
+                    _ => {}
+                }
+                each(row)?;
+            };
+            match damage {
+                // Told of before.
+                StoreError::Damaged(_) if is_back => {}
+                damage => each(Err(damage))?,
+            }
+        }
+        Ok(())
+    }
+
     /// Sets the numbers of an id.
     pub fn set(&self, connection: &Connection, id: i64, numbers: [i64; N]) -> Result<(), StoreError> {
         self.put(connection, self.set, id, numbers)
