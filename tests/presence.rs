@@ -60,6 +60,32 @@ fn whom_an_account_ignores_outlives_the_server() {
     assert!(inbox.len() == 3 && inbox[0].ends_with(" two"), "what was said to nobody stays unheard: {inbox:?}");
 }
 
+/// To ignore one changes nothing of how another's messages are counted, not even of those that were retracted.
+#[test]
+fn what_is_unread_is_counted_alike_with_and_without_an_ignore_list() {
+    let server = Server::start(&OFTEN);
+    let (mut ana, mut bob, mut carol) = (account(&server, "ana"), account(&server, "bob"), account(&server, "carol"));
+    bob.ok("MSG ana one");
+    for text in ["two", "three"] {
+        let said = bob.ok(&format!("MSG ana {text}"));
+        bob.ok(&format!("RETRACT {}", said.split(' ').nth(2).expect("it has a seq")));
+    }
+    bob.ok("MSG ana four");
+    let counted = |ana: &mut Client| [ana.ask("INBOX").pop(), ana.ask("INBOX 1").pop()];
+    let before = counted(&mut ana);
+    assert_eq!(before, [Some("OK INBOX 2 0".to_owned()), Some("OK INBOX 1 3".to_owned())]);
+    quit(ana);
+    let (mut ana, ok) = log_in(&server, "ana");
+    assert!(ok.ends_with(" 4"), "what was retracted counts until it is acknowledged: {ok}");
+    let said = carol.ok("MSG ana five");
+    ana.ok("IGNORE carol");
+    carol.ok(&format!("RETRACT {}", said.split(' ').nth(2).expect("it has a seq")));
+    assert_eq!(counted(&mut ana), before);
+    quit(ana);
+    let (_, ok) = log_in(&server, "ana");
+    assert!(ok.ends_with(" 4"), "{ok}");
+}
+
 #[test]
 fn when_an_account_was_last_there_outlives_the_server() {
     let mut server = Server::start(&OFTEN);

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,7 +17,7 @@ use linechat::order::local::{self, Runs};
 use linechat::replica::{Node, Outlet, Replica};
 use linechat::search::Search;
 use linechat::session::{Budgets, Life, Lives, Notable, Passwords, Session, Shared, Transport};
-use linechat::store::{self, Presence};
+use linechat::store::{self, Backend, Presence, Reader, Store};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -30,6 +31,8 @@ struct Wire {
     is_ended: bool,
     is_dropped: bool,
     reader: Option<Waker>,
+    /// Who waits for the end.
+    person: Option<Waker>,
 }
 
 /// The person's side of a connection in memory.
@@ -76,10 +79,20 @@ impl Pipe {
 
     /// Everything that came until the session was over.
     pub async fn everything(&self) -> Vec<u8> {
-        while !self.wire().is_dropped {
-            tokio::task::yield_now().await;
-        }
-        std::mem::take(&mut self.wire().to_person)
+        poll_fn(|context| {
+            let mut wire = self.wire();
+            if wire.is_dropped {
+                return Poll::Ready(std::mem::take(&mut wire.to_person));
+            }
+            wire.person = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// How many bytes have come that were not read.
+    pub fn waiting(&self) -> usize {
+        self.wire().to_person.len()
     }
 
     /// The lines that have come, once the last of them begins so.
@@ -138,7 +151,9 @@ impl Transport for End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        self.0.wire().is_dropped = true;
+        let mut wire = self.0.wire();
+        wire.is_dropped = true;
+        wire.person.take().into_iter().for_each(Waker::wake);
     }
 }
 
@@ -149,15 +164,22 @@ pub fn shared() -> Arc<Shared> {
 
 /// The same, with news that take this way to the hub.
 pub fn shared_with(outlet: impl FnOnce(&Arc<Hub>) -> Outlet) -> Arc<Shared> {
+    Arc::new(parts(store::open_memory(1 << 20, Presence::Forgotten), outlet))
+}
+
+/// The same, with this store.
+pub fn parts<B: Backend + 'static>(
+    (store, reader): (Store<B>, Arc<dyn Reader>),
+    outlet: impl FnOnce(&Arc<Hub>) -> Outlet,
+) -> Shared {
     let limits = Arc::new(Limits::default());
     let noon = Time(946_641_600_000);
     let clock = Clock::Running { from: Instant::now(), at: noon };
     let (order, batches) = local::open(clock, Runs::InTask);
-    let (store, reader) = store::open_memory(1 << 20, Presence::Forgotten);
     let replica = Replica::open(Node::Alone(NodeId(0)), Arc::clone(&limits), store).expect("the store is empty");
     let (state, hub) = (replica.state(), Arc::new(Hub::new(&limits)));
     tokio::spawn(replica.run(batches, outlet(&hub)));
-    Arc::new(Shared {
+    Shared {
         membership: None,
         lives: Lives::new(Life::begin(NodeId(0))),
         order: Arc::new(order),
@@ -175,7 +197,7 @@ pub fn shared_with(outlet: impl FnOnce(&Arc<Hub>) -> Outlet) -> Arc<Shared> {
         stopping: CancellationToken::new(),
         failed: CancellationToken::new(),
         tracker: TaskTracker::new(),
-    })
+    }
 }
 
 /// A session that has begun, and the person's side of it.

@@ -123,18 +123,20 @@ impl Session {
     }
 
     /// How many messages of the inbox the user has yet to read, from a place on and up to an entry, without those of whom they
-    /// ignore. It reads them all, and is asked only of users who ignore somebody.
+    /// ignore. It reads them all, and is asked only of users who ignore somebody; what it counts is what is counted for others, and so
+    /// what was retracted is among it.
     ///
     /// # Errors
     /// `INTERNAL` when the store cannot be read.
     pub(super) async fn count_unread(&mut self, from: Start, upto: Seq) -> Result<u64, Refusal> {
         let (room, mut start, mut count) = (RoomId::Inbox(self.who.id), from, 0);
         // An inbox holds no more than it may.
-        let mut passed = Passed::default();
         loop {
-            let Heard { page, until } = self.hear(room, start, READ_ENTRIES, &mut passed).await?;
-            count += page.in_order().map(seq).filter(|seq| *seq <= upto).count() as u64;
-            match until {
+            let page = self.read(Query { room, start, count: READ_ENTRIES, what: What::Messages }).await?;
+            self.pay(1);
+            let hidden = |entry: &Entry| entry.event.sender().is_some_and(|sender| self.is_hidden(sender));
+            count += page.in_order().filter(|entry| seq(*entry) <= upto && !entry.is_ok_and(hidden)).count() as u64;
+            match page.last() {
                 Some(last) if page.remaining > 0 && last < upto => start = Start::After(last),
                 _ => return Ok(count),
             }

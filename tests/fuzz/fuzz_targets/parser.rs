@@ -1,6 +1,9 @@
 //! libFuzzer's way into `targets::parser`.
 #![no_main]
 
+#[path = "../../support/json.rs"]
+#[allow(dead_code, reason = "the schema is for others")]
+mod json;
 #[path = "../../support/pipe.rs"]
 mod pipe;
 #[path = "../../support/store.rs"]
