@@ -122,7 +122,10 @@ impl Care {
     }
 
     fn end(&self) -> Result<End> {
-        care::remove_at_a_signal().context("the system gives no threads")?;
+        // A check begins nothing, and whoever ends it, such as systemd, sees that it was a signal.
+        if !matches!(self, Self::Check { .. }) {
+            care::remove_at_a_signal().context("the system gives no threads")?;
+        }
         Ok(match self {
             Self::Backup { file, .. } if is_dash(file) => {
                 bail!("a backup needs a file; give the name of one, or 'linechat export --jsonl' for a pipe")
