@@ -177,12 +177,7 @@ pub fn put_in_place(file: &Path, directory: &Path, aside: Option<&Path>) -> Resu
                 }
             }
         }
-        for name in [files::LOG, files::INDEX] {
-            match fs::remove_file(directory.join(name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(not_writable(error)),
-                _ => {}
-            }
-        }
+        remove_log(directory).map_err(not_writable)?;
     }
     remove_index(directory);
     File::open(file).and_then(|file| file.sync_all()).map_err(not_writable)?;
@@ -293,14 +288,20 @@ pub fn replace(directory: &Path) -> Result<(), OpenError> {
     let not_writable = |error| OpenError::NotWritable { path: directory.to_owned(), error };
     let _lock = lock(directory)?;
     // The log first: another store's log would damage the copy. The store was closed before, so there is normally nothing in it.
+    remove_log(directory).map_err(not_writable)?;
+    remove_index(directory);
+    fs::rename(copy_path(directory), directory.join(files::DATABASE)).map_err(not_writable)
+}
+
+/// Removes what SQLite keeps beside the store in this directory, whether or not it is there.
+fn remove_log(directory: &Path) -> io::Result<()> {
     for name in [files::LOG, files::INDEX] {
         match fs::remove_file(directory.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(not_writable(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    remove_index(directory);
-    fs::rename(copy_path(directory), directory.join(files::DATABASE)).map_err(not_writable)
+    Ok(())
 }
 
 /// Removes the index of messages of the store that was in this directory: it would be one of another.
