@@ -223,8 +223,7 @@ impl Bench {
         // Nor is it known any more from where channels were created.
         self.model.channels.iter_mut().for_each(|channel| (channel.empty_since, channel.address) = (None, None));
         for node in [NodeId(0), NodeId(1)] {
-            let origin = Origin { session: SessionId { node, number: 0 }, tag: 0 };
-            let proposal = Proposal { origin, request: Request::EndNode(node, 0) };
+            let proposal = Proposal::of_node(node, Request::EndNode(node, 0));
             let came = self.order.take(&proposal, Time(1_000), Storage::Free);
             self.told.push((proposal.clone(), Storage::Free, came));
             self.model.happens(&proposal, Time(1_000), 0);

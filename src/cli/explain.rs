@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use anyhow::{Result, bail};
 
+use crate::cli::settings::nearest;
 use crate::code::{Code, Retry};
 use crate::wire::verbs::{self, ANY, VERBS, Verb};
 
@@ -47,10 +48,7 @@ pub fn explain(word: &str) -> Result<String> {
         return Ok(verb_in_full(verb));
     }
     let words = Code::ALL.iter().map(|code| code.word()).chain(VERBS.iter().map(|verb| verb.name));
-    let near = words.map(|known| (strsim::jaro_winkler(&typed, known), known)).filter(|(likeness, _)| *likeness > 0.8);
-    let near = near.max_by(|(one, _), (other, _)| one.total_cmp(other));
-    let near = near.map(|(_, known)| format!(" (is {known} meant?)")).unwrap_or_default();
-    bail!("{word} is neither a code nor a command{near}; 'linechat cheat' shows them all")
+    bail!("{word} is neither a code nor a command{}; 'linechat cheat' shows them all", nearest(&typed, words))
 }
 
 fn code_in_full(code: Code) -> String {
@@ -100,7 +98,7 @@ mod tests {
         let unknown = explain("RATE_LIMTED").expect_err("it is no code").to_string();
         assert_eq!(
             unknown,
-            "RATE_LIMTED is neither a code nor a command (is RATE_LIMITED meant?); 'linechat cheat' shows them all"
+            "RATE_LIMTED is neither a code nor a command (is 'RATE_LIMITED' meant?); 'linechat cheat' shows them all"
         );
     }
 }

@@ -327,8 +327,8 @@ fn near<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str
     near.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, name)| name)
 }
 
-/// The same, as a question.
-fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> String {
+/// The same, as a question; nothing, if nothing is like it.
+pub fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> String {
     near(typed, names).map(|name| format!(" (is '{name}' meant?)")).unwrap_or_default()
 }
 

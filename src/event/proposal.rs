@@ -45,6 +45,13 @@ pub struct Proposal {
     pub request: Request,
 }
 
+impl Proposal {
+    /// What a node itself wants: no connection is told what becomes of it.
+    pub const fn of_node(node: NodeId, request: Request) -> Self {
+        Self { origin: Origin { session: SessionId { node, number: 0 }, tag: 0 }, request }
+    }
+}
+
 /// Proposals in the one order, with the time at which the order took them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Batch {

@@ -34,6 +34,11 @@ impl Client {
         self.channel.as_ref().is_some_and(|own| is_named(channel, &own.name))
     }
 
+    /// Where it happened, in front of a line about that: nothing in the channel that the person is in.
+    fn place(&self, channel: &str) -> String {
+        if self.is_here(channel) { String::new() } else { format!("[{}] ", channel.trim_start_matches('#')) }
+    }
+
     fn describe(&mut self, item: &Item) -> Option<(Look, String)> {
         match item.kind.as_str() {
             "MSG" => self.describe_message(item),
@@ -79,8 +84,8 @@ impl Client {
     /// What somebody in charge of a channel has done to somebody. Whoever is put out is back at the menu.
     fn describe_order(&mut self, item: &Item) -> Option<(Look, String)> {
         let ([channel, who, by, _], rest) = item.split()?;
-        let (is_me, is_here) = (who == self.who, self.is_here(channel));
-        let (name, who, by) = (channel.trim_start_matches('#'), name_of(who), name_of(by));
+        let (is_me, place) = (who == self.who, self.place(channel));
+        let (who, by) = (name_of(who), name_of(by));
         let line = match (item.kind.as_str(), is_me) {
             ("OP", true) => format!("{by} made you an operator: #kick, #ban and #unban are yours now."),
             ("OP", false) => format!("{by} made {who} an operator."),
@@ -100,15 +105,13 @@ impl Client {
         if is_me && item.kind == "KICK" {
             self.is_out_of(channel, "you are not in the channel any more");
         }
-        let place = if is_here { String::new() } else { format!("[{name}] ") };
         Some((if is_me { Look::Bold } else { Look::Dim }, format!("{place}{line}")))
     }
 
     /// That somebody left. Whoever left by another connection of theirs has left here, too.
     fn describe_leave(&mut self, item: &Item) -> Option<(Look, String)> {
         let ([channel, who, _], why) = item.split()?;
-        let is_here = self.is_here(channel);
-        let place = if is_here { String::new() } else { format!("[{}] ", channel.trim_start_matches('#')) };
+        let place = self.place(channel);
         if who != self.who || why == "offline" {
             return Some((Look::Dim, format!("{place}{} left the channel.", name_of(who))));
         }
@@ -121,11 +124,10 @@ impl Client {
         let ([channel, who], rest) = item.split()?;
         if item.kind == "RETRACT" {
             let (by, _) = rest.split_once(' ')?;
-            let is_elsewhere = channel.starts_with('#') && !self.is_here(channel);
-            let place = if is_elsewhere { format!("[{}] ", channel.trim_start_matches('#')) } else { String::new() };
+            let place = if channel.starts_with('#') { self.place(channel) } else { String::new() };
             return Some(format!("{place}{} took a message back.", name_of(by)));
         }
-        let place = if self.is_here(channel) { String::new() } else { format!("[{}] ", channel.trim_start_matches('#')) };
+        let place = self.place(channel);
         let is_me = who == self.who;
         let who = name_of(who);
         let line = match item.kind.as_str() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::event::{Completion, NodeId, Origin, Proposal, Request, SessionId};
+use crate::event::{Completion, NodeId, Proposal, Request};
 use crate::hub::Hub;
 use crate::order::cluster::{Broker, LEASE, Membership, Refuse, Standing};
 use crate::order::nats::Nats;
@@ -64,8 +64,7 @@ pub async fn vouch(shared: Arc<Shared>, membership: Arc<Membership>) -> Ended {
     let mut vouched = membership.vouched();
     while vouched.changed().await.is_ok() {
         let Some((place, digest)) = *vouched.borrow_and_update() else { continue };
-        let origin = Origin { session: SessionId { node: shared.lives.newest().node, number: 0 }, tag: 0 };
-        let vouch = Proposal { origin, request: Request::Vouch { place, digest } };
+        let vouch = Proposal::of_node(shared.lives.newest().node, Request::Vouch { place, digest });
         shared.order.propose(vec![vouch]).await.map_err(|error| error.to_string())?;
     }
     Ok(())
@@ -103,8 +102,7 @@ pub async fn watch(shared: Arc<Shared>) -> Ended {
         let silent = silent(&mut heard, own, &numbers, clock::now());
         for (node, number) in silent {
             tracing::warn!(node = node.0, "nothing was heard of this node for longer than its lease; it is given up");
-            let origin = Origin { session: SessionId { node: own, number: 0 }, tag: 0 };
-            let ended = Proposal { origin, request: Request::EndNode(node, number) };
+            let ended = Proposal::of_node(own, Request::EndNode(node, number));
             shared.order.propose(vec![ended]).await.map_err(|error| error.to_string())?;
         }
     }

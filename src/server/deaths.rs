@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::sleep;
 
-use crate::event::{NodeId, Origin, Proposal, Request, SessionId};
+use crate::event::{NodeId, Proposal, Request};
 use crate::order::cluster::{Membership, Standing};
 use crate::order::nats::{Here, Nats};
 use crate::server::supervisor::Ended;
@@ -76,8 +76,7 @@ pub async fn watch(shared: Arc<Shared>, nats: Arc<Nats>, membership: Arc<Members
                 continue;
             }
             tracing::warn!(node = node.0, "the process of this node is gone; it is given up");
-            let origin = Origin { session: SessionId { node: own.node, number: 0 }, tag: 0 };
-            let ended = Proposal { origin, request: Request::EndNode(node, number) };
+            let ended = Proposal::of_node(own.node, Request::EndNode(node, number));
             shared.order.propose(vec![ended]).await.map_err(|error| error.to_string())?;
         }
     }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{Cluster, Config, JournalKind};
-use crate::event::{Batch, NodeId, Origin, Proposal, Request, SessionId};
+use crate::event::{Batch, NodeId, Proposal, Request};
 use crate::hub::{Hub, News};
 use crate::limits::{FEED_BATCHES, Limits};
 use crate::metrics::Metrics;
@@ -112,8 +112,7 @@ fn index(reader: &Arc<dyn Reader>, directory: Option<&Path>, parts: &mut Parts<'
 /// pass on.
 pub async fn restore<B: Backend>(store: Store<B>, limits: &Arc<Limits>) -> Result<Replica<B>, StoreError> {
     let mut replica = Replica::open(Node::Alone(ALONE), Arc::clone(limits), store)?;
-    let origin = Origin { session: SessionId { node: ALONE, number: 0 }, tag: 0 };
-    let ended = Proposal { origin, request: Request::EndNode(ALONE, 0) };
+    let ended = Proposal::of_node(ALONE, Request::EndNode(ALONE, 0));
     replica.take(Batch { time: Clock::System.time(), slot: None, proposals: vec![ended] }).await?;
     Ok(replica)
 }

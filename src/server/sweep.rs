@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::event::{Origin, Proposal, Request, SessionId};
+use crate::event::{Proposal, Request};
 use crate::limits::{IN_FLIGHT, LIST_LINES, NONE};
 use crate::names::Seq;
 use crate::server::shedding;
@@ -60,18 +60,17 @@ async fn end_lapsed(shared: &Shared) -> Result<(), crate::order::Closed> {
     if !lapsed.iter().any(|session| session.node == node) {
         return Ok(());
     }
-    let origin = Origin { session: SessionId { node, number: 0 }, tag: 0 };
-    shared.order.propose(vec![Proposal { origin, request: Request::Lapse }]).await
+    shared.order.propose(vec![Proposal::of_node(node, Request::Lapse)]).await
 }
 
 /// Proposes to note that accounts are here which have been for long, or of which nothing is noted yet. It looks at a few at a time,
 /// so that nobody waits long for the state.
 async fn note_accounts(shared: &Shared) -> Result<(), crate::order::Closed> {
-    let node = SessionId { node: shared.lives.newest().node, number: 0 };
+    let node = shared.lives.newest().node;
     let (now, mut after) = (shared.clock.time(), None);
     loop {
         let (accounts, until) = shared.state.read().await.to_be_noted(after, now, LIST_LINES);
-        let see = |account| Proposal { origin: Origin { session: node, tag: 0 }, request: Request::See(account) };
+        let see = |account| Proposal::of_node(node, Request::See(account));
         if !accounts.is_empty() {
             shared.order.propose(accounts.into_iter().map(see).collect()).await?;
         }
@@ -84,12 +83,11 @@ async fn note_accounts(shared: &Shared) -> Result<(), crate::order::Closed> {
 
 /// Proposes to give channels to others whose owners have been away for long, a few at a time, too.
 async fn succeed_absent(shared: &Shared) -> Result<(), crate::order::Closed> {
-    let node = SessionId { node: shared.lives.newest().node, number: 0 };
+    let node = shared.lives.newest().node;
     let (now, days, mut after) = (shared.clock.time(), shared.limits.owner_away_days, Seq(0));
     loop {
         let (absent, until) = shared.state.read().await.absent_owners(after, now, days, LIST_LINES);
-        let origin = Origin { session: node, tag: 0 };
-        let succeed = |(channel, owner)| Proposal { origin, request: Request::Succeed(channel, owner) };
+        let succeed = |(channel, owner)| Proposal::of_node(node, Request::Succeed(channel, owner));
         if !absent.is_empty() {
             shared.order.propose(absent.into_iter().map(succeed).collect()).await?;
         }
@@ -109,15 +107,11 @@ async fn end_orphaned(
     let now = clock::now();
     let orphaned = shared.state.read().await.orphaned_channels();
     *seen = orphaned.into_iter().map(|channel| (channel, seen.get(&channel).copied().unwrap_or(now))).collect();
-    let node = SessionId { node: shared.lives.newest().node, number: 0 };
+    let node = shared.lives.newest().node;
     // Whatever there is more of is over at the next look, too.
     let over = seen.iter().filter(|(_, since)| now.duration_since(**since) >= lasts).take(IN_FLIGHT);
-    let proposals: Vec<_> = over
-        .map(|(&(channel, since), _)| Proposal {
-            origin: Origin { session: node, tag: 0 },
-            request: Request::Expire(channel, since),
-        })
-        .collect();
+    let expire = |(channel, since)| Proposal::of_node(node, Request::Expire(channel, since));
+    let proposals: Vec<_> = over.map(|(channel, _)| expire(*channel)).collect();
     if proposals.is_empty() {
         return Ok(());
     }

@@ -3,13 +3,10 @@
 //! A web page can make a browser POST any bytes to any port. The body must not be executed as commands (a cross-protocol
 //! attack).
 
-use crate::wire::{Code, Refusal};
+use crate::wire::{Code, HTTP_METHODS, Refusal};
 
 /// The first byte of a TLS record that begins a handshake (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
-/// HTTP's methods; no verb may be one of them. `PRI` begins HTTP/2's preface.
-const METHODS: &[&str] = &["GET", "POST", "PUT", "HEAD", "OPTIONS", "TRACE", "PATCH", "DELETE", "CONNECT", "PRI"];
-
 /// The refusal that ends the connection, if its first bytes are TLS.
 pub fn first_bytes(bytes: &[u8]) -> Option<Refusal> {
     let tls = bytes.first() == Some(&TLS_HANDSHAKE);
@@ -19,7 +16,7 @@ pub fn first_bytes(bytes: &[u8]) -> Option<Refusal> {
 /// The refusal that ends the connection, if a line before the first command is an HTTP request or header.
 pub fn first_line(line: &[u8]) -> Option<Refusal> {
     let word = line.split(|&byte| byte == b' ').next().unwrap_or_default();
-    if METHODS.iter().any(|method| word.eq_ignore_ascii_case(method.as_bytes())) {
+    if HTTP_METHODS.iter().any(|method| word.eq_ignore_ascii_case(method.as_bytes())) {
         return Some(Refusal::new(
             Code::BadSyntax,
             "this is not a web server, so the connection is closed; connect with nc or telnet and type HELP",

@@ -43,10 +43,15 @@ pub struct BarredOut {
 impl ServerBan {
     /// What those are told whom it hits.
     pub fn words(&self) -> String {
-        let until = self.until.map(|until| format!(" until {until}")).unwrap_or_default();
-        let reason = self.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        format!("banned from this server{until}{reason}")
+        format!("banned from this server{}", until_and_why(self.until, self.reason.as_ref()))
     }
+}
+
+/// The end of a sentence about what may end and may have a reason: ` until …: …`, or a part of it, or nothing.
+pub fn until_and_why(until: Option<Time>, reason: Option<&Arc<str>>) -> String {
+    let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    until + &reason
 }
 
 impl BarredOut {

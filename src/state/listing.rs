@@ -69,13 +69,13 @@ pub struct Wanted<'a, K> {
     pub most: usize,
 }
 
-impl<K: Clone> Wanted<'_, K> {
+impl<K> Wanted<'_, K> {
     fn fits(&self, name: &Name) -> bool {
         self.pattern.is_none_or(|pattern| pattern.fits(name))
     }
 
     /// Looks at so many of these that it does not take long.
-    fn among<T>(&self, all: impl Iterator<Item = K>, mut list: impl FnMut(&K) -> Option<T>) -> Part<T, K> {
+    fn among<T, L>(&self, all: impl Iterator<Item = L>, mut list: impl FnMut(&L) -> Option<T>) -> Part<T, L> {
         let mut part = Part { found: Vec::new(), until: None };
         for (looked, key) in all.enumerate() {
             if looked == LIST_LINES || part.found.len() == self.most {
@@ -122,37 +122,20 @@ impl State {
         }
     }
 
-    /// Some of the channels as this user may see them, ordered by folded name. Hidden ones are shown to their members only.
-    pub fn list_channels(&self, viewer: UserId, wanted: &Wanted<'_, Arc<str>>) -> Part<ListedChannel, Arc<str>> {
+    /// Some of the channels, ordered by folded name, as this user may see them: hidden ones are shown to their members only, and
+    /// only members see the topic of one that not everybody may join. Without a viewer it is all of them and all of each, as nobody
+    /// but the operator may see them.
+    pub fn list_channels(&self, viewer: Option<UserId>, wanted: &Wanted<'_, Arc<str>>) -> Part<ListedChannel, Arc<str>> {
         let from = wanted.after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let names = self.channel_names.range::<str>((from, Bound::Unbounded)).map(|(name, _)| Arc::from(&**name));
-        wanted.among(names, |name: &Arc<str>| {
-            let id = *self.channel_names.get(&**name)?;
-            let is_seen = |row: &&Channel| !row.options.is_hidden || self.is_member(id, viewer);
-            let row = self.channel_row(id).filter(|row| wanted.fits(&row.name)).filter(is_seen)?;
-            Some(self.as_seen(viewer, id, row))
-        })
-    }
-
-    /// Some of all channels, ordered by folded name, as nobody but the operator may see them.
-    pub fn list_all_channels(&self, wanted: &Wanted<'_, Arc<str>>) -> Part<ListedChannel, Arc<str>> {
-        let from = wanted.after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let names = self.channel_names.range::<str>((from, Bound::Unbounded)).map(|(name, _)| Arc::from(&**name));
-        wanted.among(names, |name: &Arc<str>| {
-            let id = *self.channel_names.get(&**name)?;
-            let row = self.channel_row(id).filter(|row| wanted.fits(&row.name))?;
-            Some(self.listed(id, row))
-        })
-    }
-
-    /// The channel as this user may see it: only members see the topic of one that not everybody may join.
-    fn as_seen(&self, viewer: UserId, id: Seq, row: &Channel) -> ListedChannel {
-        let mut channel = self.listed(id, row);
-        let is_closed = channel.key.is_some() || row.options.is_invite_only;
-        if is_closed && !self.is_member(id, viewer) {
-            channel.topic = None;
-        }
-        channel
+        let channels = self.channel_names.range::<str>((from, Bound::Unbounded));
+        let part = wanted.among(channels, |(_, id)| {
+            let row = self.channel_row(**id).filter(|row| wanted.fits(&row.name))?;
+            let is_inside = viewer.is_none_or(|viewer| self.is_member(**id, viewer));
+            let is_closed = row.key.is_some() || row.options.is_invite_only;
+            let listed = (is_inside || !row.options.is_hidden).then(|| self.listed(**id, row))?;
+            Some(ListedChannel { topic: listed.topic.filter(|_| is_inside || !is_closed), ..listed })
+        });
+        Part { found: part.found, until: part.until.map(|(name, _)| Arc::from(&**name)) }
     }
 
     /// The channel, as lists show it to its members.

@@ -1,6 +1,6 @@
 //! Words that people know from elsewhere, and the command here that does it: they are answered with a hint, and not executed.
 //!
-//! It owns a table. None of its words may be a verb.
+//! It owns a table, and one of words that no person types. None of them may be a verb.
 
 use crate::wire::verbs;
 
@@ -32,6 +32,9 @@ const WORDS: &[(&str, &str)] = &[
     ("HEY", "SAY #channel hello, or MSG nina hello"),
 ];
 
+/// HTTP's methods. `PRI` begins HTTP/2's preface.
+pub const HTTP_METHODS: &[&str] = &["GET", "POST", "PUT", "HEAD", "OPTIONS", "TRACE", "PATCH", "DELETE", "CONNECT", "PRI"];
+
 /// What to type instead, for a word that is a command elsewhere, one of ours behind a slash, or a channel or somebody's name.
 pub fn instead(word: &str) -> Option<String> {
     let bare = word.strip_prefix('/').unwrap_or(word).to_ascii_uppercase();
@@ -49,7 +52,7 @@ pub fn instead(word: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{WORDS, instead};
+    use super::{HTTP_METHODS, WORDS, instead};
     use crate::wire::{parse, verbs};
 
     #[test]
@@ -60,6 +63,7 @@ mod tests {
                 assert!(matches!(parse(line.as_bytes()), Ok(Some(_))), "{word}: {line}");
             }
         }
+        assert!(HTTP_METHODS.iter().all(|method| verbs::find(method).is_none()));
         assert_eq!(instead("/nick").as_deref(), Some("NAME nina"));
         assert_eq!(instead("/join").as_deref(), Some("JOIN #rust"));
         assert_eq!(instead("/help").as_deref(), Some("HELP"));

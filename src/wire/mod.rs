@@ -20,6 +20,7 @@ mod word;
 pub use crate::code::{Code, Refusal};
 pub use crate::event::Age;
 pub use command::{Banned, Command, Place, Span, Target, Token, When};
+pub use foreign::HTTP_METHODS;
 pub use incoming::Incoming;
 pub use line::{Back, LineDecoder, Next};
 pub use parse::{Rejected, Wanted, one_user, parse, wanted};

@@ -126,7 +126,7 @@ type Listed = (Seq, String, u64, Option<(UserId, String)>, Option<String>, Optio
 /// What a viewer sees of the channels: not those that are hidden from them, nor topics of those that not everybody may join.
 fn channels_as_seen(state: &State, model: &Model, viewer: UserId) -> Result<(), String> {
     let seen: Vec<Listed> = state
-        .list_channels(viewer, &all())
+        .list_channels(Some(viewer), &all())
         .found
         .into_iter()
         .map(|channel| {

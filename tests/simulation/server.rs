@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use linechat::clock::Clock;
-use linechat::event::{Batch, NodeId, Origin, Proposal, Request, SessionId, Time};
+use linechat::event::{Batch, NodeId, Proposal, Request, Time};
 use linechat::hub::{Hub, News};
 use linechat::limits::Limits;
 use linechat::order::local::{self, LocalBatches, Runs};
@@ -88,8 +88,7 @@ impl Server {
         let mut replica =
             Replica::open(Node::Alone(node), Arc::clone(limits), Store::new(disk, Presence::Forgotten)).expect("it is whole");
         let noon = Time(1_700_000_000_000 + chance.below(30 * DAY) as i64);
-        let origin = Origin { session: SessionId { node, number: 0 }, tag: 0 };
-        let ended = Proposal { origin, request: Request::EndNode(node, 0) };
+        let ended = Proposal::of_node(node, Request::EndNode(node, 0));
         let restored = replica.take(Batch { time: noon, slot: None, proposals: vec![ended] }).await.map(drop);
         let clock = Clock::Running { from: Instant::now(), at: noon };
         let (order, batches) = local::open(clock, Runs::InTask);

@@ -195,7 +195,7 @@ mod tests {
 
     fn enter() -> Proposal {
         let request = Request::Enter { name: "ash".into(), incarnation: 1, token: 3, limits: 2, features: 1 };
-        Proposal { origin: Origin { session: SessionId { node: NodeId(0), number: 0 }, tag: 0 }, request }
+        Proposal::of_node(NodeId(0), request)
     }
 
     fn stored(frame: Bytes) -> Stored {

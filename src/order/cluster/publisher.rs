@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::code::{Code, Refusal};
-use crate::event::{NodeId, Origin, Proposal, Request, SessionId, Slot};
+use crate::event::{NodeId, Proposal, Request, Slot};
 use crate::limits::{BATCH_BYTES, BATCH_PROPOSALS};
 use crate::order::cluster::Refuse;
 use crate::order::cluster::broker::{Ack, Broker, SendError};
@@ -127,8 +127,7 @@ impl<B: Broker> Publisher<B> {
     }
 
     async fn send_entry(&self) {
-        let origin = Origin { session: SessionId { node: NodeId(0), number: 0 }, tag: 0 };
-        let entry = Proposal { origin, request: self.membership.next_entry() };
+        let entry = Proposal::of_node(NodeId(0), self.membership.next_entry());
         let ack = self.hand_over(self.encode(NodeId(0), 0, vec![entry])).await;
         if let Err(error) = ack {
             tracing::debug!(%error, "the entry could not be sent; trying again");
@@ -336,8 +335,7 @@ impl<B: Broker> Publisher<B> {
     /// Everything under way comes back first, if it does in time.
     async fn leave(&mut self, life: &mut Life, standing: &mut watch::Receiver<Standing>) {
         let leaving = async {
-            let origin = Origin { session: SessionId { node: life.node, number: 0 }, tag: 0 };
-            let gone = Proposal { origin, request: Request::EndNode(life.node, life.next) };
+            let gone = Proposal::of_node(life.node, Request::EndNode(life.node, life.next));
             self.send(life, vec![gone]).await;
             let mut ticks = interval(TICK);
             while life.stands(&standing.borrow_and_update()) {

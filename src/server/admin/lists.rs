@@ -133,7 +133,7 @@ impl Office {
         let (mut shown, mut after) = (0, None);
         loop {
             let wanted = Wanted { after, pattern: Some(pattern), most: LIST_LINES };
-            let Part { found, until } = self.shared.state.read().await.list_all_channels(&wanted);
+            let Part { found, until } = self.shared.state.read().await.list_channels(None, &wanted);
             let mut out = String::new();
             for channel in &found {
                 let (name, members) = (format!("#{}", channel.name), channel.members.to_string());

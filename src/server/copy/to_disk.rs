@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::care::bar;
 use crate::clock::{self, Clock};
-use crate::event::{Batch, Origin, Proposal, Request, SessionId};
+use crate::event::{Batch, Proposal, Request};
 use crate::limits::{FEED_BATCHES, Limits};
 use crate::order::cluster::{self, Features, Follower, Membership};
 use crate::order::nats::Nats;
@@ -79,8 +79,7 @@ async fn copy_to(nats: &Arc<Nats>, directory: &Path, limits: &Arc<Limits>) -> Re
 /// Makes of the store of a node one that has its order to itself: nobody is connected any more. Returns how many servers were
 /// there.
 async fn settle(directory: &Path, state: &SharedState, limits: &Arc<Limits>) -> Result<usize, CopyError> {
-    let origin = Origin { session: SessionId { node: ALONE, number: 0 }, tag: 0 };
-    let end = |(node, number)| Proposal { origin, request: Request::EndNode(node, number) };
+    let end = |(node, number)| Proposal::of_node(ALONE, Request::EndNode(node, number));
     let nodes: Vec<_> = state.read().await.nodes().map(|(node, row)| (node, row.number)).collect();
     let servers = nodes.len();
     let (store, _) = store::open_disk(directory, Presence::Kept)?;

@@ -62,7 +62,7 @@ impl Session {
         loop {
             let part = {
                 let wanted = Wanted { after: after.take(), pattern: pattern.as_ref(), most: most - shown + 1 };
-                self.shared.state.read().await.list_channels(self.who.id, &wanted)
+                self.shared.state.read().await.list_channels(Some(self.who.id), &wanted)
             };
             part.found.iter().take(most - shown).for_each(|channel| self.show_channel(channel));
             match self.page_ends(&part, &mut shown, most).await? {

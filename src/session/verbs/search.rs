@@ -4,9 +4,10 @@
 //! store does not have.
 
 use crate::code::Refusal;
-use crate::event::{Entry, Event, Mark, RoomId, Time, To};
+use crate::event::{Entry, Event, Mark, RoomId, Time};
+use crate::hub::Title;
 use crate::limits::{READ_ENTRIES, SEARCH_LINES, SEARCH_ROUNDS, SEARCH_TOKENS};
-use crate::names::{Name, Seq, Who};
+use crate::names::Seq;
 use crate::search::{Direction, Filter, Place};
 use crate::session::Session;
 use crate::session::socket::Gone;
@@ -15,12 +16,6 @@ use crate::session::verbs::heard::unreadable;
 use crate::session::verbs::history::{messages, unavailable};
 use crate::store::Start;
 use crate::wire::{Span, Target, Wanted, When, wanted};
-
-/// A room, as its lines name it.
-enum Title {
-    Channel(Name),
-    User(Who),
-}
 
 impl Session {
     pub(super) async fn search(&mut self, target: Option<Target<'_>>, words: &str) -> Said {
@@ -146,11 +141,7 @@ impl Session {
             let Ok(entries) = self.shared.reader.entries(seqs.to_vec()).await else { return Ok(Err(unreadable())) };
             for Entry { seq, time, room, event, .. } in entries {
                 let (Some(said), Some(title)) = (as_said(event), self.title(room).await) else { continue };
-                let to = match &title {
-                    Title::Channel(name) => To::Channel(name),
-                    Title::User(who) => To::User(who),
-                };
-                self.socket.write(|out| said.write_line(out, Mark::Data, seq, time, to));
+                self.socket.write(|out| said.write_line(out, Mark::Data, seq, time, title.to()));
                 shown += 1;
             }
             self.flush().await?;
@@ -161,8 +152,8 @@ impl Session {
     /// How a room is named now, if it is still there.
     async fn title(&self, room: Option<RoomId>) -> Option<Title> {
         match room? {
-            RoomId::Inbox(owner) if owner == self.who.id => Some(Title::User(self.who.clone())),
-            RoomId::Inbox(owner) => self.shared.state.read().await.user(owner).map(Title::User),
+            RoomId::Inbox(owner) if owner == self.who.id => Some(Title::Inbox(self.who.clone())),
+            RoomId::Inbox(owner) => self.shared.state.read().await.user(owner).map(Title::Inbox),
             RoomId::Channel(channel) => self.shared.state.read().await.channel_name(channel).cloned().map(Title::Channel),
         }
     }

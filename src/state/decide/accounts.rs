@@ -14,12 +14,10 @@ use crate::state::archive::Archive;
 use crate::state::decide::people::must_be_guest;
 use crate::state::decide::{Actor, Deciding, refused};
 
-const MILLISECONDS: u64 = 1000;
-
 impl Deciding<'_> {
     /// The time so many seconds from now.
     pub(super) fn until(&self, seconds: Option<u64>) -> Option<Time> {
-        let later = |seconds: u64| i64::try_from(seconds.saturating_mul(MILLISECONDS)).unwrap_or(i64::MAX);
+        let later = |seconds: u64| i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
         seconds.map(|seconds| Time(self.context.time.0.saturating_add(later(seconds))))
     }
 

@@ -9,6 +9,7 @@ use crate::code::{Code, Refusal};
 use crate::event::{Answer, Ban, Event, Outcast, Recipient, RoomId, Setting, Time, Unwanted};
 use crate::limits::{BANS, INVITED, NEAR_IPV6_BITS};
 use crate::names::{Name, Seq, UserId, Who, fold};
+use crate::state::barred::until_and_why;
 use crate::state::decide::{Actor, Deciding, refused};
 use crate::state::permissions::{self, Act, Rank};
 use crate::state::{Channel, State};
@@ -249,10 +250,9 @@ impl<'a> Deciding<'a> {
         let ban = own.or_else(|| self.state.ban_of_address(channel, actor.address?, now));
         let text = match ban {
             Some(Ban { by, until, reason, who, .. }) => {
-                let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
-                let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                let more = until_and_why(*until, reason.as_ref());
                 let what = if who.as_ref().is_some_and(|who| who.id == actor.who.id) { "you are" } else { "your address is" };
-                format!("{what} banned from #{name} by {by}{until}{reason}")
+                format!("{what} banned from #{name} by {by}{more}")
             }
             None => format!("you are banned from #{name}"),
         };

@@ -11,6 +11,7 @@ use crate::code::{Code, Refusal};
 use crate::event::{Access, Act, Answer, Barred, Event, Recipient, RoomId, SessionId, holds};
 use crate::limits::{INVITE_CODES, SERVER_BANS};
 use crate::names::{Name, Seq, UserId, Who};
+use crate::state::barred::until_and_why;
 use crate::state::decide::{Deciding, refused};
 use crate::state::{Channel, ServerBan};
 
@@ -49,8 +50,7 @@ impl<'a> Deciding<'a> {
     }
 
     fn dismiss_for(&mut self, sessions: &BTreeSet<SessionId>, what: &str, reason: Option<&Arc<str>>) -> String {
-        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-        self.dismiss(sessions, &format!("{what}{reason}"));
+        self.dismiss(sessions, &format!("{what}{}", until_and_why(None, reason)));
         sessions.len().to_string()
     }
 
@@ -83,7 +83,7 @@ impl<'a> Deciding<'a> {
         self.happens(None, Event::from(Access::NetworkBanned { network, until: ban.until, reason: ban.reason.clone() }));
         let hit = self.state.sessions_from(|address| network.contains(&address));
         self.dismiss(&hit, &format!("your address is {}", ban.words()));
-        Ok((format!("{network}{}", until(&ban)), hit.len().to_string()))
+        Ok((format!("{network}{}", until_and_why(ban.until, None)), hit.len().to_string()))
     }
 
     fn ban_account(&mut self, user: &Recipient, seconds: Option<u64>, reason: Option<&Arc<str>>) -> Done {
@@ -95,7 +95,7 @@ impl<'a> Deciding<'a> {
         );
         let hit = self.state.sessions_of_user(who.id).collect::<BTreeSet<_>>();
         self.dismiss(&hit, &format!("{who} is {}", ban.words()));
-        Ok((format!("{who}{}", until(&ban)), hit.len().to_string()))
+        Ok((format!("{who}{}", until_and_why(ban.until, None)), hit.len().to_string()))
     }
 
     /// Ends the bans that hold no more.
@@ -139,8 +139,7 @@ impl<'a> Deciding<'a> {
 
     fn remove_account(&mut self, user: &Recipient, reason: Option<&Arc<str>>) -> Done {
         let who = self.account_called(user, "a guest has no account")?;
-        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-        self.remove(&who, &format!("the operator has removed the account{reason}"));
+        self.remove(&who, &format!("the operator has removed the account{}", until_and_why(None, reason)));
         Ok((who.to_string(), String::new()))
     }
 
@@ -176,8 +175,7 @@ impl<'a> Deciding<'a> {
         over.into_iter().for_each(|hash| self.happens(None, Event::from(Access::InviteCode { hash, left: 0, until: None })));
         let until = self.until(seconds);
         self.happens(None, Event::from(Access::InviteCode { hash: Arc::clone(hash), left: uses, until }));
-        let shown = until.map(|until| format!(" until {until}")).unwrap_or_default();
-        Ok((format!("{uses}{shown}"), String::new()))
+        Ok((format!("{uses}{}", until_and_why(until, None)), String::new()))
     }
 
     fn person_called(&self, user: &Recipient) -> Result<Who, Refusal> {
@@ -204,8 +202,4 @@ fn advised(refusal: Refusal, verb: &str, theirs: &str) -> Refusal {
         Some((text, _)) => Refusal::new(refusal.code, format!("{text}; {theirs}")),
         None => refusal,
     }
-}
-
-fn until(ban: &ServerBan) -> String {
-    ban.until.map(|until| format!(" until {until}")).unwrap_or_default()
 }
