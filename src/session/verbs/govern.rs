@@ -48,7 +48,8 @@ impl Session {
             return Ok(Err(refusal));
         }
         // Whoever says for how long in words of their own must not find that it is for good.
-        if lasts.is_none() && reason.is_some_and(|reason| reason.to_ascii_lowercase().starts_with("for ")) {
+        let reason_is = |begin: &str| reason.is_some_and(|reason| reason.to_ascii_lowercase().starts_with(begin));
+        if lasts.is_none() && reason_is("for ") && !reason_is("for good") && !reason_is("for ever") {
             let text = "for how long? Give an age such as 2h or 3d, or a reason that does not begin with \"for\"";
             return Ok(Err(Refusal::new(Code::BadSyntax, text)));
         }
