@@ -93,12 +93,15 @@ fn parse(filter: Option<&str>, usual: &str) -> Result<EnvFilter, FilterError> {
     };
     let wrong = |why| FilterError(from, directives.to_owned(), why);
     let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+    let words: Vec<_> = directives.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
     // What has any of these marks says itself which level it wants, or of which span.
-    let mut words = directives.split(',').filter(|word| !word.contains(['=', '[', ']', '{', '}']));
-    if let Some(word) = words.find(|word| !is_level(word)) {
+    let mut bare = words.iter().filter(|word| !word.contains(['=', '[', ']', '{', '}']));
+    // RUST_LOG is for all programs of a machine, and may name parts of others.
+    let strange = bare.find(|word| !is_level(word)).filter(|_| from == "--log" || words.len() == 1);
+    if let Some(word) = strange.copied().or(words.is_empty().then_some("")) {
         return Err(wrong(no_level(word)));
     }
-    EnvFilter::try_new(directives).map_err(|error| wrong(error.to_string()))
+    EnvFilter::try_new(words.join(",")).map_err(|error| wrong(error.to_string()))
 }
 
 fn no_level(word: &str) -> String {
@@ -114,10 +117,12 @@ mod tests {
 
     #[test]
     fn a_word_of_its_own_is_a_level() {
-        for filter in ["warn", "OFF", "info,hyper::client=debug", "warn,hyper::client=off", "[session{node=1}]=trace,error"] {
+        for filter in
+            ["warn", "OFF", "info,hyper::client=debug", "info,", "warn, hyper::client=off", "[session{node=1}]=trace,error"]
+        {
             check(Some(filter)).unwrap_or_else(|error| panic!("{filter}: {error}"));
         }
-        for filter in ["warning", "verbose", "3", "", "info,", "warn, info", "hyper::client", "warn,debugging", "hyper=loud"] {
+        for filter in ["warning", "verbose", "3", "", ",", "hyper::client", "warn,debugging", "hyper=loud"] {
             check(Some(filter)).expect_err(filter);
         }
     }

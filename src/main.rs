@@ -64,7 +64,10 @@ fn main() -> ExitCode {
         Some(Command::Menu(arguments)) => return menu(arguments),
         Some(Command::Admin(arguments)) => return admin(&arguments),
         Some(Command::Care(care)) => {
-            return Log::begin(LogFormat::Text, None, "warn").map_or_else(|error| failed(&error.into()), |_| care.run());
+            // RUST_LOG may be meant for another program: no backup fails for it.
+            let begun =
+                Log::begin(LogFormat::Text, None, "warn").or_else(|_| Log::begin(LogFormat::Text, Some("warn"), "warn"));
+            return begun.map_or_else(|error| failed(&error.into()), |_| care.run());
         }
         Some(Command::Cheat) => print(&explain::cheat()),
         Some(Command::Explain { word }) => explain::explain(&word).and_then(|text| print(&text)),

@@ -57,7 +57,7 @@ pub struct Restored {
     pub aside: Option<PathBuf>,
 }
 
-/// Makes a backup the journal of this directory, where no server runs. The backup is examined before, and stays what it is.
+/// Puts a backup in the place of the journal of this directory, where no server runs. It is examined before, and stays what it is.
 ///
 /// # Errors
 /// [`CareError`]; then the directory has the journal that it had.
@@ -115,7 +115,7 @@ pub fn compact(directory: &Path) -> Result<Compacted, CareError> {
     store::probe(&database)?;
     let comparing = bar(store::count(directory)?, "comparing, entries");
     let copy = store::copy_path(directory);
-    begun::note(&copy);
+    begun::begin(&copy, || Ok::<_, CareError>(()))?;
     let compacted = store::compact(directory, || comparing.inc(1));
     begun::settle(&copy, || ());
     let (before, after) = compacted?;

@@ -11,8 +11,10 @@ use std::sync::{Mutex, MutexGuard};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How often a folder is removed in which another thread may just make a file; in one that is gone it makes none.
-const TRIES: usize = 10;
+/// How often all is removed: another thread may just make a file.
+const ROUNDS: usize = 10;
+/// What SQLite may put beside a file.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 static BEGUN: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
@@ -20,9 +22,27 @@ fn begun() -> MutexGuard<'static, Vec<PathBuf>> {
     BEGUN.lock().expect("invariant: nothing panics under this lock")
 }
 
-/// A file or folder will be here that has not got its name.
-pub fn note(path: &Path) {
-    begun().push(path.to_owned());
+/// A file or folder that has not got its name is here once it was made by `making`. No signal comes between that and its being noted.
+pub fn begin<T, E>(path: &Path, making: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    let mut begun = begun();
+    let made = making()?;
+    begun.push(path.to_owned());
+    Ok(made)
+}
+
+/// What SQLite may have put beside a file.
+pub fn beside(path: &Path) -> [PathBuf; 3] {
+    BESIDE.map(|ending| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        name.into()
+    })
+}
+
+fn remove(path: &Path) {
+    // What is not there any more is removed.
+    let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    beside(path).iter().for_each(|path| drop(fs::remove_file(path)));
 }
 
 /// Gives it its name, or removes it, by `settling`. No signal comes between that and its being forgotten here.
@@ -51,10 +71,7 @@ pub fn remove_at_a_signal() -> io::Result<()> {
         };
         // Kept to the end: nothing gets its name any more.
         let begun = begun();
-        for path in begun.iter() {
-            let remove = || if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-            (0..TRIES).find(|_| remove().is_ok());
-        }
+        (0..ROUNDS).for_each(|_| begun.iter().for_each(|path| remove(path)));
         process::exit(128 + kind.as_raw_value());
     };
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || runtime.block_on(work)).map(drop)

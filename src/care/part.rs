@@ -14,9 +14,6 @@ use rustix::io::Errno;
 use crate::care::{CareError, begun};
 use crate::store;
 
-/// What SQLite may put beside a file.
-const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
-
 /// A part of a file, removed when this is dropped before it is whole.
 pub struct Part {
     file: File,
@@ -30,27 +27,14 @@ pub struct Part {
 impl Part {
     /// Begins a file. One that exists already is replaced only if that is asked for, and nothing but a file ever is.
     pub fn begin(whole: &Path, replaces: bool) -> Result<Self, CareError> {
-        let path = beside(whole, ".part");
+        let path = part_of(whole);
         if store::is_of_a_store(whole) {
             return Err(CareError::OfAStore(whole.to_owned()));
         }
         make_way(whole, replaces)?;
         // Opening a device may do something.
         make_way(&path, true)?;
-        let file = loop {
-            let file = open(&path).map_err(CareError::write(&path))?;
-            match file.try_lock() {
-                Err(TryLockError::WouldBlock) => return Err(CareError::Busy(whole.to_owned())),
-                Err(TryLockError::Error(error)) => return Err(CareError::write(&path)(error)),
-                Ok(()) => {}
-            }
-            // Whoever had it may have given it its name meanwhile.
-            let own = file.metadata().map_err(CareError::write(&path))?.ino();
-            if path.symlink_metadata().is_ok_and(|metadata| metadata.ino() == own) {
-                break file;
-            }
-        };
-        begun::note(&path);
+        let file = begun::begin(&path, || own(&path, whole))?;
         let part = Self { file, path, whole: whole.to_owned(), replaces, is_whole: false };
         part.file.set_len(0).and_then(|()| part.clear()).map_err(CareError::write(&part.path))?;
         Ok(part)
@@ -79,7 +63,7 @@ impl Part {
 
     /// Removes what SQLite has left beside it.
     fn clear(&self) -> io::Result<()> {
-        for path in BESIDE.map(|ending| beside(&self.path, ending)) {
+        for path in begun::beside(&self.path) {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -134,10 +118,27 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_follow).open(path)
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
+fn part_of(whole: &Path) -> PathBuf {
+    let mut name = whole.as_os_str().to_owned();
+    name.push(".part");
     name.into()
+}
+
+/// The file of this path, which nobody else has.
+fn own(path: &Path, whole: &Path) -> Result<File, CareError> {
+    loop {
+        let file = open(path).map_err(CareError::write(path))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(CareError::Busy(whole.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(CareError::write(path)(error)),
+            Ok(()) => {}
+        }
+        // Whoever had it may have given it its name meanwhile.
+        let inode = file.metadata().map_err(CareError::write(path))?.ino();
+        if path.symlink_metadata().is_ok_and(|metadata| metadata.ino() == inode) {
+            return Ok(file);
+        }
+    }
 }
 
 #[cfg(test)]

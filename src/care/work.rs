@@ -34,10 +34,7 @@ impl Work {
         let path = directory.join(name);
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => {
-                begun::note(&path);
-                Ok(Self(path))
-            }
+            _ => begun::begin(&path, || Ok(())).map(|()| Self(path)),
         }
     }
 

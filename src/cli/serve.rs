@@ -204,7 +204,9 @@ fn resolve(address: &str, example: &str) -> Result<SocketAddr> {
 /// Whether who listens on one of them listens on the other, too. A port 0 is another one each time.
 fn are_one(one: SocketAddr, other: SocketAddr) -> bool {
     let is_wide = one.ip().is_unspecified() || other.ip().is_unspecified();
-    let overlap = one.ip() == other.ip() || is_wide && one.is_ipv4() == other.is_ipv4();
+    // [::] takes IPv4, too.
+    let is_all = |address: SocketAddr| address.is_ipv6() && address.ip().is_unspecified();
+    let overlap = one.ip() == other.ip() || is_all(one) || is_all(other) || is_wide && one.is_ipv4() == other.is_ipv4();
     one.port() == other.port() && one.port() != 0 && overlap
 }
 

@@ -321,15 +321,12 @@ fn check_limit(limit: &str) -> Result<()> {
     bail!("there is no limit '{limit}'{}; 'linechat limits' lists them", nearest(limit, names()))
 }
 
-/// What is probably meant.
-fn near<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let near = names.map(|name| (strsim::jaro_winkler(typed, name), name)).filter(|(likeness, _)| *likeness > 0.8);
-    near.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, name)| name)
-}
-
-/// The same, as a question; nothing, if nothing is like it.
+/// What is probably meant, as a question; nothing, if nothing is like it.
 pub fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> String {
-    near(typed, names).map(|name| format!(" (is '{name}' meant?)")).unwrap_or_default()
+    let near = names.map(|name| (strsim::jaro_winkler(typed, name), name)).filter(|(likeness, _)| *likeness > 0.8);
+    near.max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, name)| format!(" (is '{name}' meant?)"))
+        .unwrap_or_default()
 }
 
 fn values(option: &Arg, value: &Spanned<DeValue<'_>>) -> Result<Vec<OsString>> {

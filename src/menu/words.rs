@@ -121,13 +121,14 @@ fn unknown(typed: &str) -> String {
     let lower = name.to_lowercase();
     let slips = |word: &&(&str, Word)| if lower.starts_with(word.0) { 1 } else { strsim::osa_distance(&lower, word.0) };
     let nearest = WORDS.iter().min_by_key(slips).filter(|word| slips(word) <= 2 && slips(word) * 2 <= word.0.len());
-    let meant = nearest.map(|(word, _)| format!("; did you mean {sign}{word}?"));
     // It may be somebody who is there.
-    let private = (sign == "#" && !name.is_empty()).then(|| format!("With a text after it, it would go to {name} alone; "));
-    let stop = if meant.is_some() || private.is_none() { "" } else { "." };
-    let (meant, private) = (meant.unwrap_or_default(), private.unwrap_or_default());
-    let rest = if meant.is_empty() && private.is_empty() { ";" } else { stop };
-    format!("Nothing was sent: there is no {typed}{meant}{rest} {private}{aloud}.")
+    let is_name = sign == "#" && !name.is_empty();
+    let private = if is_name { format!("With a text after it, it would go to {name} alone; ") } else { String::new() };
+    let told = match nearest {
+        Some((word, _)) => format!("; did you mean {sign}{word}?"),
+        None => if is_name { "." } else { ";" }.to_owned(),
+    };
+    format!("Nothing was sent: there is no {typed}{told} {private}{aloud}.")
 }
 
 impl Client {

@@ -36,7 +36,13 @@ pub fn rehearse(config: &Config) -> Result<Vec<String>, StartError> {
     }
     if config.journal != JournalKind::Memory {
         let cannot = |error| OpenError::NotWritable { path: config.data_dir.clone(), error };
-        find_room(&config.data_dir).map_err(cannot)?;
+        match find_room(&config.data_dir) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => notes.push(format!(
+                "{} is not for the user who asks this; the user that the server runs as has to be allowed to write there",
+                config.data_dir.display()
+            )),
+            found => found.map_err(cannot)?,
+        }
     }
     Ok(notes)
 }

@@ -7,6 +7,7 @@ use crate::wire::{Code, HTTP_METHODS, Refusal};
 
 /// The first byte of a TLS record that begins a handshake (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
+
 /// The refusal that ends the connection, if its first bytes are TLS.
 pub fn first_bytes(bytes: &[u8]) -> Option<Refusal> {
     let tls = bytes.first() == Some(&TLS_HANDSHAKE);

@@ -183,6 +183,9 @@ fn a_signal_leaves_nothing_behind() {
                 });
                 let was_ended = !is_done && signalled(child, name, code);
                 assert!(!part.exists() && !copy.exists(), "{name}: {arguments:?}");
+                let strange = |file: &String| file.contains(".part") || file.contains("copy");
+                let left: Vec<_> = [files(scene.place.path()), files(scene.new.path())].concat();
+                assert!(!left.iter().any(strange), "{name}: {arguments:?} left {left:?}");
                 was_ended.then_some(())
             });
         }

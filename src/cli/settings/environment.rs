@@ -8,12 +8,21 @@ use std::ffi::{OsStr, OsString};
 use anyhow::{Context, Result, bail};
 use clap::Arg;
 
-use super::{CONFIG, Origin, Setting, add_each, is_list, is_switch, name, near, variable};
+use super::{CONFIG, Origin, Setting, add_each, is_list, is_switch, name, variable};
 
 /// How variables of ours begin.
 pub const PREFIX: &str = "LINECHAT_";
 /// Variables of ours that are no settings: those of the examples, and of scripts/cluster.
 const OTHERS: [&str; 4] = ["LINECHAT_LOGIN", "LINECHAT_TOKEN", "LINECHAT_PORT", "LINECHAT_CLUSTER"];
+
+/// From so many slips on it is another name.
+const SLIPS: usize = 2;
+
+/// Whether Kubernetes makes such a variable for a service: `..._SERVICE_HOST`, `..._PORT`, `..._PORT_12000_TCP_ADDR`.
+fn is_of_a_service(variable: &str) -> bool {
+    let is_numbered = |(_, rest): (&str, &str)| rest.starts_with(|first: char| first.is_ascii_digit());
+    variable.contains("_SERVICE_") || variable.ends_with("_PORT") || variable.split_once("_PORT_").is_some_and(is_numbered)
+}
 
 /// The variables that are ours by their names.
 pub struct Environment(BTreeMap<String, OsString>);
@@ -25,13 +34,15 @@ impl Environment {
     }
 
     /// The variables that are no settings. One whose name is almost a setting's is an error, as it would be in the file. Of others it is
-    /// only said that they change nothing: Kubernetes gives every program a dozen for a service that is called linechat.
+    /// only said that they change nothing: Kubernetes gives every program a dozen for each service that is called linechat or linechat-nats.
     pub fn unknown(&self, options: &[Arg]) -> Result<Vec<String>> {
         let is_known = |it: &str| OTHERS.contains(&it) || options.iter().any(|option| variable(name(option)) == it);
         let unknown: Vec<_> = self.0.keys().filter(|it| !is_known(it)).cloned().collect();
         for it in &unknown {
             let typed = it[PREFIX.len()..].replace('_', "-").to_lowercase();
-            if let Some(meant) = near(&typed, options.iter().map(name)) {
+            let slips = |option: &&str| strsim::osa_distance(&typed, option);
+            let nearest = options.iter().map(name).min_by_key(slips).filter(|option| slips(option) <= SLIPS);
+            if let Some(meant) = nearest.filter(|_| !is_of_a_service(it)) {
                 bail!("{it}: there is no setting of that name (is '{}' meant?)", variable(meant));
             }
         }
@@ -87,7 +98,18 @@ mod tests {
         ] {
             assert_eq!(of(variable), Err(format!("{variable}: there is no setting of that name (is '{meant}' meant?)")));
         }
-        for variable in ["LINECHAT_RECORD", "LINECHAT_SERVICE_HOST", "LINECHAT_PORT_12000_TCP_ADDR", "LINECHAT_SEED"] {
+        for variable in [
+            "LINECHAT_RECORD",
+            "LINECHAT_SEED",
+            "LINECHAT_LOG_LEVEL",
+            "LINECHAT_NODE_NAME",
+            "LINECHAT_SERVICE_HOST",
+            "LINECHAT_PORT_12000_TCP_ADDR",
+            "LINECHAT_NATS_PORT",
+            "LINECHAT_NATS_SERVICE_PORT",
+            "LINECHAT_TLS_SERVICE_HOST",
+            "LINECHAT_METRICS_PORT_9480_TCP",
+        ] {
             assert_eq!(of(variable), Ok(vec![variable.to_owned()]));
         }
         for variable in ["LINECHAT_LISTEN", "LINECHAT_LOG", "LINECHAT_LOGIN", "LINECHAT_TOKEN"] {

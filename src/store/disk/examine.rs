@@ -52,7 +52,7 @@ pub trait Witness {
 /// When it cannot be examined: it is none, of another version, or cannot be read. That it is damaged is no error.
 pub fn examine(database: &Path, witness: &mut dyn Witness) -> Result<Examined, OpenError> {
     let (store, found) = match look_into_current(database) {
-        // What is left of it is worth to be known.
+        // What is left of it is worth knowing.
         Err(OpenError::Damaged { found, .. }) => (look_into_damaged(database).ok(), Some(found)),
         opened => (Some(opened?), None),
     };

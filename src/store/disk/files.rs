@@ -55,14 +55,16 @@ pub fn create(path: &Path) -> io::Result<File> {
     give(&file, path).map(|()| file)
 }
 
-/// Gives what root has made to whom its directory belongs: a server that runs as that user must be able to open it.
+/// Gives what root has made to whom its directory belongs: a server that runs as that user must be able to open it. It never gives away what
+/// is root's elsewhere, too, under another name.
 ///
 /// # Errors
 /// When the system refuses it.
 fn give(file: &File, path: &Path) -> io::Result<()> {
     let Some(directory) = path.parent().filter(|_| geteuid().is_root()) else { return Ok(()) };
     let (owner, made) = (directory.metadata()?, file.metadata()?);
-    if made.uid() == owner.uid() { Ok(()) } else { fchown(file, Some(owner.uid()), Some(owner.gid())) }
+    let is_made_here = made.uid() == 0 && (made.is_dir() || made.nlink() == 1);
+    if is_made_here && owner.uid() != 0 { fchown(file, Some(owner.uid()), Some(owner.gid())) } else { Ok(()) }
 }
 
 /// Makes a folder in a data directory, which nobody else may enter.
@@ -71,7 +73,9 @@ fn give(file: &File, path: &Path) -> io::Result<()> {
 /// When there is something of that name, or when the system refuses it.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)?;
-    give(&File::open(path)?, path)
+    // Whoever owns the directory could have put a link in its place.
+    let only_that = (OFlags::NOFOLLOW | OFlags::DIRECTORY).bits().cast_signed();
+    give(&OpenOptions::new().read(true).custom_flags(only_that).open(path)?, path)
 }
 
 /// Where the index of messages of the store in this directory is: a file that nobody else may read, empty if it is new.

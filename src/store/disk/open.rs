@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rustix::process::geteuid;
 use tokio::sync::Semaphore;
 
 use crate::limits::{CHECKED_AT_START_BYTES, READS_AT_ONCE};
@@ -241,8 +242,12 @@ fn look_with(begin: &str, database: &Path) -> Result<(Connection, i32), OpenErro
     holds_something(database)?;
     let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
         // It is there: whoever asks for it has looked. SQLite also needs its log beside it, which it may have to make.
-        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) if !geteuid().is_root() => {
             OpenError::NotPermitted(database.to_owned())
+        }
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {
+            let error = "SQLite has to make a file beside it, and cannot; copy it to a disk that can be written".to_owned();
+            OpenError::Failed { path: database.to_owned(), error }
         }
         _ => not_opened(database, error),
     };
