@@ -183,7 +183,8 @@ impl Door {
     /// Before a handshake there is no way to say anything that the peer would understand.
     fn turn_away(&self, stream: &TcpStream, peer: SocketAddr, refusal: &Refusal) {
         self.shared.metrics.turned_away(refusal.code);
-        self.shared.notable.turned_away(peer.ip().to_canonical(), &refusal.text);
+        let address = admission::counted(peer.ip(), self.shared.limits.ipv6_prefix);
+        self.shared.notable.turned_away(address, &refusal.text);
         if self.certificates.is_none() {
             admission::turn_away(stream, refusal);
         }

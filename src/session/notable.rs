@@ -100,6 +100,7 @@ impl Notable {
 
     /// Somebody was not let in.
     pub fn turned_away(&self, from: IpAddr, reason: &str) {
+        let from = self.from(from);
         self.turned_away.line(|left_out| tracing::warn!(%from, reason, left_out, "turned away"));
     }
 
