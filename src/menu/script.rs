@@ -83,8 +83,8 @@ fn talk(options: &Options) -> Result<Outcome, Failed> {
             outcome = Outcome::Refused;
         }
     }
-    let lines = options.commands.iter().flat_map(|command| command.lines());
-    let last = lines.filter(|line| !line.trim().is_empty()).last().unwrap_or_default();
+    let mut lines = options.commands.iter().flat_map(|command| command.lines());
+    let last = lines.rfind(|line| !line.trim().is_empty()).unwrap_or_default();
     if matches!(parse(last.as_bytes()), Ok(Some(Command::Follow { .. }))) && outcome == Outcome::Done {
         follow(&happenings, options.show_protocol)?;
     }
