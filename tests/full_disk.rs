@@ -58,7 +58,7 @@ fn a_server_starts_on_a_full_disk_and_refuses_only_what_it_cannot_keep() {
 /// Whoever has to mend it is told once, and sees it wherever they look.
 #[test]
 fn the_operator_is_told() {
-    let Some(disk) = Small::mount() else { return };
+    let Some(disk) = Small::mount_of(32) else { return };
     let server = Server::start_logging_in(&disk.path().join("data"), &WATCHED);
     let mut ana = server.connect();
     ana.ok("CREATE #rust");
@@ -72,6 +72,10 @@ fn the_operator_is_told() {
     assert!(done(&server, &["status"]).lines().any(|line| line.starts_with("disk ") && line.ends_with(" full")));
     let told = |what| server.log().matches(what).count();
     assert_eq!(told(" ERROR linechat::replica: the disk is full: nobody can say anything until there is room"), 1);
+    // What was given back for marks is taken again: that is no room.
+    let taken = || disk.path().join("data/reserve").metadata().ok().filter(|reserve| reserve.len() == 8 << 20).map(drop);
+    until("the reserve is there again", || ana.ask("PING").pop().and_then(|_| taken()));
+    assert_eq!((ready().status, told("the disk is full: "), told("there is room on the disk again")), (503, 1, 0));
     fs::remove_file(disk.path().join("filled")).expect("it can be removed");
     until("nobody has to speak for it", || (ready().status == 200).then_some(()));
     assert_eq!(told(" WARN linechat::replica: there is room on the disk again"), 1);

@@ -168,7 +168,7 @@ impl<B: Backend> Replica<B> {
                 tokio::select! {
                     biased;
                     batch = &mut next => break batch,
-                    () = &mut tidying, if self.store.is_untidy() || self.full_since.is_some() => {
+                    () = &mut tidying, if self.store.is_untidy() || self.metrics.is_full() => {
                         self.look_for_room();
                         let rest = if self.tidy()? { TIDY_REST } else { TIDY_LOOK };
                         tidying.as_mut().reset(clock::now() + rest);
@@ -254,7 +254,8 @@ impl<B: Backend> Replica<B> {
             return done.map(|()| &mut self.news);
         }
         if let Err(StoreError::Full) = done {
-            if self.full_since.replace(clock::now()).is_none() {
+            self.full_since = Some(clock::now());
+            if !self.metrics.is_full() {
                 self.metrics.set_full(true);
                 tracing::error!("the disk is full: nobody can say anything until there is room in the data directory");
             }
@@ -272,11 +273,11 @@ impl<B: Backend> Replica<B> {
 
     /// Looks now and then whether a disk that was full has room again.
     fn look_for_room(&mut self) {
-        if self.full_since.is_none_or(|since| clock::since(since) < ROOM_CHECK) {
-            return;
+        if self.full_since.is_some_and(|since| clock::since(since) >= ROOM_CHECK) {
+            self.full_since = if self.store.take_reserve() { None } else { Some(clock::now()) };
         }
-        self.full_since = if self.store.take_reserve() { None } else { Some(clock::now()) };
-        if self.full_since.is_none() {
+        // What was given back fits again at once: that is no room, and would be told each second.
+        if self.metrics.is_full() && self.full_since.is_none() && self.store.has_room() {
             self.metrics.set_full(false);
             tracing::warn!("there is room on the disk again");
         }

@@ -160,6 +160,11 @@ pub trait Backend: Look + Send + 'static {
         true
     }
 
+    /// Whether there is room for more than the reserve, which fits where it was.
+    fn has_room(&self) -> bool {
+        true
+    }
+
     /// Sets all ids below this one aside for newcomers, beside the entries and without taking room. Returns whether that is
     /// durable. What does not outlive the process needs no care.
     fn set_ids_aside(&mut self, _below: UserId) -> bool {

@@ -19,6 +19,11 @@ use crate::store::{Presence, Store, What};
 pub(super) const PIECE: usize = TIDIED_AT_ONCE / 64;
 
 impl<B: Backend> Store<B> {
+    /// Whether there is room for more than the reserve.
+    pub fn has_room(&self) -> bool {
+        self.backend.has_room()
+    }
+
     /// Whether there may be something to [tidy](Store::tidy) or to [trim](Store::trim).
     pub fn is_untidy(&self) -> bool {
         let has_waste = !self.due.is_empty() || !self.resting.is_empty() || !self.orphans.is_empty();

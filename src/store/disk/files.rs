@@ -4,13 +4,14 @@
 //! overwrite somebody else's file.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, statvfs};
 use rustix::process::geteuid;
 
+use crate::limits::BALLAST_BYTES;
 use crate::store::disk::OpenError;
 
 /// The database.
@@ -98,6 +99,19 @@ pub fn replace(path: &Path) -> io::Result<File> {
             give(&file, path).map(|()| file)
         }
     }
+}
+
+/// Fills a file with what the disk keeps free for marks.
+pub fn make_reserve(path: &Path) -> io::Result<()> {
+    let mut file = replace(path)?;
+    (0..BALLAST_BYTES / 4096).try_for_each(|_| file.write_all(&[0xa5; 4096]))?;
+    file.sync_all()
+}
+
+/// How many bytes there is room for on the disk of this file.
+pub fn room_beside(path: &Path) -> Option<u64> {
+    let space = statvfs(path.parent()?).ok()?;
+    Some(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
 /// Makes sure that a file which was made, renamed or removed in a directory is so after a power cut, too.

@@ -26,7 +26,6 @@ mod table;
 mod upgrade;
 
 use std::fs::File;
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
@@ -364,18 +363,15 @@ impl Backend for Disk {
         }
         // The part of the log that read marks have filled since then becomes free, too, once it is folded.
         self.log.fold(&self.connection);
-        let write = || {
-            let mut file = files::replace(&self.reserve)?;
-            for _ in 0..BALLAST_BYTES / 4096 {
-                file.write_all(&[0xa5; 4096])?;
-            }
-            file.sync_all()
-        };
-        let taken = write().is_ok();
+        let taken = files::make_reserve(&self.reserve).is_ok();
         if !taken {
             let _ = std::fs::remove_file(&self.reserve);
         }
         taken
+    }
+
+    fn has_room(&self) -> bool {
+        files::room_beside(&self.reserve).is_some_and(|free| free >= BALLAST_BYTES)
     }
 
     fn set_ids_aside(&mut self, below: UserId) -> bool {
