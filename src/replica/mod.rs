@@ -278,8 +278,8 @@ impl<B: Backend> Replica<B> {
         }
         // What was given back fits again at once: that is no room, and would be told each second.
         if self.metrics.is_full() && self.full_since.is_none() && self.store.has_room() {
-            self.metrics.set_full(false);
             tracing::warn!("there is room on the disk again");
+            self.metrics.set_full(false);
         }
     }
 
