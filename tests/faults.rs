@@ -189,7 +189,9 @@ fn count(prepared: &Path, calls: &str) -> usize {
 /// How many calls the thread that made the most made, by strace's log.
 fn busiest(log: &str) -> usize {
     let mut threads = std::collections::BTreeMap::<&str, usize>::new();
-    for line in log.lines().filter(|line| line.contains('(') && !line.contains("resumed>")) {
+    // "???(" is where a thread was when strace left it: not one of these calls.
+    let is_call = |line: &&str| line.contains('(') && !line.contains("resumed>") && !line.contains("???(");
+    for line in log.lines().filter(is_call) {
         *threads.entry(line.split(' ').next().unwrap_or_default()).or_default() += 1;
     }
     threads.into_values().max().unwrap_or(0)
