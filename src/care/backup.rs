@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::care::check::Quiet;
+use crate::care::check::examine;
 use crate::care::part::Part;
 use crate::care::work::{Work, bar};
 use crate::care::{CareError, backup_at, begun, database};
@@ -35,17 +35,22 @@ pub fn back_up(directory: &Path, file: &Path, replaces: bool) -> Result<Backed, 
     if free < needed + BACKUP_LEAVES_BYTES {
         return Err(CareError::NoRoom { directory: part.directory().to_owned(), needed, free });
     }
-    let copying = bar(1, "backing up, pages");
-    let entries = store::back_up(&database, part.path(), &mut |done, all| {
-        copying.set_length(all);
-        copying.set_position(done);
-    });
-    copying.finish_and_clear();
-    let entries = entries.map_err(|error| match error {
+    let entries = copy_pages("backing up, pages", &database, part.path()).map_err(|error| match error {
         OpenError::Full(_) => CareError::Full(file.to_owned()),
         error => error.into(),
     })?;
     Ok(Backed { entries, bytes: part.finish()? })
+}
+
+/// Copies a store while a bar fills; returns how many entries it has.
+fn copy_pages(what: &'static str, from: &Path, to: &Path) -> Result<u64, OpenError> {
+    let copying = bar(1, what);
+    let entries = store::back_up(from, to, &mut |done, all| {
+        copying.set_length(all);
+        copying.set_position(done);
+    });
+    copying.finish_and_clear();
+    entries
 }
 
 /// A backup that was restored.
@@ -71,12 +76,7 @@ pub fn restore(file: &Path, directory: &Path, replaces: bool) -> Result<Restored
     let work = Work::make(directory, WORK).map_err(CareError::write(directory))?;
     let copy = store::database(work.path());
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(&copy).map_err(CareError::write(&copy))?;
-    let copying = bar(1, "copying, pages");
-    store::back_up(file, &copy, &mut |done, all| {
-        copying.set_length(all);
-        copying.set_position(done);
-    })?;
-    copying.finish_and_clear();
+    copy_pages("copying, pages", file, &copy)?;
     // One of an older linechat is brought to the current form.
     let (mut opened, _) = store::open_disk(work.path(), Presence::Kept)?;
     if let Some((newest, ids)) = store::given_out(directory) {
@@ -84,9 +84,11 @@ pub fn restore(file: &Path, directory: &Path, replaces: bool) -> Result<Restored
     }
     opened.close();
     drop(opened);
-    let mut quiet = Quiet::new();
-    let examined = store::examine(&copy, &mut quiet)?;
-    if let Some(first) = quiet.finish() {
+    let mut first = None;
+    let examined = examine(&copy, |_, harm| {
+        first.get_or_insert(harm);
+    })?;
+    if let Some(first) = first {
         let (file, harms) = (file.to_owned(), examined.harms);
         return Err(CareError::Damaged { file, harms, first: first.to_string() });
     }

@@ -1,35 +1,48 @@
 //! Checking a store, and telling what was found: each damage in a line.
 //!
-//! It owns what was found so far, and must never change what it checks.
+//! It owns nothing, and must never change what it checks.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use indicatif::ProgressBar;
 
 use crate::care::work::bar;
 use crate::care::{CareError, store_at};
-use crate::store::{self, Examined, Harm, Witness};
+use crate::store::{self, Examined, Harm, OpenError, Witness};
 
 /// Examines the store in a file or a directory, and writes each damage as a line. A server may go on using it.
 ///
 /// # Errors
 /// [`CareError`] when it cannot be examined. That it is damaged is no error.
 pub fn check(place: &Path, lines: &mut dyn Write) -> Result<Examined, CareError> {
-    let mut teller = Teller { lines, written: Ok(()), bar: bar(1, "checking, entries") };
-    let examined = store::examine(&store_at(place)?, &mut teller)?;
-    teller.bar.finish_and_clear();
-    teller.written.map_err(CareError::write(Path::new("the standard output")))?;
+    let mut written = Ok(());
+    let examined = examine(&store_at(place)?, |bar, harm| {
+        if written.is_ok() {
+            written = bar.suspend(|| writeln!(lines, "{harm}"));
+        }
+    })?;
+    written.map_err(CareError::write(Path::new("the standard output")))?;
     Ok(examined)
 }
 
-struct Teller<'a> {
-    lines: &'a mut dyn Write,
-    written: io::Result<()>,
-    bar: ProgressBar,
+/// Examines the store in a file while a bar fills; `harm` is told each damage, and which bar stands where it could be written.
+///
+/// # Errors
+/// [`OpenError`] when it cannot be examined.
+pub fn examine(database: &Path, harm: impl FnMut(&ProgressBar, Harm)) -> Result<Examined, OpenError> {
+    let mut watched = Watched { bar: bar(1, "checking, entries"), harm };
+    let examined = store::examine(database, &mut watched);
+    watched.bar.finish_and_clear();
+    examined
 }
 
-impl Witness for Teller<'_> {
+struct Watched<F> {
+    bar: ProgressBar,
+    harm: F,
+}
+
+impl<F: FnMut(&ProgressBar, Harm)> Witness for Watched<F> {
     fn expect(&mut self, rows: u64) {
         self.bar.set_length(rows);
     }
@@ -39,41 +52,6 @@ impl Witness for Teller<'_> {
     }
 
     fn harm(&mut self, harm: Harm) {
-        if self.written.is_ok() {
-            self.written = self.bar.suspend(|| writeln!(self.lines, "{harm}"));
-        }
-    }
-}
-
-/// Keeps only the first damage.
-pub struct Quiet {
-    first: Option<Harm>,
-    bar: ProgressBar,
-}
-
-impl Quiet {
-    /// One that has heard of none.
-    pub fn new() -> Self {
-        Self { first: None, bar: bar(1, "checking, entries") }
-    }
-
-    /// The first damage, if there was one.
-    pub fn finish(self) -> Option<Harm> {
-        self.bar.finish_and_clear();
-        self.first
-    }
-}
-
-impl Witness for Quiet {
-    fn expect(&mut self, rows: u64) {
-        self.bar.set_length(rows);
-    }
-
-    fn seen(&mut self) {
-        self.bar.inc(1);
-    }
-
-    fn harm(&mut self, harm: Harm) {
-        self.first.get_or_insert(harm);
+        (self.harm)(&self.bar, harm);
     }
 }

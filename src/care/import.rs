@@ -7,7 +7,7 @@ use std::path::Path;
 use indicatif::ProgressBar;
 
 use crate::care::CareError;
-use crate::care::check::Quiet;
+use crate::care::check::examine;
 use crate::care::work::{Work, bar};
 use crate::names::Seq;
 use crate::store::{self, Disk, FORM, Fact, Presence, Store, StoreError};
@@ -55,9 +55,11 @@ pub fn import(from: Option<&Path>, directory: &Path) -> Result<Imported, CareErr
     let entries = importer.entries;
     drop(importer);
     // What was exported is sound. What somebody has changed since then may not be.
-    let mut quiet = Quiet::new();
-    store::examine(&store::database(work.path()), &mut quiet)?;
-    if let Some(first) = quiet.finish() {
+    let mut first = None;
+    examine(&store::database(work.path()), |_, harm| {
+        first.get_or_insert(harm);
+    })?;
+    if let Some(first) = first {
         return Err(CareError::Store(StoreError::Failed(format!("what was imported does not fit together: {first}"))));
     }
     store::keep_ids(work.path(), directory).map_err(CareError::write(directory))?;
