@@ -95,7 +95,7 @@ impl Spoil {
             // well not have been stored. The first message of a room may have been said before the connection came.
             // What was retracted, or said by somebody who is ignored, need not come.
             (Self::Dropped, _, _) => {
-                let is_due = || was_ok(records, place) && !is_first(records, place) && is_open(records, &words);
+                let is_due = || !is_first(records, place) && is_open(records, &words);
                 live && lives_on(records, place) && is_due()
             }
             (Self::Doubled, _, _) => live,
@@ -145,17 +145,24 @@ fn is_open(records: &[Record], words: &[&str]) -> bool {
     !records.iter().any(|record| record.what == What::Sent && lines.contains(&record.text))
 }
 
-/// Whether the connection gets the answer to a PING that was sent later, and stays in all its rooms until then.
+/// Whether the connection gets the answer to a PING that was sent later, also than the message's OK came, and stays in all its
+/// rooms until then.
 fn lives_on(records: &[Record], place: usize) -> bool {
     let number = records[place].connection;
-    let left = room(&records[place]).map(|room| format!("LEAVE {room}"));
+    let Some(room) = room(&records[place]) else { return false };
+    let Some(known) = oks(records, place).next() else { return false };
+    // Some of these were sent before.
+    let outs = [format!("LEAVE {room}"), format!("CLOSE {room}"), "LOGIN".to_owned()];
     let mut asked = false;
-    for record in records[place..].iter().filter(|record| record.connection == number) {
+    for (at, record) in records.iter().enumerate().skip(place).filter(|(_, record)| record.connection == number) {
+        let text = &*record.text;
         match record.what {
-            What::Sent if record.text.starts_with("PING") => asked = true,
-            What::Sent if record.text.starts_with("LOGIN") || Some(&*record.text) == left.as_deref() => return false,
-            What::Got if asked && record.text.starts_with("OK PING") => return true,
-            What::Got if ["* CLOSE", "* LEAVE", "* KICK"].iter().any(|end| record.text.starts_with(end)) => return false,
+            What::Sent if text.starts_with("PING") => asked |= at > known,
+            What::Got if asked && text.starts_with("OK PING") => return true,
+            What::Got if ["* CLOSE", "* LEAVE", "* KICK"].iter().any(|end| text.starts_with(end)) => return false,
+            What::Sent | What::Got if outs.iter().any(|out| text.strip_prefix("OK ").unwrap_or(text).starts_with(out)) => {
+                return false;
+            }
             _ => (),
         }
     }
@@ -217,9 +224,15 @@ fn is_quiet(records: &[Record], place: usize) -> bool {
 
 /// Whether somebody was answered OK for the message in this line.
 fn was_ok(records: &[Record], place: usize) -> bool {
+    oks(records, place).next().is_some()
+}
+
+/// Where the message in this line was answered OK.
+fn oks(records: &[Record], place: usize) -> impl Iterator<Item = usize> {
     let seq = records[place].text.split(' ').nth(2).unwrap_or_default();
     let start = format!("OK MSG {seq} ");
-    records.iter().any(|record| record.what == What::Got && record.text.starts_with(&start))
+    let is_ok = move |record: &Record| record.what == What::Got && record.text.starts_with(&start);
+    (0..records.len()).filter(move |at| is_ok(&records[*at]))
 }
 
 /// Takes a message out of an answer, and out of its count: the server believes that it never was.
