@@ -42,7 +42,7 @@ fn shown(client: &mut Client) -> Vec<String> {
 /// Nobody is told that a script comes and goes: they are told what it says.
 #[test]
 fn a_visit_of_a_script_is_one_line() {
-    let server = Server::start(&[]);
+    let server = Server::start(&["--limit", "announce-after-seconds=0"]);
     let (mut ana, mut bob) = (ana(&server), server.connect());
     let token = token(&mut ana, "ci");
     bob.ok("JOIN #ops");
@@ -57,6 +57,7 @@ fn a_visit_of_a_script_is_one_line() {
     assert!(seen.len() == 1 && seen[0].ends_with(" build 311 passed"), "{seen:?}");
     // A script stays, and Ana comes and goes as if it were not there.
     let mut script = login(&server, &token);
+    // Nor that one comes and goes while she is there.
     let mut ana = server.connect();
     ana.ok("LOGIN ana correct horse battery");
     bob.event("JOIN #ops ana:");
@@ -64,6 +65,43 @@ fn a_visit_of_a_script_is_one_line() {
     bob.event("LEAVE #ops ana:");
     script.ok("QUIT");
     assert_eq!(shown(&mut bob), Vec::<String>::new());
+}
+
+/// Nor are they told of whoever comes with the password and goes at once. Whoever stays, they are.
+#[test]
+fn an_account_is_announced_once_it_has_been_there_for_a_while() {
+    for (seconds, is_told) in [("3600", false), ("1", true)] {
+        let server = Server::start(&["--limit", &format!("announce-after-seconds={seconds}")]);
+        let (mut ana, mut bob) = (ana(&server), server.connect());
+        bob.ok("JOIN #ops");
+        ana.ok("QUIT");
+        assert!(bob.event("LEAVE #ops ana:").ends_with(" offline"));
+        let come = || {
+            let mut ana = server.connect();
+            ana.ok("LOGIN ana correct horse battery");
+            ana
+        };
+        if is_told {
+            let (mut ana, mut phone) = (come(), come());
+            bob.event("JOIN #ops ana:");
+            ana.ok("QUIT");
+            phone.ok("QUIT");
+            assert!(bob.event("LEAVE #ops ana:").ends_with(" offline"));
+        } else {
+            let (mut ana, mut phone) = (come(), come());
+            ana.ok("SAY #ops here in a minute");
+            ana.ok("QUIT");
+            phone.ok("QUIT");
+            let seen = shown(&mut bob);
+            assert!(seen.len() == 1 && seen[0].ends_with(" here in a minute"), "{seen:?}");
+            // Where she is new, they are shown that she joins, and so that she goes.
+            bob.ok("CREATE #new");
+            come().ok("JOIN #new");
+            bob.event("JOIN #new ana:");
+            assert!(bob.event("LEAVE #new ana:").ends_with(" offline"));
+        }
+        assert_eq!(shown(&mut bob), Vec::<String>::new());
+    }
 }
 
 /// Each line of PROTOCOL.md's table of scopes, whatever else may be said of it, is refused to a token that is not for it.

@@ -4,6 +4,8 @@
 
 #[path = "decide/access.rs"]
 mod access;
+#[path = "decide/announcing.rs"]
+mod announcing;
 #[path = "decide/facts.rs"]
 mod facts;
 #[path = "decide/governing.rs"]
@@ -43,7 +45,7 @@ const PROPOSALS: usize = 100;
 const STEP: i64 = 250;
 
 /// Small enough that they are reached. Of three messages in an inbox, each is somebody's share, and of twelve all but the first.
-fn limits(announce_members: u64, inbox: u64) -> Limits {
+fn limits(announce_members: u64, announce_after_seconds: u64, inbox: u64) -> Limits {
     Limits {
         channels: 4,
         channels_per_user: 3,
@@ -56,6 +58,7 @@ fn limits(announce_members: u64, inbox: u64) -> Limits {
         ignored: 2,
         accounts: 3,
         announce_members,
+        announce_after_seconds,
         ..Limits::default()
     }
 }
@@ -259,12 +262,12 @@ impl Bench {
     }
 }
 
-fn cases(announce_members: u64, inbox: u64, cases: u32) {
+fn cases(announce_members: u64, announce_after_seconds: u64, inbox: u64, cases: u32) {
     let draws = prop::collection::vec(any::<Draw>(), 1..2 * PROPOSALS);
     let config = Config { cases, max_shrink_iters: 50_000, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new(config);
     let checked = runner.run(&draws, |draws| {
-        let mut bench = Bench::new(limits(announce_members, inbox));
+        let mut bench = Bench::new(limits(announce_members, announce_after_seconds, inbox));
         bench.run(&draws).map_err(|why| TestCaseError::fail(bench.story(&why)))
     });
     match checked {
@@ -280,12 +283,12 @@ fn how_many() -> u32 {
 
 #[test]
 fn what_is_decided_is_what_the_protocol_says() {
-    cases(100, 3, how_many() / 2);
+    cases(100, 1, 3, how_many() / 2);
 }
 
 #[test]
 fn and_so_it_is_where_large_channels_hear_of_nobody() {
-    cases(2, 12, how_many() / 2);
+    cases(2, 0, 12, how_many() / 2);
 }
 
 #[test]

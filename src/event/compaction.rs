@@ -85,6 +85,7 @@ impl Event {
             Self::Came { session: it, .. } => hold(session(it)),
             Self::Named { session: it, .. } => hold(session(it) + "/n"),
             Self::LoggedIn { session: it, .. } => Compaction { hold: Some(session(it) + "/l"), free: Some(session(it) + "/n") },
+            Self::Announced { session: it } => hold(session(it) + "/t"),
             Self::Went { session: it, .. } | Self::Dismissed { session: it, .. } => free(session(it)),
             Self::Entered { node, .. } => hold(format!("s/{}", node.0)),
             Self::NodeEnded { node, .. } => free(format!("s/{}", node.0)),

@@ -217,7 +217,7 @@ pub enum Event {
         /// The user, by the new name.
         new: Who,
     },
-    /// A member's first connection has come.
+    /// A member's first connection has come, and stays.
     Online {
         /// Who.
         who: Who,
@@ -293,6 +293,11 @@ pub enum Event {
         /// The label of the token, if it was not the password.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<Name>,
+    },
+    /// The connection of an account has been here for long enough: its channels have been told, now or before.
+    Announced {
+        /// The connection.
+        session: SessionId,
     },
     /// The connection has ended, and with it the guest, if it was one.
     Went {

@@ -43,6 +43,7 @@ impl Event {
             | Self::Counted { .. }
             | Self::Named { .. }
             | Self::LoggedIn { .. }
+            | Self::Announced { .. }
             | Self::Went { .. }
             | Self::Dismissed { .. }
             | Self::Noticed { .. }

@@ -50,6 +50,14 @@ impl Proposal {
     pub const fn of_node(node: NodeId, request: Request) -> Self {
         Self { origin: Origin { session: SessionId { node, number: 0 }, tag: 0 }, request }
     }
+
+    /// The connection by which it happens: whoever is there knows, and is not shown a line.
+    pub fn via(&self) -> SessionId {
+        match self.request {
+            Request::Announce(session) => session,
+            _ => self.origin.session,
+        }
+    }
 }
 
 /// Proposals in the one order, with the time at which the order took them.
@@ -257,6 +265,9 @@ pub enum Request {
         /// Whether it was said to somebody who did not ignore its sender.
         was_heard: bool,
     },
+    /// By a node: to tell an account's channels that it is here, if this connection of it has been here for long enough. It needs
+    /// features of level 3.
+    Announce(SessionId),
 }
 
 impl Request {

@@ -177,6 +177,8 @@ limits! {
         "lines in a row that were no command before the connection is closed; whatever speaks there is not speaking this protocol";
     announce_members "announce-members" = 100 "users" 0..=1000000 or_none,
         "the largest channel in which arrivals and departures are announced; in a larger one a thousand joins would cost a million lines";
+    announce_after_seconds "announce-after-seconds" = 5 "seconds" 0..=3600 never_none,
+        "how long an account must be here before its channels are told; whoever comes, says something and goes is no news besides";
     empty_channel_seconds "empty-channel-seconds" = 3600 "seconds" 1..=31536000 or_none,
         "how long a channel with no owner and no member lasts before it ends by itself";
     owner_away_days "owner-away-days" = 90 "days" 1..=36500 or_none,

@@ -64,7 +64,7 @@ impl Work<'_> {
         let mut told = 0;
         let result = match decide(state, proposal, context, store)? {
             Decision::Accepted(events, answer) => {
-                let via = state.connection(origin.session);
+                let via = state.connection(proposal.via());
                 for (room, event) in events {
                     let is_shown = event.is_shown();
                     let entry = Entry { seq: Seq(state.seq().0 + 1), time: self.time, room, via, event };

@@ -1,5 +1,5 @@
-//! The work of every second: giving back the memory of quiet rooms, shedding load, ending orphaned channels, and noting who is
-//! here for long.
+//! The work of every second: giving back the memory of quiet rooms, shedding load, ending orphaned channels, and announcing and
+//! noting who is here for long.
 //!
 //! It owns what it has seen from one second to the next. It must never decide: what is over is proposed, and decided in the
 //! order.
@@ -49,6 +49,7 @@ pub async fn run(shared: Arc<Shared>) -> Ended {
             end_orphaned(&shared, &mut orphaned, Duration::from_secs(lasts)).await.map_err(|error| error.to_string())?;
         }
         end_lapsed(&shared).await.map_err(|error| error.to_string())?;
+        announce(&shared).await.map_err(|error| error.to_string())?;
     }
     Ok(())
 }
@@ -61,6 +62,16 @@ async fn end_lapsed(shared: &Shared) -> Result<(), crate::order::Closed> {
         return Ok(());
     }
     shared.order.propose(vec![Proposal::of_node(node, Request::Lapse)]).await
+}
+
+/// Proposes to tell the channels of accounts that have come and are still here. Whether they are is decided by the order's time.
+async fn announce(shared: &Shared) -> Result<(), crate::order::Closed> {
+    let node = shared.lives.newest().node;
+    let due = shared.state.read().await.to_be_announced(node, shared.clock.time(), &shared.limits, IN_FLIGHT);
+    if due.is_empty() {
+        return Ok(());
+    }
+    shared.order.propose(due.into_iter().map(|session| Proposal::of_node(node, Request::Announce(session))).collect()).await
 }
 
 /// Proposes to note that accounts are here which have been for long, or of which nothing is noted yet. It looks at a few at a time,

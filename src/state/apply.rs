@@ -27,7 +27,10 @@ impl State {
             }
             (Event::LoggedIn { session, guest, account, token }, _) => {
                 self.log_in(*session, *guest, *account, entry);
-                token.iter().for_each(|label| self.tokens.used(*session, *account, label));
+                match token {
+                    Some(label) => self.tokens.used(*session, *account, label),
+                    None => drop(self.unannounced.insert(*session, ())),
+                }
             }
             (Event::Access(access), _) => self.access(access, entry),
             (Event::Went { session, guest } | Event::Dismissed { session, guest, .. }, _) => {
@@ -190,6 +193,7 @@ impl State {
         if let Some(Session { user, .. }) = self.sessions.remove(&session) {
             self.disconnect(user, session);
         }
+        self.unannounced.remove(&session);
         self.tokens.ended(session);
     }
 

@@ -155,6 +155,8 @@ pub struct State {
     told: Table<(UserId, UserId), ()>,
     /// When an account was last known to be here.
     seen: Table<UserId, Time>,
+    /// The connections of accounts of whose coming nobody has been told yet.
+    unannounced: Table<SessionId, ()>,
     /// The servers that share the order.
     nodes: Table<NodeId, Node>,
     tokens: Tokens,
@@ -197,6 +199,7 @@ impl Default for State {
             away: Table::default(),
             told: Table::default(),
             seen: Table::default(),
+            unannounced: Table::default(),
             nodes: Table::default(),
             tokens: Tokens::default(),
             barred: BarredOut::default(),
@@ -228,6 +231,7 @@ macro_rules! every_table {
         $state.away.$method();
         $state.told.$method();
         $state.seen.$method();
+        $state.unannounced.$method();
         $state.nodes.$method();
         $state.tokens.$method();
         $state.barred.$method();
@@ -297,6 +301,10 @@ impl State {
         hash! {
             users names skeletons sessions connections channels channel_names channel_skeletons channel_counts members memberships
             bans invited invitations ignored away told seen nodes tokens barred counters
+        }
+        // Servers that do not know of it have the same state without.
+        if self.uses(presence::ANNOUNCING) {
+            hash! { unannounced }
         }
         u64::from_le_bytes(hashing.0.finalize()[..8].try_into().expect("invariant: a hash has 64 bytes"))
     }

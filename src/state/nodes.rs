@@ -107,6 +107,11 @@ pub fn deciding(limits: &Limits) -> u64 {
         limits.owner_away_days,
         limits.registration as u64,
     ];
-    let hash = Blake2b512::digest(decide.map(u64::to_le_bytes).as_flattened());
+    let mut decide = decide.to_vec();
+    // Whoever is older does not know of it, and is let in while nobody has set it.
+    let newer = limits.announce_after_seconds;
+    decide.extend((newer != Limits::default().announce_after_seconds).then_some(newer));
+    let bytes: Vec<u8> = decide.into_iter().flat_map(u64::to_le_bytes).collect();
+    let hash = Blake2b512::digest(bytes);
     u64::from_le_bytes(hash[..8].try_into().expect("invariant: a hash has 64 bytes"))
 }

@@ -1,11 +1,21 @@
-//! Who hears whom, who is away, and when accounts were last here: what of this the state says, and how events change it.
+//! Who hears whom, whose coming is announced, who is away, and when accounts were last here: what of this the state says, and how
+//! events change it.
 
 use std::sync::Arc;
 
-use crate::event::{Absence, Event, Ignored, Time, Unignored};
-use crate::limits::{DAY_MILLISECONDS, NONE, SEEN_MILLISECONDS};
+use crate::event::{Absence, Event, Ignored, NodeId, SessionId, Time, Unignored};
+use crate::limits::{DAY_MILLISECONDS, Limits, NONE, SEEN_MILLISECONDS};
 use crate::names::{Seq, UserId, Who};
 use crate::state::State;
+
+/// The level of the features by which an account is announced once it has been here for a while.
+pub(super) const ANNOUNCING: u8 = 3;
+
+/// Whether a connection that is there since then is announced by now.
+pub(super) fn is_there_for_long(since: Time, now: Time, limits: &Limits) -> bool {
+    let after = i64::try_from(limits.announce_after_seconds).unwrap_or(i64::MAX).saturating_mul(1000);
+    now.0.saturating_sub(since.0) >= after
+}
 
 /// A line of IGNORES.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +79,23 @@ impl State {
         (users.into_iter().filter(|id| self.is_to_be_noted(*id, now)).collect(), until)
     }
 
+    /// Whether the connection has logged in to its account by password, and its channels have not been told yet.
+    pub(super) fn is_unannounced(&self, session: SessionId) -> bool {
+        self.unannounced.has(&session)
+    }
+
+    /// The connections of a node that are to be announced by now, at most so many: none while a server of the cluster does not know
+    /// how.
+    pub fn to_be_announced(&self, node: NodeId, now: Time, limits: &Limits, most: usize) -> Vec<SessionId> {
+        if !self.uses(ANNOUNCING) {
+            return vec![];
+        }
+        let is_due =
+            |session: &SessionId| self.sessions.get(session).is_some_and(|row| is_there_for_long(row.since, now, limits));
+        let waiting = self.unannounced.iter().map(|(session, ())| *session);
+        waiting.filter(|session| session.node == node && is_due(session)).take(most).collect()
+    }
+
     /// Applies an event of nobody's channel.
     pub(super) fn attend(&mut self, event: &Event, time: Time) {
         match event {
@@ -79,6 +106,7 @@ impl State {
             Event::Away { who, text } => self.set_away(*who, text.as_ref(), time),
             Event::ToldAway { away, writer } => drop(self.told.insert((*away, *writer), ())),
             Event::Seen { who, .. } => drop(self.seen.insert(*who, time)),
+            Event::Announced { session } => drop(self.unannounced.remove(session)),
             // The others are only shown.
             _ => {}
         }

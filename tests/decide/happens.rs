@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use linechat::event::{Act, NodeId, Proposal, Request, RoomId, SessionId, Time};
+use linechat::event::{Act, Proposal, Request, RoomId, SessionId, Time};
 use linechat::names::{Name, Seq, UserId};
 
 use crate::governing::Rules;
@@ -83,10 +83,12 @@ impl Model {
                 let id = UserId(number);
                 self.ids.push(id);
                 self.users.push(User { id, name: format!("guest-{number}"), hash: None });
-                self.connections.push(Connection { session, hello: id, user: id, since: time, address: *address });
+                let (hello, user, since, address, is_unannounced) = (id, id, time, *address, false);
+                self.connections.push(Connection { session, hello, user, since, address, is_unannounced });
                 vec![]
             }
-            (Request::EndNode(node, _), _) => self.end_node(*node),
+            (Request::EndNode(node, _), _) => self.end_some(self.connections_of(*node)),
+            (Request::Announce(session), _) => self.announce(*session),
             // Nobody is away for so long here.
             (Request::Succeed(..), _) => vec![],
             (Request::See(account), _) => {
@@ -301,9 +303,35 @@ impl Model {
         channels.map(|channel| line(channel, true, format!("{word} #{} {who}{reason}", channel.name))).collect()
     }
 
-    /// Whether somebody is there who is no script.
+    /// Whether somebody is there who is no script, and whose coming was announced.
     fn is_seen(&self, user: UserId) -> bool {
-        self.connections.iter().any(|connection| connection.user == user && !self.access.is_script(connection.session))
+        let is_seen = |it: &Connection| !it.is_unannounced && !self.access.is_script(it.session);
+        self.connections.iter().any(|connection| connection.user == user && is_seen(connection))
+    }
+
+    /// When the first of a user's connections came that is no script's.
+    fn came(&self, user: UserId) -> Option<Time> {
+        let people = self.connections.iter().filter(|it| it.user == user && !self.access.is_script(it.session));
+        people.map(|connection| connection.since).min()
+    }
+
+    /// The node says that a connection has been there for a while.
+    fn announce(&mut self, session: SessionId) -> Lines {
+        let Some(Connection { user, since, is_unannounced, .. }) = self.connection(session) else { return vec![] };
+        if !is_unannounced || self.now.0 - since.0 < 1000 * self.limits.announce_after_seconds as i64 {
+            return vec![];
+        }
+        let all = self.connections.iter_mut().filter(|connection| connection.user == user);
+        all.for_each(|connection| connection.is_unannounced = false);
+        let mut lines = self.told_of(user, "JOIN", "");
+        lines.retain(|line| !self.has_joined_since(line.room, user, since));
+        lines
+    }
+
+    /// Whether they were shown to join there since then.
+    fn has_joined_since(&self, room: RoomId, user: UserId, since: Time) -> bool {
+        let joined = |channel: &Channel| channel.members.iter().any(|(who, at)| *who == user && *at >= since);
+        self.channels.iter().any(|channel| RoomId::Channel(channel.id) == room && joined(channel))
     }
 
     pub fn log_in(&mut self, session: SessionId, guest: UserId, name: &str, is_script: bool, time: Time) -> Lines {
@@ -313,7 +341,9 @@ impl Model {
         let connection = self.connections.iter_mut().find(|connection| connection.session == session);
         let connection = connection.expect("it is connected");
         (connection.user, connection.since) = (account, time);
-        if is_news {
+        let at_once = self.limits.announce_after_seconds == 0;
+        connection.is_unannounced = is_news && !at_once;
+        if is_news && at_once {
             lines.extend(self.told_of(account, "JOIN", ""));
         }
         lines
@@ -322,7 +352,7 @@ impl Model {
     /// A connection has ended.
     pub fn end(&mut self, session: SessionId) -> Lines {
         let Some(Connection { user, .. }) = self.connection(session) else { return vec![] };
-        let was_seen = self.is_seen(user);
+        let (was_seen, came) = (self.is_seen(user), self.came(user));
         self.connections.retain(|connection| connection.session != session);
         self.access.ended(session);
         if self.user(user).is_some_and(|user| user.hash.is_none()) {
@@ -332,18 +362,8 @@ impl Model {
             self.set_away(user, None);
             self.note(user);
         }
-        if was_seen && !self.is_seen(user) { self.told_of(user, "LEAVE", " offline") } else { vec![] }
-    }
-
-    /// A node has ended with all its connections at once. If a channel passes to one of them in between, that need not be told.
-    fn end_node(&mut self, node: NodeId) -> Lines {
-        let mut lines = vec![];
-        for session in self.connections_of(node) {
-            lines.extend(self.end(session));
-        }
-        for shown in &mut lines {
-            shown.must &= shown.text.starts_with("LEAVE ") && self.limits.announce_members > self.limits.members;
-        }
+        let mut lines = if self.came(user).is_none() { self.told_of(user, "LEAVE", " offline") } else { vec![] };
+        lines.retain(|line| came.is_some_and(|came| was_seen || self.has_joined_since(line.room, user, came)));
         lines
     }
 }

@@ -34,6 +34,8 @@ pub struct Connection {
     pub user: UserId,
     pub since: Time,
     pub address: Option<IpAddr>,
+    /// Whether the channels of its account have yet to be told that it is here.
+    pub is_unannounced: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -207,9 +209,8 @@ impl Model {
                 Verdict { answer: Some("guest-?:?".into()), codes: vec!["STORE_FULL", "UNAVAILABLE"] }
             }
             (Request::Come { .. }, _) => verdict(vec![], || "guest-?:?".into()),
-            (Request::EndNode(..) | Request::See(_) | Request::Succeed(..), _) | (Request::Go | Request::Away(_), Some(_)) => {
-                verdict(vec![], done)
-            }
+            (Request::EndNode(..) | Request::See(_) | Request::Succeed(..) | Request::Announce(_), _)
+            | (Request::Go | Request::Away(_), Some(_)) => verdict(vec![], done),
             (Request::Expire(id, since), _) => {
                 let channel = self.channels.iter().find(|channel| channel.id == *id);
                 let is_so = channel.is_some_and(|channel| channel.empty_since == Some(*since));

@@ -13,7 +13,7 @@ fn count(person: &Pty, line: &str) -> usize {
 
 /// A server, Bob in his channel `den`, and Nina's account, which is a member of it and not connected.
 fn den() -> (Server, Client) {
-    let server = Server::start(&[]);
+    let server = Server::start(&["--limit", "announce-after-seconds=0"]);
     let mut bob = plain(&server, "bob");
     bob.ok("CREATE #den");
     let mut phone = server.connect();

@@ -21,6 +21,14 @@ pub struct Features {
 
 impl Features {
     /// Those of this linechat. Level 2: a retraction says what the message was, and whoever registers has
-    /// spoken when the guest had.
-    pub const CURRENT: Self = Self { known: 2, needed: |request| if matches!(request, Request::Unsay { .. }) { 2 } else { 1 } };
+    /// spoken when the guest had. Level 3: an account is announced in its channels once it has been there for a while.
+    pub const CURRENT: Self = Self { known: 3, needed };
+}
+
+fn needed(request: &Request) -> u8 {
+    match request {
+        Request::Announce(_) => 3,
+        Request::Unsay { .. } => 2,
+        _ => 1,
+    }
 }

@@ -175,6 +175,7 @@ impl<'a> Deciding<'a> {
             Request::See(account) => return Ok(self.see(*account)),
             Request::EndNode(node, number) => return Ok(self.end_node_at(*node, *number)),
             Request::Lapse => return Ok(self.lapse()),
+            Request::Announce(session) => return Ok(self.announce(*session)),
             Request::Operate { by, act, reason } => return Ok(self.operate(by, act, reason.as_ref())),
             // Whether it is right is no decision: it differs from node to node.
             Request::Vouch { .. } => return Ok(Ok(Answer::Done)),
@@ -230,6 +231,7 @@ impl<'a> Deciding<'a> {
             | Request::EndNode(..)
             | Request::Vouch { .. }
             | Request::Lapse
+            | Request::Announce(_)
             | Request::Operate { .. }
             | Request::Enter { .. } => unreachable!("invariant: these were decided above"),
         })

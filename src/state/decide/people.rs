@@ -176,13 +176,10 @@ impl Deciding<'_> {
             return Ok(refused(Code::Quota, text));
         }
         self.guest_ends(&actor.who);
-        // A script's visit is no news.
-        let is_news = token.is_none() && self.state.sessions_of_user(id).all(|other| self.state.is_by_token(other));
+        let is_script = token.is_some();
         self.happens(None, Event::LoggedIn { session: actor.session, guest: actor.who.id, account: id, token });
-        if is_news {
-            for channel in self.small_channels_of(id, Some(actor.who.id)) {
-                self.happens_in(channel, Event::Online { who: who.clone() });
-            }
+        if !is_script {
+            self.arrives(actor, &who);
         }
         let inbox = archive.inbox(id)?;
         Ok(Ok(Answer::LoggedIn(who, inbox.count - inbox.read_count)))
@@ -222,14 +219,19 @@ impl Deciding<'_> {
         (gone, left)
     }
 
-    /// Some connections of an account end. Its channels are told when the last one ends that is not a script's.
+    /// Some connections of an account end. Those of its channels are told that know of one, when the last one ends that is not a
+    /// script's.
     fn connections_end(&mut self, account: &Who, ends: &dyn Fn(SessionId) -> bool) {
         let own = self.state.sessions_of_user(account.id);
         let (scripts, people): (Vec<_>, Vec<_>) = own.partition(|session| self.state.is_by_token(*session));
         let has_nobody_left = people.iter().all(|session| ends(*session));
-        if has_nobody_left && !people.is_empty() {
+        let came = people.iter().filter_map(|session| self.state.session(*session)).map(|session| session.since).min();
+        if let Some(came) = came.filter(|_| has_nobody_left) {
+            let is_known = self.is_known_to_be_here(account.id);
             for channel in self.small_channels_of(account.id, None) {
-                self.happens_in(channel, Event::Offline { who: account.clone() });
+                if is_known || self.has_joined_since(channel, account.id, came) {
+                    self.happens_in(channel, Event::Offline { who: account.clone() });
+                }
             }
         }
         if has_nobody_left && scripts.iter().all(|session| ends(*session)) {
