@@ -1,9 +1,9 @@
 //! When an account's channels are told that it has come: once it has been there for a while.
 
 use linechat::event::proposal::Key;
-use linechat::event::{Event, NodeId, Origin, Proposal, Request, SessionId, Time};
+use linechat::event::{Entry, Event, NodeId, Origin, Proposal, Request, SessionId, Time};
 use linechat::limits::Limits;
-use linechat::names::Name;
+use linechat::names::{Name, Seq};
 use linechat::state::Storage;
 
 use crate::order::Order;
@@ -18,6 +18,15 @@ const NOTHING: [&str; 0] = [];
 impl Room {
     /// Ana's connections have these numbers.
     fn with_ana(numbers: [u64; 2]) -> Self {
+        let mut room = Self::before_ana(numbers);
+        for number in numbers {
+            assert_eq!(room.take(0, number, log_in()), NOTHING);
+        }
+        room
+    }
+
+    /// Her connections have come, as guests.
+    fn before_ana(numbers: [u64; 2]) -> Self {
         let mut room = Self { order: Order::default() };
         for number in [1, 2].into_iter().chain(numbers) {
             room.take(-9, number, Request::Come { address: None });
@@ -26,9 +35,6 @@ impl Room {
         room.take(-9, 2, Request::Create(Name::new("ops"), None));
         room.take(-9, 1, Request::Join(Name::new("ops"), Key::Missing));
         assert_eq!(room.take(-9, 1, Request::Go), ["offline"]);
-        for number in numbers {
-            assert_eq!(room.take(0, number, Request::LogIn(Name::new("ana"), "$hash$1".into())), NOTHING);
-        }
         room
     }
 
@@ -54,6 +60,10 @@ impl Room {
         let waiting = self.order.state.to_be_announced(NodeId(node), Time(second * 1000), &Limits::default(), most);
         waiting.into_iter().map(|session| session.number).collect()
     }
+}
+
+fn log_in() -> Request {
+    Request::LogIn(Name::new("ana"), "$hash$1".into())
 }
 
 #[test]
@@ -101,4 +111,19 @@ fn a_node_finds_those_of_its_own_who_wait() {
     assert_eq!(room.waiting(5, 1, 9), none);
     room.announce(5, 4);
     assert_eq!(room.waiting(9, 0, 9), none);
+}
+
+/// As long as one server of a cluster does not know of it, all decide as it does.
+#[test]
+fn a_cluster_announces_at_once_until_all_its_servers_are_upgraded() {
+    let mut room = Room::before_ana([3, 4]);
+    let seq = Seq(room.order.state.seq().0 + 1);
+    let event = Event::Ordered { stream: 7, place: 1, print: 0, numbers: vec![], features: 2 };
+    room.order.state.apply(&Entry { seq, time: Time(0), room: None, via: None, event });
+    assert_eq!(room.take(0, 3, log_in()), ["online"]);
+    assert_eq!(room.take(1, 4, log_in()), NOTHING);
+    let none: [u64; 0] = [];
+    assert_eq!(room.waiting(9, 0, 9), none);
+    assert_eq!(room.take(9, 3, Request::Go), NOTHING);
+    assert_eq!(room.take(9, 4, Request::Go), ["offline"]);
 }
