@@ -9,13 +9,12 @@ use indicatif::ProgressBar;
 use crate::care::CareError;
 use crate::care::check::examine;
 use crate::care::work::{Work, bar};
+use crate::limits::FACT_BYTES;
 use crate::names::Seq;
 use crate::store::{self, Disk, FORM, Fact, Presence, Store, StoreError};
 
 /// The folder in a data directory in which the journal is made.
 const WORK: &str = "importing";
-/// How long a line may be: that of an inbox to which thousands have a share is the longest, with some 30 bytes for each of them.
-const LINE_BYTES: u64 = 16 << 20;
 /// How many facts are committed together: enough that a commit costs little beside them.
 const BATCH: u64 = 1000;
 
@@ -79,7 +78,7 @@ impl Importer {
         let (mut number, mut line, mut has_ended) = (0, Vec::new(), false);
         loop {
             line.clear();
-            let length = input.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line).map_err(CareError::read(name))?;
+            let length = input.by_ref().take(FACT_BYTES).read_until(b'\n', &mut line).map_err(CareError::read(name))?;
             number += 1;
             let wrong = |why: String| CareError::Line { number, why };
             if length == 0 {
@@ -89,7 +88,8 @@ impl Importer {
             if has_ended {
                 return Err(wrong("nothing follows the line \"end\"".to_owned()));
             }
-            let fact = serde_json::from_slice(&line).map_err(|error| wrong(error.to_string()))?;
+            let text = std::str::from_utf8(&line).map_err(|error| wrong(error.to_string()))?;
+            let fact = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
             has_ended = matches!(fact, Fact::End { .. });
             self.take(&fact).map_err(|error| match error {
                 StoreError::Damaged(why) => wrong(why),

@@ -9,11 +9,8 @@ use crate::event::{Entry, Event, Mark, RoomId};
 use crate::hub::handle::SessionHandle;
 use crate::hub::news::Title;
 use crate::hub::tail::{Ears, Gathered, Tail};
-use crate::limits::TAIL_BYTES;
+use crate::limits::{AWAITED_BYTES, TAIL_BYTES};
 use crate::names::Seq;
-
-/// Bytes of a quiet tail that are kept while a session that was woken has not looked yet.
-const AWAITED_BYTES: u64 = 8 * 1024;
 
 /// How far a reader has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

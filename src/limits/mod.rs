@@ -225,6 +225,23 @@ pub const BALLAST_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of the largest store of which every page is checked at the start. In a larger one only the tables of state are checked
 /// then, and each message when it is read.
 pub const CHECKED_AT_START_BYTES: u64 = 512 * 1024 * 1024;
+/// Connections of operators at the same time: a person with a few terminals, and scripts.
+pub const ADMIN_CONNECTIONS: usize = 8;
+/// Connections for metrics at the same time: two Prometheus servers, a prober, and somebody with a browser; each needs milliseconds.
+pub const WATCHING_CONNECTIONS: usize = 16;
+/// Bytes of the header of a request for metrics; hyper takes no less.
+pub const WATCHING_HEADER_BYTES: usize = 8 * 1024;
+/// Frames that may wait to be read; what comes when there are more is asked for again. A broker lets 32 MiB wait before it waits
+/// itself: with room for 128 short ones a server that is behind asked so often that the others were faster.
+pub const FRAMES_WAITING: usize = 16384;
+/// Bytes of a quiet tail that are kept while a session that was woken has not looked yet.
+pub const AWAITED_BYTES: u64 = 8 * 1024;
+/// Rooms of which the index asks at a time whether they have ended.
+pub const ROOMS_SWEPT_AT_ONCE: usize = 64;
+/// Bytes of a line of an export: that of an inbox to which thousands have a share is the longest, with some 30 bytes for each of them.
+pub const FACT_BYTES: u64 = 16 << 20;
+/// Bytes of metrics that `linechat top` reads; a server has some 20 KiB.
+pub const METRICS_BYTES: usize = 1 << 20;
 
 const FIXED: &[(&str, u64, &str, &str)] = &[
     (

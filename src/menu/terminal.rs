@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
+use unicode_width::UnicodeWidthStr;
 
 use crate::menu::editor::{self, Draft, Question};
 use crate::menu::link::Happening;
@@ -22,6 +24,9 @@ const WITHDRAW: Duration = Duration::from_secs(5);
 /// How long the editor has to show what came last, before the line is taken away; and how soon it is tried again where the line had
 /// not begun to be read.
 const AGAIN: Duration = Duration::from_millis(10);
+
+/// Before what goes on of a line.
+const ROW_INDENT: &str = "  ";
 
 /// What the person did at a prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +105,7 @@ impl Terminal {
         self.queue.clone()
     }
 
-    /// Shows a line. The terminal obeys no byte of it, wherever it came from.
+    /// Shows a line, broken between words where the terminal is narrower. The terminal obeys no byte of it, wherever it came from.
     pub fn show(&mut self, look: Look, line: &str) {
         let style = match look {
             Look::Plain => Style::new(),
@@ -108,7 +113,7 @@ impl Terminal {
             Look::Dim => Style::new().dimmed(),
             Look::Red => AnsiColor::Red.on_default(),
         };
-        let line = visible(line);
+        let line = self.fold(&visible(line));
         let line = if self.colour { format!("{style}{line}{style:#}\n") } else { format!("{line}\n") };
         match (&self.screen, &self.asking) {
             (Some(screen), Some(_)) => screen.show(&line),
@@ -116,6 +121,18 @@ impl Terminal {
             (None, Some(prompt)) => self.print(&format!("\n{line}{prompt}")),
             (_, None) => self.print(&line),
         }
+    }
+
+    /// The line in rows of the terminal. What follows the first is indented: nobody can write what looks like somebody else's line. A
+    /// word that is longer than a row stays whole, so that it can be copied.
+    fn fold(&self, line: &str) -> String {
+        let columns = if self.can_edit() { terminal_size::terminal_size().map_or(0, |(width, _)| width.0.into()) } else { 0 };
+        if columns <= ROW_INDENT.len() || line.width() <= columns {
+            return line.to_owned();
+        }
+        let options = Options::new(columns).break_words(false).word_splitter(WordSplitter::NoHyphenation);
+        let options = options.word_separator(WordSeparator::AsciiSpace).wrap_algorithm(WrapAlgorithm::FirstFit);
+        textwrap::fill(line, options.subsequent_indent(ROW_INDENT))
     }
 
     /// Asks a question. If another one is still open, the line being typed there becomes the answer to this one.

@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::event::RoomId;
 use crate::limits::{
-    INDEX_LEAVES_BYTES, INDEX_LOOK_SECONDS, INDEX_RESTS, INDEX_SWEEP_SECONDS, INDEXED_AT_ONCE, SEARCH_SECONDS, TIDIED_AT_ONCE,
+    INDEX_LEAVES_BYTES, INDEX_LOOK_SECONDS, INDEX_RESTS, INDEX_SWEEP_SECONDS, INDEXED_AT_ONCE, ROOMS_SWEPT_AT_ONCE,
+    SEARCH_SECONDS, TIDIED_AT_ONCE,
 };
 use crate::names::{Seq, UserId};
 use crate::search::Job;
@@ -29,8 +30,6 @@ use crate::store::{ReadError, Reader, search_file};
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
 /// The least rest between two steps.
 const REST: Duration = Duration::from_millis(1);
-/// Rooms of which it is asked at a time whether they have ended.
-const ROOMS: usize = 64;
 
 /// Follows one journal.
 pub struct Follower {
@@ -228,7 +227,7 @@ impl Follower {
         if again.is_some_and(|again| clock::now() < again) {
             return Ok(true);
         }
-        let rooms = index.rooms_after(after, ROOMS)?;
+        let rooms = index.rooms_after(after, ROOMS_SWEPT_AT_ONCE)?;
         let Some((last, _)) = rooms.last().copied() else {
             self.sweep.looked = (None, Some(clock::now() + Duration::from_secs(INDEX_SWEEP_SECONDS)));
             return Ok(true);

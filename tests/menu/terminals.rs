@@ -39,6 +39,24 @@ fn a_window_that_is_resized_keeps_the_line_whole() {
     assert_eq!(heading.as_deref(), Some("--- Channel narrow ----"));
 }
 
+/// Nor can what goes on in the next row be taken for what somebody else says.
+#[test]
+fn what_is_longer_than_a_row_is_broken_between_words() {
+    let server = Server::start(&[]);
+    let (mut nina, mut bob) = two_in_a_channel(&server);
+    nina.is_cut(40);
+    bob.ok("SAY #c now");
+    nina.sees("bob> now");
+    let [filler, link] = ["and so on and so forth up to here", &format!("https://{}", "a-long-way/".repeat(5))];
+    bob.ok(&format!("SAY #c {filler} nina> I agree, see {link} there"));
+    nina.sees("there");
+    let shown = nina.picture(|screen| screen.rows(0, 40).collect::<Vec<_>>());
+    let first = shown.iter().position(|row| *row == format!("bob> {filler}")).expect("the first row is full of words");
+    assert_eq!(shown[first + 1], "  nina> I agree, see");
+    assert_eq!(format!("{}{}", shown[first + 2], shown[first + 3]), format!("  {link}"), "it can be copied whole");
+    assert_eq!(shown[first + 4], "  there");
+}
+
 /// Waits for a line anywhere on the screen: one that fills its row has the cursor below it.
 fn shows(person: &Pty, line: &str) {
     until(line, || person.screen().iter().any(|shown| shown == line).then_some(()));

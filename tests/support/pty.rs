@@ -107,7 +107,7 @@ impl Pty {
         self.until(&format!("the prompt {prompt:?}"), |state| {
             let screen = state.parser.screen();
             let (row, column) = screen.cursor_position();
-            let (first, line) = lines(&state.parser).pop()?;
+            let (first, line) = whole(&state.parser).pop()?;
             let typed = usize::from(row - first) * usize::from(screen.size().1.get()) + usize::from(column);
             (row >= mark && line.trim_end() == prompt.trim_end() && typed == prompt.chars().count()).then_some(())
         });
@@ -117,7 +117,7 @@ impl Pty {
     pub fn sees(&mut self, text: &str) -> String {
         let mark = self.mark;
         let (row, line) = self.until(&format!("{text:?}"), |state| {
-            lines(&state.parser).into_iter().find(|(row, line)| *row >= mark && line.contains(text))
+            whole(&state.parser).into_iter().find(|(row, line)| *row >= mark && line.contains(text))
         });
         let cursor = self.state().parser.screen().cursor_position().0;
         self.mark = (row + 1).min(cursor);
@@ -127,13 +127,13 @@ impl Pty {
     /// Waits for the line at the cursor to be this.
     pub fn sees_at_the_cursor(&mut self, wanted: &str) {
         self.until(&format!("at the cursor: {wanted:?}"), |state| {
-            lines(&state.parser).pop().is_some_and(|(_, line)| line == wanted).then_some(())
+            whole(&state.parser).pop().is_some_and(|(_, line)| line == wanted).then_some(())
         });
     }
 
     /// All lines that are on the screen, wrapped ones as one.
     pub fn screen(&self) -> Vec<String> {
-        lines(&self.state().parser).into_iter().map(|(_, line)| line).collect()
+        whole(&self.state().parser).into_iter().map(|(_, line)| line).collect()
     }
 
     /// What is made of the screen.
@@ -249,4 +249,16 @@ fn lines(parser: &Parser) -> Vec<(u16, String)> {
         is_continued = screen.row_wrapped(row);
     }
     lines
+}
+
+/// The same, and what the menu has broken between words as it was.
+fn whole(parser: &Parser) -> Vec<(u16, String)> {
+    let mut whole: Vec<(u16, String)> = Vec::new();
+    for (row, line) in lines(parser) {
+        match (whole.last_mut(), line.strip_prefix("  ").filter(|rest| !rest.starts_with(' '))) {
+            (Some((_, before)), Some(rest)) if !before.is_empty() => *before = format!("{} {rest}", before.trim_end()),
+            _ => whole.push((row, line)),
+        }
+    }
+    whole
 }

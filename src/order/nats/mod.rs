@@ -23,6 +23,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::time::{sleep, timeout};
 
+use crate::limits::FRAMES_WAITING;
 use crate::order::cluster::Broker;
 use crate::order::cluster::broker::{Ack, FollowError, SendError};
 
@@ -40,9 +41,6 @@ const ANSWER: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(500);
 /// After so many tries whoever waits is told again.
 const TOLD: u32 = 10;
-/// Frames that may wait to be read; what comes when there are more is asked for again. A broker lets 32 MiB wait before it waits
-/// itself: with room for 128 short ones a server that is behind asked so often that the others were faster.
-const WAITING: usize = 16384;
 
 /// Where the brokers are, and which stream it is.
 #[derive(Debug, Clone)]
@@ -150,7 +148,7 @@ async fn turn(client: &Client, turns: &Turns) {
 }
 
 async fn connect_client(options: &Options, turns: Arc<Turns>) -> Result<Client, NatsError> {
-    let mut connect = ConnectOptions::new().name(format!("linechat {}", options.name)).subscription_capacity(WAITING);
+    let mut connect = ConnectOptions::new().name(format!("linechat {}", options.name)).subscription_capacity(FRAMES_WAITING);
     if let Some(path) = &options.credentials {
         let failed = |error: std::io::Error| NatsError::File { path: path.clone(), error: error.to_string() };
         connect = connect.credentials_file(path).await.map_err(failed)?;

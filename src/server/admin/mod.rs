@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 use crate::clock;
 use crate::code::{Code, Refusal};
 use crate::event::{Act, Answer, Request};
-use crate::limits::LINE_BYTES;
+use crate::limits::{ADMIN_CONNECTIONS, LINE_BYTES};
 use crate::server::StartError;
 use crate::server::decided::decided;
 use crate::server::supervisor::Ended;
@@ -31,8 +31,6 @@ use crate::session::{Shared, secrets};
 
 use asked::{Asked, Want};
 
-/// Connections at the same time: an operator with a few terminals, and scripts.
-const CONNECTIONS: usize = 8;
 /// How long a connection may be silent.
 const IDLE: Duration = Duration::from_secs(60);
 /// How long the other side may take nothing.
@@ -97,7 +95,7 @@ struct Office {
 /// Never ends: when the system refuses, it is asked again.
 pub async fn accept(watched: Arc<Watched>, socket: Socket) -> Ended {
     let (shared, began) = (Arc::clone(&watched.shared), clock::now());
-    let (office, places) = (Arc::new(Office { shared, watched, began }), Arc::new(Semaphore::new(CONNECTIONS)));
+    let (office, places) = (Arc::new(Office { shared, watched, began }), Arc::new(Semaphore::new(ADMIN_CONNECTIONS)));
     loop {
         match socket.listener.accept().await {
             Ok((stream, _)) => match Arc::clone(&places).try_acquire_owned() {
@@ -115,8 +113,9 @@ pub async fn accept(watched: Arc<Watched>, socket: Socket) -> Ended {
                     });
                 }
                 Err(_) => {
-                    let text =
-                        format!("ERR QUOTA - there are {CONNECTIONS} connections of operators already; close one first\n");
+                    let text = format!(
+                        "ERR QUOTA - there are {ADMIN_CONNECTIONS} connections of operators already; close one first\n"
+                    );
                     let _ = stream.try_write(text.as_bytes());
                 }
             },

@@ -24,6 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::limits::{WATCHING_CONNECTIONS, WATCHING_HEADER_BYTES};
 use crate::order::nats::Nats;
 use crate::server::admission::Admission;
 use crate::server::supervisor::Ended;
@@ -32,14 +33,10 @@ use crate::tls::Certificates;
 
 use facts::Facts;
 
-/// Connections at the same time: two Prometheus servers, a prober, and somebody with a browser; each needs milliseconds.
-const CONNECTIONS: usize = 16;
 /// How long a request's header may take to come.
 const HEADER: Duration = Duration::from_secs(5);
 /// How long a connection may last: all metrics are some 20 KiB.
 const WHOLE: Duration = Duration::from_secs(10);
-/// What a request's header may have; hyper takes no less.
-const HEADER_BYTES: usize = 8 * 1024;
 /// How long the accept loop rests when the system refuses another connection.
 const REST: Duration = Duration::from_millis(100);
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -84,7 +81,7 @@ pub async fn accept(watched: Arc<Watched>, listener: TcpListener) -> Ended {
     loop {
         while serving.try_join_next().is_some() {}
         // Whoever comes while there are enough waits to be accepted.
-        if serving.len() >= CONNECTIONS {
+        if serving.len() >= WATCHING_CONNECTIONS {
             serving.join_next().await;
         }
         match listener.accept().await {
@@ -100,7 +97,7 @@ pub async fn accept(watched: Arc<Watched>, listener: TcpListener) -> Ended {
 async fn serve(watched: Arc<Watched>, stream: TcpStream) {
     let service = service_fn(|request| answer(&watched, request));
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(HEADER_BYTES).keep_alive(false);
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(WATCHING_HEADER_BYTES).keep_alive(false);
     if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
         tracing::debug!(%error, "a request for metrics came to nothing");
     }
