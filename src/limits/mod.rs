@@ -240,8 +240,6 @@ pub const AWAITED_BYTES: u64 = 8 * 1024;
 pub const ROOMS_SWEPT_AT_ONCE: usize = 64;
 /// Bytes of a line of an export: that of an inbox to which thousands have a share is the longest, with some 30 bytes for each of them.
 pub const FACT_BYTES: u64 = 16 << 20;
-/// Bytes of metrics that `linechat top` reads; a server has some 20 KiB.
-pub const METRICS_BYTES: usize = 1 << 20;
 
 const FIXED: &[(&str, u64, &str, &str)] = &[
     (

@@ -18,10 +18,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use crate::limits::METRICS_BYTES;
-
 /// How long a look may take.
 const LOOK: Duration = Duration::from_secs(3);
+/// What metrics may have; a server has some 20 KiB.
+const MOST_BYTES: usize = 1 << 20;
 
 /// Where to read.
 #[derive(Debug, Clone)]
@@ -100,7 +100,7 @@ async fn over_socket(path: &Path) -> Result<String> {
     while !answer.ends_with(b"OK METRICS\n") {
         let length = stream.read(&mut buffer).await?;
         answer.extend_from_slice(&buffer[..length]);
-        if length == 0 || answer.len() > METRICS_BYTES || answer.starts_with(b"ERR ") {
+        if length == 0 || answer.len() > MOST_BYTES || answer.starts_with(b"ERR ") {
             bail!("it answers {:?}", String::from_utf8_lossy(&answer[..answer.len().min(200)]));
         }
     }
@@ -121,7 +121,7 @@ async fn over_http(host: &str, port: u16, path: &str) -> Result<String> {
     if response.status() != StatusCode::OK {
         bail!("it answers {}", response.status());
     }
-    let body = Limited::new(response.into_body(), METRICS_BYTES).collect().await.map_err(|error| anyhow!("{error}"))?;
+    let body = Limited::new(response.into_body(), MOST_BYTES).collect().await.map_err(|error| anyhow!("{error}"))?;
     connection.abort();
     Ok(String::from_utf8(body.to_bytes().to_vec())?)
 }
