@@ -87,15 +87,15 @@ fn the_conversation_is_real() {
 fn it_starts_as_the_first_lines_say() {
     let [clone, menu, _, _, _, _, _, _] = README.shown();
     let lines: Vec<_> = clone.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).collect();
-    assert_eq!(lines, ["git clone <this repository> linechat && cd linechat", "cargo run --release", "nc localhost 12000"]);
+    assert_eq!(lines, ["git clone <this repository> linechat && cd linechat", "cargo run", "nc localhost 12000"]);
     assert!(CARGO.contains("\ndefault-run = \"linechat\"\n"));
     let rust = CARGO.split("\nrust-version = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("Cargo.toml says it");
     README.has(&format!("needs Rust {rust} or newer"));
 
-    // `cargo run --release` is this binary without arguments; a test gives it a port and a directory of its own.
+    // `cargo run` is this binary without arguments; a test gives it a port and a directory of its own.
     let server = Server::start(&[]);
     assert!(server.greeting().contains("type: nc 127.0.0.1 "), "{}", server.greeting());
-    let arguments = menu.trim().strip_prefix("cargo run --release -- ").expect("the menu");
+    let arguments = menu.trim().strip_prefix("cargo run -- ").expect("the menu");
     let arguments = arguments.replace("localhost", "localhost:12000 --name zoe");
     let menu = format!("printf '1\\n6\\n' | {} {arguments}", env!("CARGO_BIN_EXE_linechat"));
     let output = shell(&menu, &Names::of(&CLIENTS[0]), server.address().port());
@@ -106,7 +106,7 @@ fn it_starts_as_the_first_lines_say() {
 fn it_can_be_reached_over_the_network() {
     let [_, _, network, _, _, _, _, _] = README.shown();
     let [_, same_network, _, _, _] = OPERATING.shown();
-    assert_eq!((network, same_network), ("cargo run --release -- --listen 0.0.0.0:12000\n", network));
+    assert_eq!((network, same_network), ("cargo run -- --listen 0.0.0.0:12000\n", network));
     let server = Server::start(&["--listen", "0.0.0.0:0"]);
     let port = server.greeting().lines().find_map(|line| line.split_once(" listens on 0.0.0.0:")).expect("it listens").1;
     // No packet is sent: this asks which of the machine's own addresses would be used.
