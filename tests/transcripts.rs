@@ -1,7 +1,7 @@
 //! Conversations of several people over real TCP, in `tests/transcripts`, held against a server that has just started.
 //!
-//! To add one, write only what people type (`ana> NAME ana`), then run `LINECHAT_RECORD=1 cargo test --test transcripts`, which
-//! writes down what they receive, in all files, and read what it wrote.
+//! To add one, write only what people type (`ana> NAME ana`), then run `LINECHAT_RECORD=NAME cargo test --test transcripts`, which
+//! writes down what they receive, in the files whose names hold NAME, and read what it wrote.
 
 mod support;
 
@@ -31,8 +31,8 @@ fn planned(file: &Path) -> Planned {
 
 #[test]
 fn every_conversation_goes_as_it_is_noted() {
-    if std::env::var_os("LINECHAT_RECORD").is_some() {
-        for file in files(FOLDER) {
+    if let Ok(wanted) = std::env::var("LINECHAT_RECORD") {
+        for file in files(FOLDER).into_iter().filter(|file| file.to_string_lossy().contains(&wanted)) {
             let text = fs::read_to_string(&file).expect("it is text");
             fs::write(&file, record(&text)).expect("it can be written");
         }
@@ -40,6 +40,15 @@ fn every_conversation_goes_as_it_is_noted() {
     let failures = hold(files(FOLDER).iter().map(|file| planned(file)).collect());
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(files(FOLDER).len() >= 20);
+}
+
+/// Also where somebody follows after the end of their input.
+#[test]
+fn a_conversation_that_is_recorded_goes_so_again() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER).join("waiting-and-following.txt");
+    let text = record(&fs::read_to_string(&file).expect("it is text"));
+    let recorded = Planned { transcript: Transcript::parse(&text), ..planned(&file) };
+    assert_eq!(hold(vec![recorded]), Vec::<String>::new(), "{text}");
 }
 
 /// Whoever is at another server of a cluster sees the same. Only CAPS differs.

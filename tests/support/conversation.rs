@@ -39,6 +39,8 @@ struct Person {
     /// A line that was read too early.
     next: Option<String>,
     is_open: bool,
+    /// Whether the input has ended and there is more to read.
+    only_reads: bool,
 }
 
 /// A conversation in progress.
@@ -117,7 +119,7 @@ impl Conversation {
             assert!(hello.starts_with("* HELLO linechat/"), "{hello}");
             let first = transcript.steps.iter().find(|step| step.who == who).expect("somebody who is named has a step");
             let next = first.line.starts_with("* HELLO ").then_some(hello);
-            self.people.insert(who.to_owned(), Person { client, next, is_open: true });
+            self.people.insert(who.to_owned(), Person { client, next, is_open: true, only_reads: false });
             self.order.push(who.to_owned());
         }
         self.people.get_mut(who).expect("who was not there has connected")
@@ -235,6 +237,8 @@ pub fn record(text: &str) -> String {
                 let person = conversation.person(&transcript, &step.who);
                 if let Some(hello) = person.next.take().filter(|_| is_new) {
                     recorded += &noted(&step.who, &hello);
+                } else if person.only_reads {
+                    recorded += &person.line().map_or(format!("{}<<\n", step.who), |line| noted(&step.who, &line));
                 }
             }
         }
@@ -254,10 +258,14 @@ impl Conversation {
         if step.direction == Direction::EndsInput {
             person.client.end_input();
             person.is_open = false;
+            // Whoever follows goes on to, and is read as it was noted: nobody can ask there whether that was all.
+            person.only_reads = transcript.steps.iter().any(|later| later.who == who && later.number > step.number);
         } else {
             person.client.send(&step.line);
         }
-        if person.is_answered(&step.line) && person.note_answer(who, recorded) {
+        if person.only_reads {
+            self.note_others(who, recorded);
+        } else if person.is_answered(&step.line) && person.note_answer(who, recorded) {
             // PING is a command, and a transcript may be about many lines in a row that are none.
             self.note_others(who, recorded);
         } else {
