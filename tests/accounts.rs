@@ -57,7 +57,6 @@ fn a_visit_of_a_script_is_one_line() {
     assert!(seen.len() == 1 && seen[0].ends_with(" build 311 passed"), "{seen:?}");
     // A script stays, and Ana comes and goes as if it were not there.
     let mut script = login(&server, &token);
-    // Nor that one comes and goes while she is there.
     let mut ana = server.connect();
     ana.ok("LOGIN ana correct horse battery");
     bob.event("JOIN #ops ana:");
@@ -81,14 +80,15 @@ fn an_account_is_announced_once_it_has_been_there_for_a_while() {
             ana.ok("LOGIN ana correct horse battery");
             ana
         };
+        let (mut ana, mut phone) = (come(), come());
         if is_told {
-            let (mut ana, mut phone) = (come(), come());
             bob.event("JOIN #ops ana:");
+            assert_eq!(shown(&mut ana), Vec::<String>::new(), "she knows");
+            phone.event("JOIN #ops ana:");
             ana.ok("QUIT");
             phone.ok("QUIT");
             assert!(bob.event("LEAVE #ops ana:").ends_with(" offline"));
         } else {
-            let (mut ana, mut phone) = (come(), come());
             ana.ok("SAY #ops here in a minute");
             ana.ok("QUIT");
             phone.ok("QUIT");

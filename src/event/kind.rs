@@ -293,8 +293,11 @@ pub enum Event {
         /// The label of the token, if it was not the password.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<Name>,
+        /// The entry by which the account came, if its channels have yet to be told that it has.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        untold: Option<Seq>,
     },
-    /// The connection of an account has been here for long enough: its channels have been told, now or before.
+    /// The channels of the connection's account have been told that it is here.
     Announced {
         /// The connection.
         session: SessionId,

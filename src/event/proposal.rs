@@ -51,7 +51,7 @@ impl Proposal {
         Self { origin: Origin { session: SessionId { node, number: 0 }, tag: 0 }, request }
     }
 
-    /// The connection by which it happens: whoever is there knows, and is not shown a line.
+    /// The connection by which it happens: it is not shown the lines.
     pub fn via(&self) -> SessionId {
         match self.request {
             Request::Announce(session) => session,

@@ -178,7 +178,7 @@ limits! {
     announce_members "announce-members" = 100 "users" 0..=1000000 or_none,
         "the largest channel in which arrivals and departures are announced; in a larger one a thousand joins would cost a million lines";
     announce_after_seconds "announce-after-seconds" = 5 "seconds" 0..=3600 never_none,
-        "how long an account must be here before its channels are told; whoever comes, says something and goes is no news besides";
+        "how long an account must be here before its channels are told; a visit to say one thing is no other news";
     empty_channel_seconds "empty-channel-seconds" = 3600 "seconds" 1..=31536000 or_none,
         "how long a channel with no owner and no member lasts before it ends by itself";
     owner_away_days "owner-away-days" = 90 "days" 1..=36500 or_none,

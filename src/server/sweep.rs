@@ -64,7 +64,7 @@ async fn end_lapsed(shared: &Shared) -> Result<(), crate::order::Closed> {
     shared.order.propose(vec![Proposal::of_node(node, Request::Lapse)]).await
 }
 
-/// Proposes to tell the channels of accounts that have come and are still here. Whether they are is decided by the order's time.
+/// Proposes to announce the accounts that have been here for a while. Whether they have is decided by the order's time.
 async fn announce(shared: &Shared) -> Result<(), crate::order::Closed> {
     let node = shared.lives.newest().node;
     let due = shared.state.read().await.to_be_announced(node, shared.clock.time(), &shared.limits, IN_FLIGHT);

@@ -25,11 +25,11 @@ impl State {
                 }
                 self.users.change(&who.id, |user| user.password = Some(password.clone()));
             }
-            (Event::LoggedIn { session, guest, account, token }, _) => {
+            (Event::LoggedIn { session, guest, account, token, untold }, _) => {
                 self.log_in(*session, *guest, *account, entry);
-                match token {
-                    Some(label) => self.tokens.used(*session, *account, label),
-                    None => drop(self.unannounced.insert(*session, ())),
+                token.iter().for_each(|label| self.tokens.used(*session, *account, label));
+                if let Some(came) = untold {
+                    self.unannounced.insert(*session, *came);
                 }
             }
             (Event::Access(access), _) => self.access(access, entry),

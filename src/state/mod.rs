@@ -155,8 +155,8 @@ pub struct State {
     told: Table<(UserId, UserId), ()>,
     /// When an account was last known to be here.
     seen: Table<UserId, Time>,
-    /// The connections of accounts of whose coming nobody has been told yet.
-    unannounced: Table<SessionId, ()>,
+    /// The connections of accounts whose channels have yet to be told, and by which entry the account came.
+    unannounced: Table<SessionId, Seq>,
     /// The servers that share the order.
     nodes: Table<NodeId, Node>,
     tokens: Tokens,

@@ -107,11 +107,9 @@ pub fn deciding(limits: &Limits) -> u64 {
         limits.owner_away_days,
         limits.registration as u64,
     ];
-    let mut decide = decide.to_vec();
-    // Whoever is older does not know of it, and is let in while nobody has set it.
-    let newer = limits.announce_after_seconds;
-    decide.extend((newer != Limits::default().announce_after_seconds).then_some(newer));
-    let bytes: Vec<u8> = decide.into_iter().flat_map(u64::to_le_bytes).collect();
+    // An older server does not know this limit; it is let in where it has its default.
+    let newer = Some(limits.announce_after_seconds).filter(|it| *it != Limits::default().announce_after_seconds);
+    let bytes: Vec<u8> = decide.into_iter().chain(newer).flat_map(u64::to_le_bytes).collect();
     let hash = Blake2b512::digest(bytes);
     u64::from_le_bytes(hash[..8].try_into().expect("invariant: a hash has 64 bytes"))
 }

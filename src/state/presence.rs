@@ -11,10 +11,9 @@ use crate::state::State;
 /// The level of the features by which an account is announced once it has been here for a while.
 pub(super) const ANNOUNCING: u8 = 3;
 
-/// Whether a connection that is there since then is announced by now.
-pub(super) fn is_there_for_long(since: Time, now: Time, limits: &Limits) -> bool {
-    let after = i64::try_from(limits.announce_after_seconds).unwrap_or(i64::MAX).saturating_mul(1000);
-    now.0.saturating_sub(since.0) >= after
+/// Whether a connection that came then has been here for long enough. A clock that was set back makes nobody wait.
+pub(super) fn is_here_for_long(since: Time, now: Time, limits: &Limits) -> bool {
+    now.0.abs_diff(since.0) >= limits.announce_after_seconds * 1000
 }
 
 /// A line of IGNORES.
@@ -79,21 +78,19 @@ impl State {
         (users.into_iter().filter(|id| self.is_to_be_noted(*id, now)).collect(), until)
     }
 
-    /// Whether the connection has logged in to its account by password, and its channels have not been told yet.
-    pub(super) fn is_unannounced(&self, session: SessionId) -> bool {
-        self.unannounced.has(&session)
+    /// Whether an account is here by its password, scripts aside, and by which entry it came if its channels have yet to be told:
+    /// that is the same for all its connections.
+    pub(super) fn stay(&self, account: UserId) -> Option<Option<Seq>> {
+        let person = self.sessions_of_user(account).find(|session| !self.is_by_token(*session));
+        person.map(|session| self.unannounced.get(&session).copied())
     }
 
-    /// The connections of a node that are to be announced by now, at most so many: none while a server of the cluster does not know
-    /// how.
+    /// The connections of a node that are to be announced by now, at most so many.
     pub fn to_be_announced(&self, node: NodeId, now: Time, limits: &Limits, most: usize) -> Vec<SessionId> {
-        if !self.uses(ANNOUNCING) {
-            return vec![];
-        }
-        let is_due =
-            |session: &SessionId| self.sessions.get(session).is_some_and(|row| is_there_for_long(row.since, now, limits));
-        let waiting = self.unannounced.iter().map(|(session, ())| *session);
-        waiting.filter(|session| session.node == node && is_due(session)).take(most).collect()
+        let of_node = SessionId { node, number: 0 }..=SessionId { node, number: u64::MAX };
+        let waiting = self.unannounced.range(of_node).map(|(session, _)| *session);
+        let is_due = |session: &SessionId| self.session(*session).is_some_and(|row| is_here_for_long(row.since, now, limits));
+        waiting.filter(is_due).take(most).collect()
     }
 
     /// Applies an event of nobody's channel.

@@ -305,10 +305,8 @@ impl Model {
         self.end_some(sessions)
     }
 
-    /// Ends connections at once, as when a node ends. The first to come is the last to go here, since it tells where the account has
-    /// joined since. If a channel passes to one of them in between, that need not be told.
-    pub fn end_some(&mut self, mut sessions: Vec<SessionId>) -> Vec<Line> {
-        sessions.sort_by_key(|session| std::cmp::Reverse(self.connection(*session).map(|connection| connection.since)));
+    /// Ends connections at once, as when a node ends. If a channel passes to one of them in between, that need not be told.
+    pub fn end_some(&mut self, sessions: Vec<SessionId>) -> Vec<Line> {
         let mut lines: Vec<_> = sessions.into_iter().flat_map(|session| self.end(session)).collect();
         let announces_all = self.limits.announce_members > self.limits.members;
         lines.iter_mut().for_each(|line| line.must &= line.text.starts_with("LEAVE ") && announces_all);

@@ -83,8 +83,8 @@ impl Model {
                 let id = UserId(number);
                 self.ids.push(id);
                 self.users.push(User { id, name: format!("guest-{number}"), hash: None });
-                let (hello, user, since, address, is_unannounced) = (id, id, time, *address, false);
-                self.connections.push(Connection { session, hello, user, since, address, is_unannounced });
+                let (hello, user, since, address, untold) = (id, id, time, *address, None);
+                self.connections.push(Connection { session, hello, user, since, address, untold });
                 vec![]
             }
             (Request::EndNode(node, _), _) => self.end_some(self.connections_of(*node)),
@@ -303,47 +303,40 @@ impl Model {
         channels.map(|channel| line(channel, true, format!("{word} #{} {who}{reason}", channel.name))).collect()
     }
 
-    /// Whether somebody is there who is no script, and whose coming was announced.
-    fn is_seen(&self, user: UserId) -> bool {
-        let is_seen = |it: &Connection| !it.is_unannounced && !self.access.is_script(it.session);
-        self.connections.iter().any(|connection| connection.user == user && is_seen(connection))
-    }
-
-    /// When the first of a user's connections came that is no script's.
-    fn came(&self, user: UserId) -> Option<Time> {
-        let people = self.connections.iter().filter(|it| it.user == user && !self.access.is_script(it.session));
-        people.map(|connection| connection.since).min()
+    /// Whether an account is there by its password, and when it came if its channels have yet to be told.
+    fn stay(&self, user: UserId) -> Option<Option<Time>> {
+        let is_person = |it: &&Connection| it.user == user && !self.access.is_script(it.session);
+        self.connections.iter().find(is_person).map(|connection| connection.untold)
     }
 
     /// The node says that a connection has been there for a while.
     fn announce(&mut self, session: SessionId) -> Lines {
-        let Some(Connection { user, since, is_unannounced, .. }) = self.connection(session) else { return vec![] };
-        if !is_unannounced || self.now.0 - since.0 < 1000 * self.limits.announce_after_seconds as i64 {
+        let Some(Connection { user, since, untold: Some(came), .. }) = self.connection(session) else { return vec![] };
+        if self.now.0 - since.0 < 1000 * self.limits.announce_after_seconds as i64 {
             return vec![];
         }
         let all = self.connections.iter_mut().filter(|connection| connection.user == user);
-        all.for_each(|connection| connection.is_unannounced = false);
+        all.for_each(|connection| connection.untold = None);
         let mut lines = self.told_of(user, "JOIN", "");
-        lines.retain(|line| !self.has_joined_since(line.room, user, since));
+        lines.retain(|line| !self.has_joined_since(line.room, user, came));
         lines
     }
 
     /// Whether they were shown to join there since then.
-    fn has_joined_since(&self, room: RoomId, user: UserId, since: Time) -> bool {
-        let joined = |channel: &Channel| channel.members.iter().any(|(who, at)| *who == user && *at >= since);
+    fn has_joined_since(&self, room: RoomId, user: UserId, came: Time) -> bool {
+        let joined = |channel: &Channel| channel.members.iter().any(|(who, at)| *who == user && *at > came);
         self.channels.iter().any(|channel| RoomId::Channel(channel.id) == room && joined(channel))
     }
 
     pub fn log_in(&mut self, session: SessionId, guest: UserId, name: &str, is_script: bool, time: Time) -> Lines {
         let account = self.user_named(name).expect("it was found").id;
-        let is_news = !is_script && !self.is_seen(account);
+        let (stay, at_once) = (self.stay(account), self.limits.announce_after_seconds == 0);
         let mut lines = self.end_guest(guest);
         let connection = self.connections.iter_mut().find(|connection| connection.session == session);
         let connection = connection.expect("it is connected");
         (connection.user, connection.since) = (account, time);
-        let at_once = self.limits.announce_after_seconds == 0;
-        connection.is_unannounced = is_news && !at_once;
-        if is_news && at_once {
+        connection.untold = stay.unwrap_or((!at_once).then_some(time)).filter(|_| !is_script);
+        if !is_script && stay.is_none() && at_once {
             lines.extend(self.told_of(account, "JOIN", ""));
         }
         lines
@@ -352,7 +345,7 @@ impl Model {
     /// A connection has ended.
     pub fn end(&mut self, session: SessionId) -> Lines {
         let Some(Connection { user, .. }) = self.connection(session) else { return vec![] };
-        let (was_seen, came) = (self.is_seen(user), self.came(user));
+        let stay = self.stay(user);
         self.connections.retain(|connection| connection.session != session);
         self.access.ended(session);
         if self.user(user).is_some_and(|user| user.hash.is_none()) {
@@ -362,8 +355,9 @@ impl Model {
             self.set_away(user, None);
             self.note(user);
         }
-        let mut lines = if self.came(user).is_none() { self.told_of(user, "LEAVE", " offline") } else { vec![] };
-        lines.retain(|line| came.is_some_and(|came| was_seen || self.has_joined_since(line.room, user, came)));
+        let Some(untold) = stay.filter(|_| self.stay(user).is_none()) else { return vec![] };
+        let mut lines = self.told_of(user, "LEAVE", " offline");
+        lines.retain(|line| untold.is_none_or(|came| self.has_joined_since(line.room, user, came)));
         lines
     }
 }

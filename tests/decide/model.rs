@@ -34,8 +34,8 @@ pub struct Connection {
     pub user: UserId,
     pub since: Time,
     pub address: Option<IpAddr>,
-    /// Whether the channels of its account have yet to be told that it is here.
-    pub is_unannounced: bool,
+    /// When its account came, if the account's channels have yet to be told.
+    pub untold: Option<Time>,
 }
 
 #[derive(Debug, Clone)]

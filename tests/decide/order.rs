@@ -225,7 +225,7 @@ impl Order {
         match decision {
             Decision::Refused(refusal) => Err(refusal),
             Decision::Accepted(events, answer) => {
-                let via = state.connection(proposal.origin.session);
+                let via = state.connection(proposal.via());
                 let mut entries = Vec::with_capacity(events.len());
                 for (room, event) in events {
                     let entry = Entry { seq: Seq(state.seq().0 + 1), time, room, via, event };

@@ -82,7 +82,7 @@ fn presence_is_kept_where_it_is_wanted(place: &Place) {
     let rust = store.commit(created("rust", 7));
     let room = rust.room.expect("a room");
     let named = |id| draft(None, Event::Named { session: session(id), who: user(id) });
-    let into = Event::LoggedIn { session: session(21), guest: UserId(21), account: UserId(7), token: None };
+    let into = Event::LoggedIn { session: session(21), guest: UserId(21), account: UserId(7), token: None, untold: None };
     store.append(vec![
         came(20),
         came(21),

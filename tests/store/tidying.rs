@@ -96,8 +96,12 @@ fn the_inbox_and_the_keys_of_a_guest_go_with_them(place: &Place) {
         let guests = guests.iter().map(|&id| UserId(id)).collect();
         draft(None, Event::NodeEnded { node: linechat::event::NodeId(1), guests })
     };
-    let into =
-        |guest| draft(None, Event::LoggedIn { session: session(guest), guest: UserId(guest), account: UserId(7), token: None });
+    let into = |guest| {
+        draft(
+            None,
+            Event::LoggedIn { session: session(guest), guest: UserId(guest), account: UserId(7), token: None, untold: None },
+        )
+    };
     for ends in [vec![went(20), went(21), went(22)], vec![ended(&[20, 21, 22])], vec![into(20), into(21), into(22)]] {
         let place = place.another();
         let mut store = place.open();

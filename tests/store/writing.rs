@@ -142,7 +142,8 @@ fn what_is_ephemeral_leaves_no_entry(place: &Place) {
     for number in 0..50 {
         let online = Event::Online { who: user(number) };
         let ended = Event::NodeEnded { node: linechat::event::NodeId(1), guests: vec![UserId(number)] };
-        let into = Event::LoggedIn { session: session(number), guest: UserId(number), account: UserId(1), token: None };
+        let into =
+            Event::LoggedIn { session: session(number), guest: UserId(number), account: UserId(1), token: None, untold: None };
         let joined = joined(channel(1), number, false, true);
         store.append(vec![came(number), joined, draft(Some(channel(1)), online), draft(None, into)]);
         store.append(vec![went(number), draft(None, ended)]);

@@ -173,11 +173,9 @@ impl People {
             session.number = 0;
             Request::Lapse
         } else if d % 32 == 13 {
-            let session = SessionId { node, number: self.numbers[usize::from(a) % CONNECTIONS] };
-            return Proposal {
-                origin: Origin { session: SessionId { node, number: 0 }, tag: self.tag },
-                request: Request::Announce(session),
-            };
+            let here = SessionId { node, number: self.numbers[usize::from(a) % CONNECTIONS] };
+            session.number = 0;
+            Request::Announce(here)
         } else if is_here && d % 4 == 3 {
             govern(what, [a, b, c], session, state)
         } else if what % 64 == 62 {

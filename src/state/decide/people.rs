@@ -176,10 +176,13 @@ impl Deciding<'_> {
             return Ok(refused(Code::Quota, text));
         }
         self.guest_ends(&actor.who);
-        let is_script = token.is_some();
-        self.happens(None, Event::LoggedIn { session: actor.session, guest: actor.who.id, account: id, token });
-        if !is_script {
-            self.arrives(actor, &who);
+        let untold = if token.is_some() { None } else { self.comes_untold(id) };
+        let is_told = token.is_none() && untold.is_none() && self.state.stay(id).is_none();
+        self.happens(None, Event::LoggedIn { session: actor.session, guest: actor.who.id, account: id, token, untold });
+        if is_told {
+            for channel in self.small_channels_of(id, Some(actor.who.id)) {
+                self.happens_in(channel, Event::Online { who: who.clone() });
+            }
         }
         let inbox = archive.inbox(id)?;
         Ok(Ok(Answer::LoggedIn(who, inbox.count - inbox.read_count)))
@@ -219,17 +222,15 @@ impl Deciding<'_> {
         (gone, left)
     }
 
-    /// Some connections of an account end. Those of its channels are told that know of one, when the last one ends that is not a
-    /// script's.
+    /// Some connections of an account end. If the last one that is no script's is among them, the channels that know that the
+    /// account is here are told.
     fn connections_end(&mut self, account: &Who, ends: &dyn Fn(SessionId) -> bool) {
         let own = self.state.sessions_of_user(account.id);
         let (scripts, people): (Vec<_>, Vec<_>) = own.partition(|session| self.state.is_by_token(*session));
         let has_nobody_left = people.iter().all(|session| ends(*session));
-        let came = people.iter().filter_map(|session| self.state.session(*session)).map(|session| session.since).min();
-        if let Some(came) = came.filter(|_| has_nobody_left) {
-            let is_known = self.is_known_to_be_here(account.id);
+        if let Some(untold) = self.state.stay(account.id).filter(|_| has_nobody_left) {
             for channel in self.small_channels_of(account.id, None) {
-                if is_known || self.has_joined_since(channel, account.id, came) {
+                if untold.is_none_or(|came| self.has_joined_since(channel, account.id, came)) {
                     self.happens_in(channel, Event::Offline { who: account.clone() });
                 }
             }

@@ -5,58 +5,42 @@
 use std::sync::Arc;
 
 use crate::code::Refusal;
-use crate::event::{Absence, Answer, Event, SessionId, Time};
+use crate::event::{Absence, Answer, Event, SessionId};
 use crate::limits::AWAY_TOLD;
-use crate::names::{Seq, UserId, Who};
+use crate::names::{Seq, UserId};
 use crate::state::Session;
 use crate::state::decide::{Actor, Deciding, Storage};
-use crate::state::presence::{ANNOUNCING, is_there_for_long};
+use crate::state::presence::{ANNOUNCING, is_here_for_long};
 
 impl Deciding<'_> {
-    /// A guest has logged in to this account, by its password. Its channels are told once it has been here for a while: that somebody
-    /// comes, says something and goes is no news but what they say.
-    pub(super) fn arrives(&mut self, guest: &Actor, account: &Who) {
-        let is_known = self.is_known_to_be_here(account.id);
-        let at_once = !self.state.uses(ANNOUNCING) || self.context.limits.announce_after_seconds == 0;
-        if self.state.uses(ANNOUNCING) && (is_known || at_once) {
-            self.happens(None, Event::Announced { session: guest.session });
-        }
-        if !is_known && at_once {
-            for channel in self.small_channels_of(account.id, Some(guest.who.id)) {
-                self.happens_in(channel, Event::Online { who: account.clone() });
-            }
-        }
+    /// The entry by which an account comes, if its channels are to be told later: once it has been here for a while. That somebody
+    /// comes, says something and goes is no other news than what they say. Whoever is known to be here comes with nothing to tell.
+    pub(super) fn comes_untold(&self, account: UserId) -> Option<Seq> {
+        let waits = self.state.uses(ANNOUNCING) && self.context.limits.announce_after_seconds > 0;
+        self.state.stay(account).unwrap_or_else(|| waits.then(|| self.next_seq()))
     }
 
-    /// Whether the account's channels know that it is here.
-    pub(super) fn is_known_to_be_here(&self, account: UserId) -> bool {
-        let is_known = |session| !self.state.uses(ANNOUNCING) || !self.state.is_unannounced(session);
-        self.state.sessions_of_user(account).any(|session| !self.state.is_by_token(session) && is_known(session))
-    }
-
-    /// Tells an account's channels that it is here, if the connection has been here for long enough and they do not know yet. Where it
-    /// has joined since, they do.
+    /// Tells an account's channels that it is here, if this connection has been here for long enough and they do not know yet.
     pub(super) fn announce(&mut self, session: SessionId) -> Result<Answer, Refusal> {
+        let Some(came) = self.state.unannounced.get(&session).copied() else { return Ok(Answer::Done) };
         let Some(Session { user, since, .. }) = self.state.session(session).copied() else { return Ok(Answer::Done) };
         let Some(who) = self.state.user(user) else { return Ok(Answer::Done) };
-        if !self.state.is_unannounced(session) || !is_there_for_long(since, self.context.time, self.context.limits) {
+        if !is_here_for_long(since, self.context.time, self.context.limits) {
             return Ok(Answer::Done);
         }
-        // All of its connections: an account is announced or is not.
-        for session in self.state.sessions_of_user(user).filter(|session| self.state.is_unannounced(*session)) {
-            self.happens(None, Event::Announced { session });
-        }
+        let waiting = self.state.sessions_of_user(user).filter(|it| self.state.unannounced.has(it));
+        waiting.for_each(|session| self.events.push((None, Event::Announced { session })));
         for channel in self.small_channels_of(user, None) {
-            if !self.has_joined_since(channel, user, since) {
+            if !self.has_joined_since(channel, user, came) {
                 self.happens_in(channel, Event::Online { who: who.clone() });
             }
         }
         Ok(Answer::Done)
     }
 
-    /// Whether the channel was shown that they joined, after a connection had come.
-    pub(super) fn has_joined_since(&self, channel: Seq, user: UserId, came: Time) -> bool {
-        self.state.members.get(&(channel, user)).is_some_and(|member| member.since >= came)
+    /// Whether the channel was shown that they joined, after that entry.
+    pub(super) fn has_joined_since(&self, channel: Seq, user: UserId, came: Seq) -> bool {
+        self.state.members.get(&(channel, user)).is_some_and(|member| member.rank > came)
     }
 
     pub(super) fn away(&mut self, actor: &Actor, text: Option<&Arc<str>>) -> Result<Answer, Refusal> {
