@@ -106,7 +106,7 @@ fn it_starts_as_the_first_lines_say() {
 fn it_can_be_reached_over_the_network() {
     let [_, _, network, _, _, _, _, _] = README.shown();
     let [_, same_network, _, _, _] = OPERATING.shown();
-    assert_eq!((network, same_network), ("cargo run -- --listen 0.0.0.0:12000\n", network));
+    assert_eq!((network, same_network), ("linechat --listen 0.0.0.0:12000\n", network));
     let server = Server::start(&["--listen", "0.0.0.0:0"]);
     let port = server.greeting().lines().find_map(|line| line.split_once(" listens on 0.0.0.0:")).expect("it listens").1;
     // No packet is sent: this asks which of the machine's own addresses would be used.

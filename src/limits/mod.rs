@@ -131,6 +131,8 @@ pub const NO_NEWCOMERS_SIXTEENTHS: u64 = 14;
 pub const LEAST_TAILS_SIXTEENTHS: u64 = 1;
 /// Bytes of recent lines that one room keeps.
 pub const TAIL_BYTES: usize = 256 * 1024;
+/// Bytes of a quiet tail that are kept while a session that was woken has not looked yet.
+pub const AWAITED_BYTES: u64 = 8 * 1024;
 /// Calls of `propose` that may wait to be ordered; with [`IN_FLIGHT_BYTES`] this bounds the queue's memory at 128 MiB of text.
 /// With 256, sessions waiting for room were woken one by one, which cost 1,000 users in pairs a quarter of their messages.
 pub const QUEUE_BATCHES: usize = 2048;
@@ -140,6 +142,9 @@ pub const BATCH_PROPOSALS: usize = 4096;
 pub const BATCH_BYTES: usize = 512 * 1024;
 /// Batches of one node on their way through the order. With one, a node of three sends two thirds of what it does with four.
 pub const BATCHES_UNDER_WAY: usize = 4;
+/// Frames that may wait to be read; what comes when there are more is asked for again. A broker lets 32 MiB wait before it waits
+/// itself: with room for 128 short ones a server that is behind asked so often that the others were faster.
+pub const FRAMES_WAITING: usize = 16384;
 /// Nodes that share an order: what a batch says of each is stored with every batch.
 pub const NODES: usize = 64;
 /// Committed batches that wait for the hub; then the replica waits.
@@ -176,6 +181,8 @@ pub const INDEX_LEAVES_BYTES: u64 = 4 * BALLAST_BYTES;
 pub const BACKUP_LEAVES_BYTES: u64 = 4 * BALLAST_BYTES;
 /// Seconds until the index looks again which rooms have ended, and what was given up of the others.
 pub const INDEX_SWEEP_SECONDS: u64 = 15;
+/// Rooms of which the index asks at a time whether they have ended.
+pub const ROOMS_SWEPT_AT_ONCE: usize = 64;
 /// How often a search goes on where the index has found messages that the store has given up since, and the index not yet.
 pub const SEARCH_ROUNDS: usize = 4;
 /// Seconds until it looks again whether something was said, if nobody asks.
@@ -231,15 +238,8 @@ pub const ADMIN_CONNECTIONS: usize = 8;
 pub const WATCHING_CONNECTIONS: usize = 16;
 /// Bytes of the header of a request for metrics; hyper takes no less.
 pub const WATCHING_HEADER_BYTES: usize = 8 * 1024;
-/// Frames that may wait to be read; what comes when there are more is asked for again. A broker lets 32 MiB wait before it waits
-/// itself: with room for 128 short ones a server that is behind asked so often that the others were faster.
-pub const FRAMES_WAITING: usize = 16384;
-/// Bytes of a quiet tail that are kept while a session that was woken has not looked yet.
-pub const AWAITED_BYTES: u64 = 8 * 1024;
-/// Rooms of which the index asks at a time whether they have ended.
-pub const ROOMS_SWEPT_AT_ONCE: usize = 64;
 /// Bytes of a line of an export: that of an inbox to which thousands have a share is the longest, with some 30 bytes for each of them.
-pub const FACT_BYTES: u64 = 16 << 20;
+pub const FACT_BYTES: u64 = 16 * 1024 * 1024;
 
 const FIXED: &[(&str, u64, &str, &str)] = &[
     (

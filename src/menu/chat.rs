@@ -9,6 +9,7 @@ use crate::menu::charge::ORDERS;
 use crate::menu::client::{Again, Answer, Client, Ended};
 use crate::menu::terminal::{Look, Typed};
 use crate::menu::unread::Recent;
+use crate::menu::window::columns;
 use crate::menu::words::{Said, Word, meaning};
 
 /// How many columns a channel's heading has.
@@ -21,10 +22,6 @@ const STAYING: &str = "Ctrl-C clears the line; Ctrl-D shows the menu, while you 
 fn heading(text: &str, width: usize) -> String {
     let dashes = width.saturating_sub(text.width() + 2);
     format!("{} {text} {}", "-".repeat(dashes / 2), "-".repeat(dashes - dashes / 2))
-}
-
-fn columns() -> usize {
-    terminal_size::terminal_size().map_or(HEADING, |(width, _)| HEADING.min(width.0.into()))
 }
 
 impl Client {
@@ -55,7 +52,7 @@ impl Client {
     }
 
     pub(super) fn show_heading(&mut self, text: &str) {
-        self.terminal.show(Look::Bold, &heading(text, columns()));
+        self.terminal.show(Look::Bold, &heading(text, columns().map_or(HEADING, |columns| HEADING.min(columns))));
     }
 
     /// Chats until the person leaves or the channel ends, and then returns to the menu.

@@ -21,7 +21,7 @@ use rustyline::{ColorMode, Config, Context, Editor, Helper};
 use crate::menu::link::Happening;
 use crate::menu::screen::Screen;
 use crate::menu::terminal::Typed;
-use crate::menu::window::{Window, wraps_anew};
+use crate::menu::window::{Window, columns, wraps_anew};
 
 /// A question, and what stands in its answer already.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Hinter for Watch {
         line.clone_into(&mut state.text);
         state.is_reading = true;
         drop(state);
-        let columns = terminal_size::terminal_size().map_or(0, |(width, _)| width.0.into());
+        let columns = columns().unwrap_or_default();
         if let Some(first) = self.window.borrow_mut().draws(line, at, columns).filter(|_| self.wraps_anew) {
             // If the terminal is gone, rustyline finds that out.
             let _ = io::stdout().write_all(first.as_bytes()).and_then(|()| io::stdout().flush());

@@ -131,6 +131,8 @@ impl Client {
         let is_me = who == self.who;
         let who = name_of(who);
         let line = match item.kind.as_str() {
+            // They came by another connection of theirs.
+            "JOIN" if is_me => return None,
             "JOIN" => format!("{who} joined"),
             "OWNER" if is_me => "You are the admin now; #exit closes the channel.".to_owned(),
             "OWNER" => format!("{who} is the admin now."),

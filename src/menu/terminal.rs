@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
-use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
+use textwrap::{Options, WordSplitter};
 use unicode_width::UnicodeWidthStr;
 
 use crate::menu::editor::{self, Draft, Question};
 use crate::menu::link::Happening;
 use crate::menu::screen::Screen;
 use crate::menu::secret;
+use crate::menu::window::columns;
 use crate::wire::text::visible;
 
 /// How many happenings may wait to be handled; with more, the connection waits.
@@ -25,7 +26,7 @@ const WITHDRAW: Duration = Duration::from_secs(5);
 /// not begun to be read.
 const AGAIN: Duration = Duration::from_millis(10);
 
-/// Before what goes on of a line.
+/// Before each further row of a line.
 const ROW_INDENT: &str = "  ";
 
 /// What the person did at a prompt.
@@ -113,7 +114,8 @@ impl Terminal {
             Look::Dim => Style::new().dimmed(),
             Look::Red => AnsiColor::Red.on_default(),
         };
-        let line = self.fold(&visible(line));
+        // A tab is as wide as the terminal likes.
+        let line = self.fold(&visible(line).replace('\t', " "));
         let line = if self.colour { format!("{style}{line}{style:#}\n") } else { format!("{line}\n") };
         match (&self.screen, &self.asking) {
             (Some(screen), Some(_)) => screen.show(&line),
@@ -123,16 +125,16 @@ impl Terminal {
         }
     }
 
-    /// The line in rows of the terminal. What follows the first is indented: nobody can write what looks like somebody else's line. A
-    /// word that is longer than a row stays whole, so that it can be copied.
+    /// The line in rows of the terminal. What follows the first is indented, so that what somebody says does not begin a row like
+    /// somebody else's line. A long word stays whole if it may be a link, so that it can be copied.
     fn fold(&self, line: &str) -> String {
-        let columns = if self.can_edit() { terminal_size::terminal_size().map_or(0, |(width, _)| width.0.into()) } else { 0 };
+        let columns = if self.can_edit() { columns().unwrap_or_default() } else { 0 };
         if columns <= ROW_INDENT.len() || line.width() <= columns {
             return line.to_owned();
         }
-        let options = Options::new(columns).break_words(false).word_splitter(WordSplitter::NoHyphenation);
-        let options = options.word_separator(WordSeparator::AsciiSpace).wrap_algorithm(WrapAlgorithm::FirstFit);
-        textwrap::fill(line, options.subsequent_indent(ROW_INDENT))
+        let is_strange = |word: &str| ROW_INDENT.len() + word.width() > columns && !word.bytes().all(is_of_link);
+        let options = Options::new(columns).break_words(line.split(' ').any(is_strange));
+        textwrap::fill(line, options.word_splitter(WordSplitter::NoHyphenation).subsequent_indent(ROW_INDENT))
     }
 
     /// Asks a question. If another one is still open, the line being typed there becomes the answer to this one.
@@ -224,6 +226,11 @@ impl Terminal {
 fn can_move_its_cursor() -> bool {
     let term = std::env::var("TERM").unwrap_or_default().to_lowercase();
     !["", "dumb", "cons25", "emacs"].contains(&term.as_str())
+}
+
+/// Whether a link may hold this byte (RFC 3986): what looks like somebody's name and `>` is none.
+fn is_of_link(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte)
 }
 
 /// Reads from what is not a terminal, or from a terminal without editing. The prompts are printed already.

@@ -8,6 +8,11 @@
 
 use unicode_width::UnicodeWidthChar;
 
+/// How many columns the terminal has now, if there is one.
+pub fn columns() -> Option<usize> {
+    terminal_size::terminal_size().map(|(width, _)| width.0.into())
+}
+
 /// A row and a column, counted from where the prompt begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {

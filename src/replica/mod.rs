@@ -304,7 +304,7 @@ impl<B: Backend> Replica<B> {
         let membership = self.membership.as_deref();
         let mut work = Work { node: self.node, membership, time, news, completions };
         let context = Context { time, limits: &self.limits, storage };
-        let done = work.batch(state, &mut self.store, context, batch);
+        let done = work.batch(state, &mut self.store, context, batch).and_then(|()| must_know(membership, state));
         let (decided, began) = (done.is_ok(), self.store.lasts().then(clock::now));
         match done.and_then(|()| self.store.commit()) {
             // Nothing that must be stored was decided: what the store wanted to note beside it can wait.
@@ -334,6 +334,19 @@ impl<B: Backend> Replica<B> {
         self.news.append(&mut self.completions);
         Ok(())
     }
+}
+
+/// Refuses to decide by features that this server does not know: it would decide otherwise than the others. Whoever was taken for dead
+/// while they were upgraded, and reads on, comes here.
+fn must_know(membership: Option<&Membership>, state: &State) -> Result<(), StoreError> {
+    let (used, known) = (state.features(), membership.map_or(u8::MAX, |membership| membership.features().known));
+    if used <= known {
+        return Ok(());
+    }
+    Err(StoreError::Failed(format!(
+        "the servers of this cluster use features of linechat up to level {used}, and this one knows them up to level {known}; upgrade \
+         this server"
+    )))
 }
 
 /// Tells the server where it stands, and returns which node it is; until now it was `before`.

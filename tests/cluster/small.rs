@@ -130,7 +130,8 @@ async fn upgrade() {
     }
     let said = upgrade.older_says(&platter()).await;
     let known = Features::CURRENT.known;
-    let needed = format!("it needs features of level 9, and this linechat knows them up to level {known}; upgrade this server");
+    let needed =
+        format!("use features of linechat up to level 9, and this one knows them up to level {known}; upgrade this server");
     assert!(said.contains(&needed), "{said}");
     nodes.iter().for_each(Node::crash);
     let mut found = Vec::new();

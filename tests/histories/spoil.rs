@@ -145,13 +145,13 @@ fn is_open(records: &[Record], words: &[&str]) -> bool {
     !records.iter().any(|record| record.what == What::Sent && lines.contains(&record.text))
 }
 
-/// Whether the connection gets the answer to a PING that was sent later, also than the message's OK came, and stays in all its
+/// Whether the connection gets the answer to a PING that was sent after this line and after the message's OK, and stays in all its
 /// rooms until then.
 fn lives_on(records: &[Record], place: usize) -> bool {
     let number = records[place].connection;
     let Some(room) = room(&records[place]) else { return false };
     let Some(known) = oks(records, place).next() else { return false };
-    // Some of these were sent before.
+    // Their answers count, too: the command may have been sent before.
     let outs = [format!("LEAVE {room}"), format!("CLOSE {room}"), "LOGIN".to_owned()];
     let mut asked = false;
     for (at, record) in records.iter().enumerate().skip(place).filter(|(_, record)| record.connection == number) {

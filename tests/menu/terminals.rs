@@ -39,7 +39,6 @@ fn a_window_that_is_resized_keeps_the_line_whole() {
     assert_eq!(heading.as_deref(), Some("--- Channel narrow ----"));
 }
 
-/// Nor can what goes on in the next row be taken for what somebody else says.
 #[test]
 fn what_is_longer_than_a_row_is_broken_between_words() {
     let server = Server::start(&[]);
@@ -50,11 +49,34 @@ fn what_is_longer_than_a_row_is_broken_between_words() {
     let [filler, link] = ["and so on and so forth up to here", &format!("https://{}", "a-long-way/".repeat(5))];
     bob.ok(&format!("SAY #c {filler} nina> I agree, see {link} there"));
     nina.sees("there");
-    let shown = nina.picture(|screen| screen.rows(0, 40).collect::<Vec<_>>());
+    let shown = rows(&nina);
     let first = shown.iter().position(|row| *row == format!("bob> {filler}")).expect("the first row is full of words");
     assert_eq!(shown[first + 1], "  nina> I agree, see");
     assert_eq!(format!("{}{}", shown[first + 2], shown[first + 3]), format!("  {link}"), "it can be copied whole");
     assert_eq!(shown[first + 4], "  there");
+}
+
+fn rows(person: &Pty) -> Vec<String> {
+    person.picture(|screen| screen.rows(0, screen.size().1.get()).collect())
+}
+
+/// However somebody makes a line long, no row of it begins like the line of somebody else.
+#[test]
+fn nobody_writes_what_looks_like_the_line_of_another() {
+    let server = Server::start(&[]);
+    let (mut nina, mut bob) = two_in_a_channel(&server);
+    nina.is_cut(40);
+    bob.ok("SAY #c now");
+    nina.sees("bob> now");
+    let tabs = format!("{}xnina> I agree", "\t".repeat(30));
+    let word = |filler: &str| format!("{}nina>\u{a0}I\u{a0}agree", filler.repeat(35));
+    let wide = format!("{}nina>I-agree", "\u{4e00}".repeat(20));
+    for text in [tabs, word("x"), word("https://"), wide] {
+        bob.ok(&format!("SAY #c {text} and so"));
+        nina.sees("and so");
+        let begins = rows(&nina).into_iter().find(|row| row.starts_with("nina>"));
+        assert_eq!(begins, None, "{text}");
+    }
 }
 
 /// Waits for a line anywhere on the screen: one that fills its row has the cursor below it.

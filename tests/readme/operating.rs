@@ -86,7 +86,7 @@ fn the_brokers_file_is_well_formed() {
 #[test]
 fn it_can_be_reached_with_tls() {
     let [_, _, encrypted, _, _] = OPERATING.shown();
-    let lines: Vec<_> = encrypted.lines().filter_map(|line| line.strip_prefix("cargo run -- ")).collect();
+    let lines: Vec<_> = encrypted.lines().filter_map(|line| line.strip_prefix("linechat ")).collect();
     let [made, started, reached] = lines[..] else { panic!("{encrypted}") };
     let folder = data_dir();
     let home = folder.path().to_str().expect("its path is UTF-8");

@@ -253,12 +253,21 @@ fn lines(parser: &Parser) -> Vec<(u16, String)> {
 
 /// The same, and what the menu has broken between words as it was.
 fn whole(parser: &Parser) -> Vec<(u16, String)> {
+    let columns = usize::from(parser.screen().size().1.get());
     let mut whole: Vec<(u16, String)> = Vec::new();
+    let mut width = 0;
     for (row, line) in lines(parser) {
-        match (whole.last_mut(), line.strip_prefix("  ").filter(|rest| !rest.starts_with(' '))) {
-            (Some((_, before)), Some(rest)) if !before.is_empty() => *before = format!("{} {rest}", before.trim_end()),
+        let goes_on = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ') && width + first_word(rest) >= columns);
+        width = line.trim_end().chars().count().checked_sub(1).map_or(0, |last| last % columns + 1);
+        match (whole.last_mut(), goes_on) {
+            (Some((_, before)), Some(rest)) => *before = format!("{} {rest}", before.trim_end()),
             _ => whole.push((row, line)),
         }
     }
     whole
+}
+
+/// How long the first word is.
+fn first_word(text: &str) -> usize {
+    text.split(' ').next().unwrap_or_default().chars().count()
 }

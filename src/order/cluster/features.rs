@@ -2,10 +2,10 @@
 //! every server says at its entry up to which level it knows them, and a feature is used once all do.
 //!
 //! To add a request to those that the servers send each other, or to change what one of them comes to, is to add a feature: raise the
-//! level, say in [`Features::CURRENT`] which requests need it, and let the decision ask [`State::features`] where it has changed.
-//! What is used once stays in use: a server that does not know it can no longer enter.
+//! level, say in [`needed`] which requests need it, and let the decision ask [`State::uses`] where it has changed. What is used once
+//! stays in use: a server that does not know it can no longer enter, and one that reads on ends.
 //!
-//! [`State::features`]: crate::state::State::features
+//! [`State::uses`]: crate::state::State::uses
 
 use crate::event::Request;
 
