@@ -81,9 +81,12 @@ impl Node {
         let after = state.read().await.read();
         let Cluster { order, publisher, batches } = cluster::open(Arc::clone(&link), after, &membership, serving::refuse(&hub));
         let mut tasks = JoinSet::new();
-        let (told, report) = (Arc::clone(&hub), Arc::clone(recorder));
+        let (told, report, process) = (Arc::clone(&hub), Arc::clone(recorder), Arc::clone(&fate));
         tasks.spawn(async move {
-            if let Err(error) = replica.run(batches, Outlet::Hub(told)).await {
+            // The end of the process may come in the middle of a write.
+            if let Err(error) = replica.run(batches, Outlet::Hub(told)).await
+                && !process.is_over()
+            {
                 report.put(0, What::Got, &format!("a replica has ended: {error}"));
             }
         });
