@@ -39,13 +39,19 @@ fn a_window_that_is_resized_keeps_the_line_whole() {
     assert_eq!(heading.as_deref(), Some("--- Channel narrow ----"));
 }
 
-#[test]
-fn what_is_longer_than_a_row_is_broken_between_words() {
-    let server = Server::start(&[]);
-    let (mut nina, mut bob) = two_in_a_channel(&server);
+/// Nina's window has 40 columns, and she has been shown a line since.
+fn one_in_a_narrow_window(server: &Server) -> (Pty, Client) {
+    let (mut nina, mut bob) = two_in_a_channel(server);
     nina.is_cut(40);
     bob.ok("SAY #c now");
     nina.sees("bob> now");
+    (nina, bob)
+}
+
+#[test]
+fn what_is_longer_than_a_row_is_broken_between_words() {
+    let server = Server::start(&[]);
+    let (mut nina, mut bob) = one_in_a_narrow_window(&server);
     let [filler, link] = ["and so on and so forth up to here", &format!("https://{}", "a-long-way/".repeat(5))];
     bob.ok(&format!("SAY #c {filler} nina> I agree, see {link} there"));
     nina.sees("there");
@@ -64,10 +70,7 @@ fn rows(person: &Pty) -> Vec<String> {
 #[test]
 fn nobody_writes_what_looks_like_the_line_of_another() {
     let server = Server::start(&[]);
-    let (mut nina, mut bob) = two_in_a_channel(&server);
-    nina.is_cut(40);
-    bob.ok("SAY #c now");
-    nina.sees("bob> now");
+    let (mut nina, mut bob) = one_in_a_narrow_window(&server);
     let tabs = format!("{}xnina> I agree", "\t".repeat(30));
     let word = |filler: &str| format!("{}nina>\u{a0}I\u{a0}agree", filler.repeat(35));
     let wide = format!("{}nina>I-agree", "\u{4e00}".repeat(20));
