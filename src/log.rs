@@ -7,10 +7,11 @@ use std::io::{IsTerminal, Write};
 use std::panic;
 use std::sync::OnceLock;
 
+use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+use tracing_subscriber::{Layer, Registry, fmt};
 
 use crate::config::LogFormat;
 
@@ -21,12 +22,14 @@ const ALIKE: f64 = 0.7;
 
 /// The log, of which it can be changed what is logged.
 pub struct Log {
-    filter: Handle<EnvFilter, Registry>,
+    filter: Handle<Targets, Registry>,
 }
 
 /// What cannot be used as a filter, and why.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} '{1}' is not understood ({2}); give error, warn, info or debug, or directives as in RUST_LOG")]
+#[error(
+    "{0} '{1}' is not understood ({2}); give error, warn, info or debug, or also those of parts, as in info,async_nats=error"
+)]
 pub struct FilterError(&'static str, String, String);
 
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();
@@ -85,7 +88,7 @@ pub fn check(filter: Option<&str>) -> Result<(), FilterError> {
     parse(filter, "info").map(drop)
 }
 
-fn parse(filter: Option<&str>, usual: &str) -> Result<EnvFilter, FilterError> {
+fn parse(filter: Option<&str>, usual: &str) -> Result<Targets, FilterError> {
     let variable = std::env::var("RUST_LOG").ok().filter(|directives| !directives.is_empty());
     let (from, directives) = match (filter, &variable) {
         (None, Some(directives)) => ("RUST_LOG", &**directives),
@@ -93,15 +96,23 @@ fn parse(filter: Option<&str>, usual: &str) -> Result<EnvFilter, FilterError> {
     };
     let wrong = |why| FilterError(from, directives.to_owned(), why);
     let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
-    let words: Vec<_> = directives.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
-    // What has any of these marks says itself which level it wants, or of which span.
-    let mut bare = words.iter().filter(|word| !word.contains(['=', '[', ']', '{', '}']));
-    // RUST_LOG is for all programs of a machine, and may name parts of others.
+    let words = directives.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let (of_spans, mut words): (Vec<_>, Vec<_>) = words.partition(|word| word.contains(['[', ']', '{', '}']));
+    // RUST_LOG is for all programs of a machine, and may name spans and parts of others.
+    match of_spans.first() {
+        Some(word) if from == "--log" => {
+            return Err(wrong(format!("'{word}' is about spans, by which nothing is chosen here")));
+        }
+        Some(_) if words.is_empty() => words.push(usual),
+        _ => {}
+    }
+    // What has this mark says itself which level it wants.
+    let mut bare = words.iter().filter(|word| !word.contains('='));
     let strange = bare.find(|word| !is_level(word)).filter(|_| from == "--log" || words.len() == 1);
     if let Some(word) = strange.copied().or(words.is_empty().then_some("")) {
         return Err(wrong(no_level(word)));
     }
-    EnvFilter::try_new(words.join(",")).map_err(|error| wrong(error.to_string()))
+    words.join(",").parse().map_err(|error: ParseError| wrong(error.to_string()))
 }
 
 fn no_level(word: &str) -> String {
@@ -117,12 +128,20 @@ mod tests {
 
     #[test]
     fn a_word_of_its_own_is_a_level() {
-        for filter in
-            ["warn", "OFF", "info,hyper::client=debug", "info,", "warn, hyper::client=off", "[session{node=1}]=trace,error"]
-        {
+        for filter in ["warn", "OFF", "info,hyper::client=debug", "info,", "warn, hyper::client=off"] {
             check(Some(filter)).unwrap_or_else(|error| panic!("{filter}: {error}"));
         }
-        for filter in ["warning", "verbose", "3", "", ",", "hyper::client", "warn,debugging", "hyper=loud"] {
+        for filter in [
+            "warning",
+            "verbose",
+            "3",
+            "",
+            ",",
+            "hyper::client",
+            "warn,debugging",
+            "hyper=loud",
+            "[session{node=1}]=trace,error",
+        ] {
             check(Some(filter)).expect_err(filter);
         }
     }

@@ -174,6 +174,8 @@ fn what_is_wrong_in_a_file_is_said_with_its_line() {
         with("LINECHAT_LISEN", "x").contains("LINECHAT_LISEN: there is no setting of that name (is 'LINECHAT_LISTEN' meant?)")
     );
     assert!(with("RUST_LOG", "verbose").starts_with("linechat: RUST_LOG 'verbose' is not understood"));
+    // This one is for all programs of the machine.
+    assert_eq!(with("RUST_LOG", "[request{id=1,of=2}]=trace"), "");
     assert!(with("LINECHAT_NO_SEARCH", "perhaps").contains("\"perhaps\" is neither true nor false"));
     fs::remove_file(configured.file()).expect("it can be removed");
     let output = configured.config("check", &[], &[]);

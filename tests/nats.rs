@@ -4,14 +4,10 @@
 mod support;
 
 use std::process::Command;
-use std::time::Duration;
-
-use linechat::event::NodeId;
-use linechat::order::nats::{self, Here};
 
 use support::client::Client;
 use support::cluster::{Brokers, Cluster, LIMITS, answer, history, witness};
-use support::jetstream::{self, ends};
+use support::jetstream::ends;
 use support::server::{PATIENCE, Server, data_dir};
 use support::wait::until;
 
@@ -266,54 +262,4 @@ fn a_stream_that_fills_up_is_forgotten_in_time() {
     cluster.settle();
     let said: Vec<_> = history(&mut witness(cluster.nodes[2].address())).into_iter().map(|(_, text)| text).collect();
     assert!(said.iter().cloned().eq((0..1000).map(|number| format!("said-{number}"))), "{}", said.len());
-}
-
-/// What somebody has begun to store as a snapshot, and died.
-#[tokio::test]
-async fn what_is_left_of_snapshots_is_cleared_up() {
-    let Some(brokers) = Brokers::start(1) else { return };
-    let servers = brokers.urls().split(',').map(|url| url.parse().expect("an address")).collect();
-    let (stream, name) = ("left".to_owned(), "test".to_owned());
-    let options = nats::Options { servers, credentials: None, authority: None, stream, stream_bytes: 1 << 20, name };
-    let nats = nats::connect(&options).await.expect("a stream");
-    let snapshots = nats.snapshots().await.expect("a place for snapshots");
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(&file, "a copy").expect("it can be written");
-    for place in [10, 20, 30] {
-        let copy = tokio::fs::File::open(file.path()).await.expect("it is there");
-        snapshots.put(place, copy).await.expect("it is stored");
-    }
-    assert_eq!(snapshots.forget_old().await, Ok(Some(20)));
-    let stored = || jetstream::messages(&brokers, "OBJ_left-snapshots");
-    jetstream::publish(&brokers, "$O.left-snapshots.C.half", "half of a copy").expect("it is stored");
-    assert_eq!(stored(), 6, "two pieces with their marks, one without, and the mark of what was forgotten");
-    snapshots.clear_up(Duration::from_secs(3600)).await.expect("it is cleared up");
-    assert_eq!(stored(), 5, "the half may be on its way");
-    snapshots.clear_up(Duration::ZERO).await.expect("it is cleared up");
-    assert_eq!(stored(), 4);
-    assert_eq!(snapshots.places().await, Ok(vec![20, 30]));
-    let mut got = tokio::fs::File::from_std(tempfile::tempfile().expect("a file"));
-    snapshots.get(20, &mut got).await.expect("it is whole");
-}
-
-#[tokio::test]
-async fn whether_a_process_is_here_is_known_at_once() {
-    let Some(brokers) = Brokers::start(1) else { return };
-    let connect = |name: &str| {
-        let servers = brokers.urls().split(',').map(|url| url.parse().expect("an address")).collect();
-        let (stream, name) = ("here".to_owned(), name.to_owned());
-        let options = nats::Options { servers, credentials: None, authority: None, stream, stream_bytes: 1 << 20, name };
-        async move { nats::connect(&options).await.expect("a stream") }
-    };
-    let (ash, birch) = (connect("ash").await, connect("birch").await);
-    assert_eq!(birch.is_here(NodeId(7)).await, Here::Nobody);
-    let mut asked = ash.answer_for(NodeId(7)).await.expect("the broker takes it");
-    let answering = tokio::spawn(async move { ash.answer(&mut asked).await });
-    let becomes = async |here| {
-        let told = async { while birch.is_here(NodeId(7)).await != here {} };
-        tokio::time::timeout(PATIENCE, told).await.unwrap_or_else(|_| panic!("not in time: {here:?}"));
-    };
-    becomes(Here::Answers).await;
-    answering.abort();
-    becomes(Here::Nobody).await;
 }

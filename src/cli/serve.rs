@@ -79,8 +79,8 @@ pub struct Serve {
     /// This server's name in the cluster: its own, and always the same [default: this machine's name].
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
-    /// What is logged on stderr: error, warn, info or debug, or more exactly as in RUST_LOG, which is heard if this is not given;
-    /// read again at SIGHUP [default: info].
+    /// What is logged on stderr: error, warn, info or debug, or also those of parts, as in
+    /// info,async_nats=error; RUST_LOG is heard if this is not given; read again at SIGHUP [default: info].
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,
     /// How the log is written.

@@ -48,7 +48,7 @@ pub struct Brokers {
     program: PathBuf,
     places: Vec<Place>,
     /// Lines of their configuration.
-    more: &'static str,
+    more: String,
     brokers: Vec<Option<Broker>>,
     directory: TempDir,
 }
@@ -76,27 +76,37 @@ fn free_ports(address: Ipv4Addr, count: usize) -> Vec<u16> {
 impl Brokers {
     /// So many brokers, one or three, that are ready. `None` where there is no nats-server, which is said.
     pub fn start(count: usize) -> Option<Self> {
+        Self::start_with(count, "")
+    }
+
+    /// The same, with these lines in their configuration besides.
+    pub fn start_with(count: usize, more: &str) -> Option<Self> {
         // An address that no other test uses: while a broker is dead, nobody else takes its ports.
         let address = own_address();
         let mut ports = free_ports(address, 2 * count);
         let routes = ports.split_off(count);
         let at = |port| SocketAddrV4::new(address, port);
         let place = |(clients, routes)| Place { clients: at(clients), routes: at(routes), namespace: None };
-        Self::start_at(ports.into_iter().zip(routes).map(place).collect(), "")
+        Self::start_at(ports.into_iter().zip(routes).map(place).collect(), more)
     }
 
     /// A broker at each of these places, all ready, with these lines in their configuration besides. `None` where there is no
     /// nats-server, which is said.
-    pub fn start_at(places: Vec<Place>, more: &'static str) -> Option<Self> {
+    pub fn start_at(places: Vec<Place>, more: &str) -> Option<Self> {
         let program = installed("nats-server", "nats-server")?;
         let brokers = places.iter().map(|_| None).collect();
-        let mut brokers = Self { program, places, more, brokers, directory: data_dir() };
+        let mut brokers = Self { program, places, more: more.to_owned(), brokers, directory: data_dir() };
         (0..brokers.count()).for_each(|number| brokers.begin(number));
         until("the brokers are ready", || {
             (0..brokers.count()).for_each(|number| brokers.must_run(number));
             (0..brokers.count()).all(|number| brokers.is_ready(number)).then_some(())
         });
         Some(brokers)
+    }
+
+    /// Has these lines in the configuration of those that start from here on.
+    pub fn configure(&mut self, more: &str) {
+        more.clone_into(&mut self.more);
     }
 
     /// How many there are, dead or not.
@@ -128,7 +138,7 @@ impl Brokers {
         let store = self.store(number);
         let mut config =
             format!("server_name: broker{number}\nlisten: \"{clients}\"\njetstream {{ store_dir: \"{}\" }}\n", store.display());
-        config += self.more;
+        config += &self.more;
         if self.count() > 1 {
             let all = self.places.iter().map(|place| format!("\"nats://{}\"", place.routes)).collect::<Vec<_>>().join(", ");
             config += &format!("cluster {{ name: test, listen: \"{routes}\", routes: [{all}] }}\n");

@@ -5,7 +5,9 @@
 //! nats-server 2.9.10: 5,000 acknowledgements and no fsync).
 
 mod consumer;
+mod credentials;
 mod here;
+mod objects;
 mod snapshots;
 mod space;
 mod stream;
@@ -18,7 +20,7 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::jetstream::context::{Context, PublishError, PublishErrorKind};
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr};
+use async_nats::{AuthError, Client, ConnectErrorKind, ConnectOptions, ServerAddr};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::time::{sleep, timeout};
@@ -148,11 +150,18 @@ async fn turn(client: &Client, turns: &Turns) {
 }
 
 async fn connect_client(options: &Options, turns: Arc<Turns>) -> Result<Client, NatsError> {
-    let mut connect = ConnectOptions::new().name(format!("linechat {}", options.name)).subscription_capacity(FRAMES_WAITING);
-    if let Some(path) = &options.credentials {
-        let failed = |error: std::io::Error| NatsError::File { path: path.clone(), error: error.to_string() };
-        connect = connect.credentials_file(path).await.map_err(failed)?;
-    }
+    let mut connect = match options.credentials.clone() {
+        Some(path) => {
+            let failed = |error| NatsError::File { path: path.clone(), error };
+            credentials::answer(&path, &[]).await.map_err(failed)?;
+            ConnectOptions::with_auth_callback(move |challenge| {
+                let path = path.clone();
+                async move { credentials::answer(&path, &challenge).await.map_err(AuthError::new) }
+            })
+        }
+        None => ConnectOptions::new(),
+    };
+    connect = connect.name(format!("linechat {}", options.name)).subscription_capacity(FRAMES_WAITING);
     if let Some(path) = &options.authority {
         std::fs::metadata(path).map_err(|error| NatsError::File { path: path.clone(), error: error.to_string() })?;
         connect = connect.add_root_certificates(path.clone()).require_tls(true);
