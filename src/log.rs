@@ -96,12 +96,12 @@ fn parse(filter: Option<&str>, usual: &str) -> Result<Targets, FilterError> {
     };
     let wrong = |why| FilterError(from, directives.to_owned(), why);
     let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
-    let words = directives.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let words = words(directives).map(str::trim).filter(|word| !word.is_empty());
     let (of_spans, mut words): (Vec<_>, Vec<_>) = words.partition(|word| word.contains(['[', ']', '{', '}']));
     // RUST_LOG is for all programs of a machine, and may name spans and parts of others.
     match of_spans.first() {
         Some(word) if from == "--log" => {
-            return Err(wrong(format!("'{word}' is about spans, by which nothing is chosen here")));
+            return Err(wrong(format!("'{word}' names a span; only parts can be chosen, as in async_nats=error")));
         }
         Some(_) if words.is_empty() => words.push(usual),
         _ => {}
@@ -113,6 +113,19 @@ fn parse(filter: Option<&str>, usual: &str) -> Result<Targets, FilterError> {
         return Err(wrong(no_level(word)));
     }
     words.join(",").parse().map_err(|error: ParseError| wrong(error.to_string()))
+}
+
+/// What stands between commas, but for those in the brackets of a span.
+fn words(directives: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_usize;
+    directives.split(move |c| {
+        match c {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    })
 }
 
 fn no_level(word: &str) -> String {

@@ -1,4 +1,4 @@
-//! What a server wants of its brokers, and how it gets in there: the library's side of them, over real ones.
+//! Snapshots, liveness and credentials, tried through the crate with real brokers.
 
 mod support;
 
@@ -91,7 +91,7 @@ async fn snapshots_are_objects_like_those_of_others() {
     object.read_to_end(&mut got).await.expect("its sum is right");
     assert!(got == bytes);
 
-    let newer = name.replace("10", "20");
+    let newer = format!("{}20", name.strip_suffix("10").expect("it ends with its place"));
     others.put(&*newer, &mut &bytes[..]).await.expect("it is stored");
     assert_eq!(snapshots.places().await, Ok(vec![10, 20]));
     assert!(read(&snapshots, 20).await.as_ref() == Ok(&bytes));
@@ -101,7 +101,51 @@ async fn snapshots_are_objects_like_those_of_others() {
     let mut info = others.info(&newer).await.expect("it is there");
     info.digest = Some(format!("SHA-256={}", URL_SAFE.encode([7; 32])));
     seen::publish(&brokers, &mark, &serde_json::to_string(&info).expect("it is JSON")).expect("it is stored");
-    assert_eq!(read(&snapshots, 20).await, Err("it is not what was stored".to_owned()));
+    let wrong = read(&snapshots, 20).await.expect_err("it is not so");
+    assert!(
+        wrong.starts_with("its sum is SHA-256=")
+            && wrong.ends_with(" and was SHA-256=BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="),
+        "{wrong}"
+    );
+
+    // It is deleted as others do it, with a mark that says so.
+    others.delete(&newer).await.expect("it is deleted");
+    assert_eq!(snapshots.places().await, Ok(vec![10]));
+    assert_eq!(read(&snapshots, 20).await, Err("the NATS servers do not have it any more".to_owned()));
+    let stored = || seen::messages(&brokers, "OBJ_objects-snapshots");
+    assert_eq!(stored(), 5, "three pieces, their mark, and the one of what is deleted");
+    snapshots.clear_up(Duration::ZERO).await.expect("it is cleared up");
+    assert_eq!(stored(), 4);
+}
+
+#[tokio::test]
+async fn a_snapshot_that_lacks_something_is_not_taken() {
+    let Some(mut brokers) = Brokers::start(1) else { return };
+    let nats = nats::connect(&options(&brokers, "lacking")).await.expect("a stream");
+    let snapshots = nats.snapshots().await.expect("a place for snapshots");
+    let (one, other) = (vec![1; 300_000], vec![2; 300_000]);
+    let (stored, empty) = tokio::join!(
+        async { tokio::join!(snapshots.put(10, &one[..]), snapshots.put(20, &other[..])) },
+        snapshots.put(30, &b""[..])
+    );
+    assert_eq!((stored, empty), ((Ok(()), Ok(())), Ok(())));
+    // Their pieces lie among each other.
+    assert!(read(&snapshots, 10).await == Ok(one) && read(&snapshots, 20).await == Ok(other));
+    assert_eq!(read(&snapshots, 30).await, Ok(Vec::new()));
+
+    // Brokers may be away for a moment.
+    brokers.kill(0);
+    let back = tokio::task::spawn_blocking(move || {
+        brokers.start_one(0);
+        brokers
+    });
+    assert_eq!(read(&snapshots, 30).await, Ok(Vec::new()));
+    let brokers = back.await.expect("it runs again");
+
+    let whole = seen::ask(&brokers, "STREAM.MSG.GET.OBJ_lacking-snapshots", r#"{"seq":1}"#);
+    let place = if whole["message"]["data"].as_str().expect("a piece").starts_with("AQ") { 10 } else { 20 };
+    seen::ask(&brokers, "STREAM.MSG.DELETE.OBJ_lacking-snapshots", r#"{"seq":1}"#);
+    assert_eq!(read(&snapshots, place).await, Err("the NATS servers do not have its piece 3 of 3 any more".to_owned()));
 }
 
 /// The lines of a broker's configuration by which it lets this key in, and nobody else.
@@ -141,7 +185,7 @@ fn jwt(issuer: &KeyPair, subject: &KeyPair, allowed: &Value) -> String {
 }
 
 #[tokio::test]
-async fn whoever_has_credentials_of_the_operators_account_is_let_in() {
+async fn who_has_the_operators_jwt_is_let_in_and_who_has_anothers_key_is_not() {
     let (operator, system, account) = (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_account());
     let limits = json!({"subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1,
         "leaf": -1, "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1});
@@ -172,12 +216,23 @@ async fn whoever_has_credentials_of_the_operators_account_is_let_in() {
     nats::connect(&options).await.expect("it is let in");
     fs::write(&file, credentials(&user, &another)).expect("it can be written");
     assert!(matches!(nats::connect(&options).await, Err(NatsError::Refused(_))));
-    for wrong in [String::new(), "not a seed".to_owned(), account.seed().expect("a seed")] {
-        fs::write(&file, wrong).expect("it can be written");
-        let refused = nats::connect(&options).await.expect_err("there is no key in it").to_string();
-        assert!(
-            refused.ends_with("there is no seed of a user's key in it; give another --nats-creds or --nats-tls-ca"),
-            "{refused}"
-        );
+}
+
+#[tokio::test]
+async fn what_are_no_credentials_is_said_before_anybody_is_asked() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let mut options = options(&brokers, "wrong");
+    let directory = TempDir::new().expect("a directory");
+    let file = directory.path().join("linechat.creds");
+    fs::write(&file, "a key").expect("it can be written");
+    let absent = directory.path().join("absent.creds");
+    for (path, why) in [
+        (file, "there is no seed of a user's key in it"),
+        (absent, "No such file or directory (os error 2)"),
+        (directory.path().to_owned(), "it is read at each connection, and has to be a file for that"),
+    ] {
+        let told = format!("cannot use the file {}: {why}; give another --nats-creds or --nats-tls-ca", path.display());
+        options.credentials = Some(path);
+        assert_eq!(nats::connect(&options).await.expect_err("it cannot be used").to_string(), told);
     }
 }

@@ -17,7 +17,7 @@ pub struct Copy {
     /// Where to copy it: nats:URL,..., for a stream that is not used yet, or disk:DIR, for a directory without a journal.
     #[arg(long, value_name = "PLACE", value_parser = place)]
     pub to: Place,
-    /// The file with the credentials for the NATS servers.
+    /// The file with the credentials for the NATS servers, from nsc or nk; it is read again at each connection.
     #[arg(long, value_name = "FILE")]
     pub nats_creds: Option<PathBuf>,
     /// Speak TLS to the NATS servers, and trust the authorities in this PEM file.

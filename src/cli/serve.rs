@@ -67,7 +67,7 @@ pub struct Serve {
     /// is kept by three of them.
     #[arg(long, value_name = "URL,...", value_delimiter = ',')]
     pub nats: Vec<String>,
-    /// The file with the credentials for the NATS servers.
+    /// The file with the credentials for the NATS servers, from nsc or nk; it is read again at each connection.
     #[arg(long, value_name = "FILE", value_parser = place())]
     pub nats_creds: Option<PathBuf>,
     /// Speak TLS to the NATS servers, and trust the authorities in this PEM file.
@@ -79,7 +79,7 @@ pub struct Serve {
     /// This server's name in the cluster: its own, and always the same [default: this machine's name].
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
-    /// What is logged on stderr: error, warn, info or debug, or also those of parts, as in
+    /// What is logged on stderr: error, warn, info or debug, or a level for each part, as in
     /// info,async_nats=error; RUST_LOG is heard if this is not given; read again at SIGHUP [default: info].
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,

@@ -152,8 +152,7 @@ async fn turn(client: &Client, turns: &Turns) {
 async fn connect_client(options: &Options, turns: Arc<Turns>) -> Result<Client, NatsError> {
     let mut connect = match options.credentials.clone() {
         Some(path) => {
-            let failed = |error| NatsError::File { path: path.clone(), error };
-            credentials::answer(&path, &[]).await.map_err(failed)?;
+            credentials::answer(&path, &[]).await?;
             ConnectOptions::with_auth_callback(move |challenge| {
                 let path = path.clone();
                 async move { credentials::answer(&path, &challenge).await.map_err(AuthError::new) }
@@ -177,7 +176,8 @@ async fn connect_client(options: &Options, turns: Arc<Turns>) -> Result<Client, 
             Ok(client) => return Ok(client),
             Err(error) => error,
         };
-        if matches!(error.kind(), ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation) {
+        // Where it is this server that could not answer, the file may be about to be replaced.
+        if error.kind() == ConnectErrorKind::AuthorizationViolation {
             return Err(NatsError::Refused(error.to_string()));
         }
         if tries.is_multiple_of(TOLD) {

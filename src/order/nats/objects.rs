@@ -3,13 +3,13 @@
 //!
 //! It must never take for whole what is not: the mark is stored after all pieces, and has their number, their bytes and their sum.
 //!
-//! The library's own brings a tenth of the program in regular expressions, and knows no deadline for a piece.
+//! The library's own is a tenth of the program, because of its regular expressions, and has no deadline for a piece that it reads.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use async_nats::header::NATS_ROLLUP;
-use async_nats::jetstream::context::Context;
+use async_nats::jetstream::context::{Context, PublishError};
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::object_store::{ObjectInfo, ObjectOptions};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, LastRawMessageErrorKind, StorageType, Stream};
@@ -19,13 +19,16 @@ use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::sleep;
 
-use crate::clock::Clock;
-use crate::order::nats::{ANSWER, in_time};
+use crate::clock::{self, Clock};
+use crate::order::nats::{RETRY, in_time};
 
 /// The most bytes of a piece: as other clients have it, and far below the megabyte that a broker takes.
 const PIECE: usize = 128 * 1024;
+/// For how long it is asked for a message again: brokers that have lost their leader have another in 4 to 9 seconds (measured), and
+/// say nothing until then.
+const ELECTION: Duration = Duration::from_secs(30);
 
 /// An object store.
 pub struct Objects {
@@ -51,14 +54,11 @@ impl Objects {
             allow_direct: true,
             ..Config::default()
         };
-        let stream = match in_time(context.get_stream(&config.name)).await {
-            Ok(stream) => stream,
-            Err(_) => in_time(context.create_stream(config)).await?,
-        };
+        let stream = in_time(context.get_or_create_stream(config)).await?;
         Ok(Self { bucket, context: context.clone(), stream })
     }
 
-    /// The names of the objects that are there, whole.
+    /// The names of the objects that have a mark.
     ///
     /// # Errors
     /// When the brokers do not answer.
@@ -67,7 +67,7 @@ impl Objects {
         Ok(marks.into_iter().filter(|(_, info)| !info.deleted).map(|(_, info)| info.name).collect())
     }
 
-    /// Stores what is read under this name.
+    /// Stores what is read under this name, instead of what has it.
     ///
     /// # Errors
     /// When it cannot be read or the brokers do not take it. [`Objects::clear_up`] clears what they have of it.
@@ -84,6 +84,11 @@ impl Objects {
             sum.update(&piece);
             (size, chunks) = (size + piece.len(), chunks + 1);
             self.store(&subject, PublishMessage::build().payload(piece.into())).await?;
+        }
+        // Another server whose clock is ahead may have taken them for left over.
+        let kept = self.subjects(&subject).await?.first().map_or(0, |(_, kept)| *kept);
+        if kept != chunks {
+            return Err(format!("the NATS servers have {kept} of its {chunks} pieces"));
         }
         let info = ObjectInfo {
             name: name.to_owned(),
@@ -106,45 +111,55 @@ impl Objects {
     /// Writes the object of this name.
     ///
     /// # Errors
-    /// When the brokers do not have it or not as it was stored, or it cannot be written.
+    /// When the brokers do not have it or not as it was stored, or do not answer for [`ELECTION`], or it cannot be written.
     pub async fn get(&self, name: &str, into: &mut (impl AsyncWrite + Unpin)) -> Result<(), String> {
         let info = self.info(&self.mark(name)).await?.filter(|info| !info.deleted);
-        let info = info.ok_or("the NATS servers do not have it any more")?;
-        let subject = self.pieces(&info.nuid);
-        let (mut next, mut size, mut sum) = (1, 0, Sha256::new());
-        for _ in 0..info.chunks {
-            let piece = in_time(self.stream.get_first_raw_message_by_subject(&subject, next)).await?;
+        let ObjectInfo { nuid, size, chunks, digest: wanted, .. } = info.ok_or("the NATS servers do not have it any more")?;
+        let subject = self.pieces(&nuid);
+        let (mut next, mut got, mut sum) = (1, 0, Sha256::new());
+        for number in 1..=chunks {
+            let piece = self.message(&subject, Some(next)).await?;
+            let piece = piece.ok_or_else(|| format!("the NATS servers do not have its piece {number} of {chunks} any more"))?;
             next = piece.sequence + 1;
-            size += piece.payload.len();
+            got += piece.payload.len();
             sum.update(&piece.payload);
             into.write_all(&piece.payload).await.map_err(|error| error.to_string())?;
         }
-        let is_whole = size == info.size && info.digest == Some(digest(sum));
-        if is_whole { Ok(()) } else { Err("it is not what was stored".to_owned()) }
+        let found = Some(digest(sum));
+        if got != size {
+            Err(format!("the NATS servers have {got} of its {size} bytes"))
+        } else if found != wanted {
+            Err(format!("its sum is {} and was {}", found.unwrap_or_default(), wanted.unwrap_or_default()))
+        } else {
+            Ok(())
+        }
     }
 
     /// Deletes the object of this name, if there is one.
     ///
     /// # Errors
-    /// When the brokers do not answer. Then [`Objects::clear_up`] clears what they still have of it.
+    /// When the brokers do not answer. [`Objects::clear_up`] clears what they still have of it if its mark is gone.
     pub async fn delete(&self, name: &str) -> Result<(), String> {
         let mark = self.mark(name);
-        let Some(info) = self.info(&mark).await? else { return Ok(()) };
-        // The mark first: what has one is whole.
+        let info = self.info(&mark).await;
+        // First, because what has one is taken for whole; and in any case, because one may be on its way.
         self.forget(&mark).await?;
-        self.forget(&self.pieces(&info.nuid)).await
+        match info? {
+            Some(info) => self.forget(&self.pieces(&info.nuid)).await,
+            None => Ok(()),
+        }
     }
 
-    /// Clears up what is left of objects that were not stored whole, if nothing of them is younger than `age` by the brokers'
-    /// clocks, and of those that are deleted.
+    /// Clears up what is left of objects that were not stored whole, are deleted or were stored again, if it is older than `age`:
+    /// the times of the pieces are the brokers', and what time it is now this machine says.
     ///
     /// # Errors
     /// When the brokers do not answer.
     pub async fn clear_up(&self, age: Duration) -> Result<(), String> {
         // The pieces first: a mark that is made meanwhile has pieces that are young.
         let (mut left, now) = (Vec::new(), i128::from(Clock::System.time().0) * 1_000_000);
-        for subject in self.subjects(&self.pieces(">")).await? {
-            let newest = self.last(&subject).await?;
+        for (subject, _) in self.subjects(&self.pieces(">")).await? {
+            let newest = self.message(&subject, None).await?;
             if newest.is_some_and(|newest| now - newest.time.unix_timestamp_nanos() >= age.as_nanos() as i128) {
                 left.push(subject);
             }
@@ -172,23 +187,23 @@ impl Objects {
     }
 
     async fn store(&self, subject: &str, message: PublishMessage) -> Result<(), String> {
-        let sent = in_time(self.context.send_publish(subject.to_owned(), message)).await?;
-        in_time(sent.into_future()).await.map(drop)
+        let stored = async { self.context.send_publish(subject.to_owned(), message).await?.await };
+        in_time::<_, PublishError>(stored).await.map(drop)
     }
 
     async fn forget(&self, subject: &str) -> Result<(), String> {
         in_time(self.stream.purge().filter(subject).into_future()).await.map(drop)
     }
 
-    async fn subjects(&self, pattern: &str) -> Result<Vec<String>, String> {
+    /// The subjects of this pattern, and how many messages each has.
+    async fn subjects(&self, pattern: &str) -> Result<Vec<(String, usize)>, String> {
         let listed = in_time(self.stream.info_with_subjects(pattern)).await?;
-        let subjects: Vec<(String, usize)> = in_time(listed.try_collect()).await?;
-        Ok(subjects.into_iter().map(|(subject, _)| subject).collect())
+        in_time(listed.try_collect()).await
     }
 
     async fn marks(&self) -> Result<Vec<(String, ObjectInfo)>, String> {
         let mut marks = Vec::new();
-        for subject in self.subjects(&format!("$O.{}.M.>", self.bucket)).await? {
+        for (subject, _) in self.subjects(&format!("$O.{}.M.>", self.bucket)).await? {
             let info = self.info(&subject).await?;
             marks.extend(info.map(|info| (subject, info)));
         }
@@ -196,17 +211,31 @@ impl Objects {
     }
 
     async fn info(&self, mark: &str) -> Result<Option<ObjectInfo>, String> {
-        let newest = self.last(mark).await?;
-        newest.map(|mark| serde_json::from_slice(&mark.payload).map_err(|error| error.to_string())).transpose()
+        let newest = self.message(mark, None).await?;
+        newest
+            .map(|newest| serde_json::from_slice(&newest.payload).map_err(|error| format!("the mark {mark}: {error}")))
+            .transpose()
     }
 
-    /// The newest message with this subject, if it is not forgotten meanwhile.
-    async fn last(&self, subject: &str) -> Result<Option<StreamMessage>, String> {
-        match timeout(ANSWER, self.stream.get_last_raw_message_by_subject(subject)).await {
-            Ok(Ok(message)) => Ok(Some(message)),
-            Ok(Err(error)) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("no answer".to_owned()),
+    /// The newest message with this subject, or with `from` the first at this place or after it. `None` if there is none, or none
+    /// any more.
+    async fn message(&self, subject: &str, from: Option<u64>) -> Result<Option<StreamMessage>, String> {
+        let began = clock::now();
+        loop {
+            let answer = in_time(async {
+                let answer = match from {
+                    None => self.stream.get_last_raw_message_by_subject(subject).await,
+                    Some(place) => self.stream.get_first_raw_message_by_subject(subject, place).await,
+                };
+                match answer {
+                    Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+                    answer => answer.map(Some),
+                }
+            });
+            match answer.await {
+                Err(_) if clock::since(began) < ELECTION => sleep(RETRY).await,
+                answer => return answer,
+            }
         }
     }
 }
