@@ -125,11 +125,11 @@ impl Objects {
             sum.update(&piece.payload);
             into.write_all(&piece.payload).await.map_err(|error| error.to_string())?;
         }
-        let found = Some(digest(sum));
+        let (found, wanted) = (digest(sum), wanted.unwrap_or_default());
         if got != size {
             Err(format!("the NATS servers have {got} of its {size} bytes"))
         } else if found != wanted {
-            Err(format!("its sum is {} and was {}", found.unwrap_or_default(), wanted.unwrap_or_default()))
+            Err(format!("its sum is {found} and was {wanted}"))
         } else {
             Ok(())
         }
