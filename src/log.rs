@@ -28,7 +28,7 @@ pub struct Log {
 /// What cannot be used as a filter, and why.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{0} '{1}' is not understood ({2}); give error, warn, info or debug, or also those of parts, as in info,async_nats=error"
+    "{0} '{1}' is not understood ({2}); give error, warn, info or debug, or a level for each part, as in info,async_nats=error"
 )]
 pub struct FilterError(&'static str, String, String);
 
