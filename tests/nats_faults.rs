@@ -19,6 +19,10 @@ mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use linechat::order::nats::{self, Options};
+use tempfile::NamedTempFile;
+use tokio::fs::File;
+
 use chance::Chance;
 use proxy::{Counts, Proxy};
 use support::cluster::{Brokers, Cluster, LIMITS, witness};
@@ -76,6 +80,27 @@ fn acknowledgements_may_be_lost_or_late_or_come_twice_and_so_may_frames() {
     );
     assert!(last as usize > frames, "the stream has doubles: {last} of {frames}");
     assert!(lost > 10 && late > 10 && twice > 10, "{lost} lost, {late} late, {twice} twice");
+}
+
+/// Whoever reads a snapshot asks again for what gets no answer.
+#[tokio::test]
+async fn questions_may_be_lost_while_a_snapshot_is_read() {
+    let Some(brokers) = Brokers::start(1) else { return };
+    let proxy = Proxy::start(brokers.addresses().next().expect("a broker"), "asked", seed() as u64);
+    let servers = vec![proxy.url().parse().expect("an address")];
+    let (stream, name) = ("asked".to_owned(), "test".to_owned());
+    let options = Options { servers, credentials: None, authority: None, stream, stream_bytes: 1 << 20, name };
+    let nats = nats::connect(&options).await.expect("a stream");
+    let snapshots = nats.snapshots().await.expect("a place for snapshots");
+    // Three pieces and a mark: six questions, of which two are lost.
+    let bytes = vec![7; 300_000];
+    snapshots.put(10, &bytes[..]).await.expect("it is stored");
+    let file = NamedTempFile::new().expect("a file");
+    let mut copy = File::create(&file).await.expect("it can be written");
+    proxy.trouble(true);
+    assert_eq!(snapshots.get(10, &mut copy).await, Ok(()));
+    assert!(proxy.counts().asked.load(Ordering::Relaxed) >= 6);
+    assert!(std::fs::read(&file).expect("it can be read") == bytes);
 }
 
 #[test]
